@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Values from the wire: text and binary forms to C types. Locale is never consulted. Each returns
+ * REDW_OK, REDW_ERANGE or REDW_EPROTOCOL (not such a value); *out is zeroed on failure.
+ */
+#ifndef REDWI_DATA_DECODE_H
+#define REDWI_DATA_DECODE_H
+
+#include <redw/base.h>
+
+int redwi_text_bool(const char *p, size_t n, bool *out);      /* t, f, true, false, 1, 0 */
+int redwi_text_int64(const char *p, size_t n, int64_t *out);  /* [+-]digits */
+int redwi_text_double(const char *p, size_t n, double *out);  /* correctly rounded; NaN, [-]Infinity */
+/* NUMERIC text whose fraction, if any, is zero. */
+int redwi_text_whole(const char *p, size_t n, int64_t *out);
+
+int redwi_binary_bool(const char *p, size_t n, bool *out);
+int redwi_binary_int(const char *p, size_t n, int64_t *out);  /* 2, 4 or 8 bytes */
+int redwi_binary_float(const char *p, size_t n, double *out); /* 4 or 8 bytes */
+
+/* NULL, or what is wrong: for parameters. Valid UTF-8 without NUL bytes. */
+const char *redwi_utf8_fault(const char *p, size_t n);
+
+#endif

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Rows as views: the walk over DataRow messages in the receive buffer, and the cursor of kept rows.
+ * redw_rows_next() is the hot path of the library: one pass over a message, bounds checked against the
+ * message's end, no call per column.
+ *
+ * redw_rows:  priv_[0] position, priv_[1] end, priv_[2] rowset;  kept: priv_[0] next index entry, left_.
+ * redw_row:   priv_[0] the columns.
+ */
+#ifndef REDWI_DATA_ROW_H
+#define REDWI_DATA_ROW_H
+
+#include <redw/result.h>
+
+/* What the rows of one statement share. */
+struct redwi_rowset {
+    const struct redw_column *columns;
+    size_t ncolumns;
+    redw_slice *cells; /* streaming: room for one row's views; NULL in kept results */
+    uint64_t taken;    /* streaming: rows handed out so far */
+    bool corrupt;      /* streaming: a malformed DataRow was met */
+};
+
+/* The cells of one DataRow body (after the length): false unless it has exactly ncells cells that end
+ * exactly at its end. */
+bool redwi_row_parse(const uint8_t *body, size_t len, redw_slice *cells, size_t ncells);
+
+/* A cursor over whole DataRow messages from p on; it stops before the first thing that is not one. */
+redw_rows redwi_rows_streamed(struct redwi_rowset *set, const uint8_t *p, const uint8_t *end);
+const uint8_t *redwi_rows_at(const redw_rows *it); /* how far it came */
+bool redwi_rows_left(const redw_rows *it);         /* another whole row is there */
+
+/* A cursor over n kept rows: index[i] points at the row's cells. */
+redw_rows redwi_rows_kept(struct redwi_rowset *set, redw_slice *const *index, uint64_t n);
+
+#endif

@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One connection: addresses tried in turn inside one deadline, the socket, the TLS filter, the session,
+ * and the job that is on it.
+ *
+ *   DIALING -> SECURING -> LOGIN -> IDLE <-> BUSY        (any) -> CLOSED
+ *                                     BUSY -> DRAINING -> IDLE
+ *
+ * DRAINING: the job was taken away (redwi_conn_abandon); its answers are read and dropped. All changes
+ * go through set_state in conn.c. A connection whose unit ended with a transaction open is closed: the
+ * server rolls back, and nothing of it reaches the next job.
+ *
+ * Every entry from the loop is bracketed by ops->enter and ops->leave; in between nothing is freed, so a
+ * connection closed by a callback of its own is only marked (redwi_conn_close) and freed by its owner
+ * after leave (redwi_conn_free).
+ *
+ * The same object, given a cancel key, is a side connection: it connects by the same TLS policy, sends
+ * CancelRequest, waits for the server to close, and reports closed with error NULL.
+ */
+#ifndef REDWI_POOL_CONN_H
+#define REDWI_POOL_CONN_H
+
+#include "pool/job.h"
+#include "pool/names.h"
+#include "pool/options.h"
+#include "pool/sys.h"
+
+enum redwi_conn_state {
+    REDWI_CONN_DIALING = 0, /* name look-up, TCP */
+    REDWI_CONN_SECURING,    /* SSLRequest and TLS handshake */
+    REDWI_CONN_LOGIN,       /* StartupMessage to first ReadyForQuery; cancel: until the server closes */
+    REDWI_CONN_IDLE,
+    REDWI_CONN_BUSY,
+    REDWI_CONN_DRAINING,
+    REDWI_CONN_CLOSED,
+};
+const char *redwi_conn_state_name(enum redwi_conn_state s);
+
+/* What tests replace; NULL members are the real ones. */
+struct redwi_env {
+    const struct redwi_sys *sys;
+    const struct redwi_names *names;
+};
+
+struct redwi_conn_ops {
+    void (*enter)(void *owner);
+    void (*leave)(void *owner);
+    /* Logged in: IDLE from now on. */
+    void (*ready)(void *owner, struct redwi_conn *c);
+    /* The unit ended and the connection is IDLE again. job: whose unit it was, now off the connection,
+     * j->error set if it failed; NULL after DRAINING. */
+    void (*ended)(void *owner, struct redwi_conn *c, struct redwi_job *job);
+    /* A row callback answered STOP: the job is still on the connection. The owner completes it and calls
+     * redwi_conn_abandon. */
+    void (*stopped)(void *owner, struct redwi_conn *c, struct redwi_job *job);
+    /* CLOSED by itself: why is lent (NULL: a side connection that did its work). job: what was on it, now
+     * off, with j->error set and its own outcome; NULL: none. */
+    void (*closed)(void *owner, struct redwi_conn *c, struct redwi_job *job, const redw_error *why);
+    /* Output waits: call redwi_conn_flush before the loop sleeps. */
+    void (*corked)(void *owner, struct redwi_conn *c);
+};
+
+struct redwi_conn_config {
+    const struct redw_allocator *mem;
+    const struct redw_loop *loop;
+    const struct redwi_env *env;
+    const struct redwi_settings *settings;
+    struct redwi_tls_ctx *tls;        /* NULL: no TLS */
+    const struct redwi_conn_ops *ops;
+    void *owner;
+    int64_t deadline_us;              /* for all of DIALING to LOGIN */
+    const struct redwi_conn *cancels; /* a side connection: dial this one's address with its key */
+};
+
+struct redwi_conn {
+    /* For the owner: lists and links of the pool. conn.c does not touch them. */
+    struct redwi_link link, cork_link;
+    bool corked;                      /* in the owner's list of connections to flush */
+    struct redwi_conn *cancel;        /* side connection under way for this one; NULL: none */
+    struct redwi_conn *cancels;       /* the other way round */
+
+    /* To read by the owner. */
+    enum redwi_conn_state state;
+    struct redwi_job *job;            /* BUSY only */
+    struct redwi_session *session;
+    bool paused;                      /* a row callback answered PAUSE */
+
+    struct redwi_conn_private *priv;  /* socket, watchers, filter: conn.c's own */
+};
+
+/* Starts connecting; the outcome comes by ops->ready or ops->closed, from the loop, never from inside
+ * this call. 0, or REDW_ENOMEM: nothing was started. */
+int redwi_conn_open(struct redwi_conn **out, const struct redwi_conn_config *config);
+
+/* IDLE only: the job writes its unit and is on the connection; it goes out by redwi_conn_flush. 0, or
+ * the code begin returned: the connection is IDLE still. */
+int redwi_conn_start(struct redwi_conn *c, struct redwi_job *job);
+
+/* Sends what waits, as far as the socket takes it; the rest goes when it is writable. May end in
+ * ops->closed. */
+void redwi_conn_flush(struct redwi_conn *c);
+
+/* Ends a pause; rows come from the loop (redwi_conn_flush is asked for by ops->corked and continues the
+ * reading), never from inside this call. */
+void redwi_conn_resume(struct redwi_conn *c);
+
+/* BUSY: takes the job off; its answers are dropped. Closed by itself if the server has not ended the
+ * unit at deadline_us. From inside ops or job callbacks too. */
+void redwi_conn_abandon(struct redwi_conn *c, int64_t deadline_us);
+
+/* BUSY: closed by itself (ETIMEDOUT, job's outcome unknown) if the unit has not ended at deadline_us.
+ * INT64_MAX takes it back. */
+void redwi_conn_limit(struct redwi_conn *c, int64_t deadline_us);
+
+/* CLOSED now: watchers stopped, descriptor closed, Terminate and close_notify sent first as far as the
+ * socket takes them at once if `politely`. No ops are called; a job on it is the caller's again. */
+void redwi_conn_close(struct redwi_conn *c, bool politely);
+/* CLOSED only, not between enter and leave. */
+void redwi_conn_free(struct redwi_conn *c);
+
+#endif

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The one interface through which the pool calls upward: a job is what waits for a connection, writes a
+ * unit to its session and takes its answers. Requests (query floor) are jobs.
+ *
+ * Life: WAITING (client's queue) -> ACTIVE (on a connection) -> DONE (client's done list) -> finish() or
+ * drop(). Every edge is a function of pool/client.h; finish is called from one place, with the job in
+ * no list and no table.
+ */
+#ifndef REDWI_POOL_JOB_H
+#define REDWI_POOL_JOB_H
+
+#include "pool/list.h"
+#include "wire/session.h"
+#include <redw/client.h>
+
+struct redwi_job;
+struct redwi_conn;
+
+enum redwi_job_flow {
+    REDWI_JOB_GO = 0,
+    REDWI_JOB_PAUSE, /* no more rows until redwi_client_resume */
+    REDWI_JOB_STOP,  /* enough: job->error is set; cancel on the server, end now */
+    REDWI_JOB_DRAIN, /* job->error is set; read the rest without the job, end when the unit has ended */
+};
+
+struct redwi_job_ops {
+    /* Writes the unit (redwi_session_unit_begin .. unit_end with the job as tag). 0, or a code with
+     * nothing written: the job then fails with it, NOT_SENT. */
+    int (*begin)(struct redwi_job *j, struct redwi_session *s);
+    /* body: of RowDescription. */
+    enum redwi_job_flow (*columns)(struct redwi_job *j, const uint8_t *body, size_t len);
+    /* Rows from p on; *taken: how far they were taken. *corrupt: a malformed row was met. Runs user code:
+     * anything may have happened to job, connection and client when it returns, but for being freed. */
+    enum redwi_job_flow (*rows)(struct redwi_job *j, const uint8_t *p, const uint8_t *end,
+                                const uint8_t **taken, bool *corrupt);
+    void (*complete)(struct redwi_job *j, const char *tag, size_t len);
+    void (*notice)(struct redwi_job *j, redw_error *owned);
+    /* The final callback; j->error tells (NULL: success). Frees the job. */
+    void (*finish)(struct redwi_job *j);
+    /* Frees the job without its callback (forget, or a client destroyed in a fork's child). */
+    void (*drop)(struct redwi_job *j);
+};
+
+enum redwi_job_state { REDWI_JOB_NEW = 0, REDWI_JOB_WAITING, REDWI_JOB_ACTIVE, REDWI_JOB_DONE };
+
+struct redwi_job {
+    const struct redwi_job_ops *ops;
+    struct redwi_client *client;
+    struct redwi_conn *conn;      /* ACTIVE only */
+    struct redwi_link link;       /* waiting list or done list, by state */
+    redw_id id;
+    uint32_t slot;                /* in the client's table */
+    enum redwi_job_state state;
+    bool cancelled;               /* redw_cancel was called */
+    bool connects_only;           /* redw_client_ready: done when a connection is open */
+    int64_t submitted_us, deadline_us; /* deadline_us INT64_MAX: none */
+    void *timer;                  /* room for one loop timer, embedded by the job's owner */
+    redw_error *error;            /* why it failed; owned */
+};
+
+#endif

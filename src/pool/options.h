@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Settings, checked: from redw_options and its URI to one owned struct with every default filled in.
+ */
+#ifndef REDWI_POOL_OPTIONS_H
+#define REDWI_POOL_OPTIONS_H
+
+#include "wire/tls.h"
+#include <redw/client.h>
+
+struct redwi_settings {
+    char *host;      /* name, address literal, or directory of a unix socket (begins with '/') */
+    uint16_t port;
+    char *user, *database, *application_name;
+    char *password;  /* NULL: none */
+    enum redwi_tls_mode tls_mode;
+    char *ca_file;   /* NULL: system roots */
+    uint32_t pool_max, queue_max, connect_timeout_ms, request_timeout_ms, cancel_timeout_ms;
+};
+
+/* 0, or REDW_EINVAL with the setting named in *why, or REDW_ENOMEM. On failure *s is empty. */
+int redwi_settings_read(struct redwi_settings *s, const struct redw_allocator *mem,
+                        const struct redw_options *o, struct redw_diag *why);
+void redwi_settings_free(struct redwi_settings *s, const struct redw_allocator *mem); /* wipes the password */
+
+/* 0, or REDW_EINVAL: an allocator of the options, filled and complete, or the default. */
+int redwi_settings_allocator(struct redw_allocator *out, const struct redw_options *o, struct redw_diag *why);
+
+#endif

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Results: counted, immutable once finished. Columns and rows live in an arena of chunks that never
+ * move, so cells are plain pointers and keeping is counting.
+ */
+#ifndef REDWI_QUERY_RESULT_H
+#define REDWI_QUERY_RESULT_H
+
+#include "data/row.h"
+#include "wire/err.h"
+#include <redw/result.h>
+#include <stdatomic.h>
+
+#define REDWI_NOTICES_KEPT 64
+#define REDWI_RESULT_BYTES_MAX ((uint64_t)256 << 20)
+
+struct redwi_chunk;
+
+struct redw_result {
+    atomic_uint refs;
+    struct redw_allocator mem; /* a copy: results outlive clients */
+    struct redwi_rowset set;
+    struct redwi_chunk *chunks; /* newest first */
+    uint64_t bytes;             /* of all chunks and the index */
+    redw_slice **index;         /* row i -> its cells */
+    uint64_t nrows, index_cap;
+    uint64_t streamed;
+    redw_error *error;
+    redw_error **notices;
+    size_t nnotices;            /* kept */
+    char tag[64];
+    int64_t affected, elapsed_us;
+};
+
+redw_result *redwi_result_create(const struct redw_allocator *mem); /* one reference; NULL: no memory */
+
+/* Columns from a checked RowDescription body, and, for streams, room for one row's views. 0 or REDW_ENOMEM. */
+int redwi_result_columns(redw_result *r, const uint8_t *body, size_t len, bool streamed);
+
+/* Copies one DataRow body in. 0; REDW_ENOMEM; REDW_EFULL beyond max_bytes; REDW_EPROTOCOL: malformed. */
+int redwi_result_add_row(redw_result *r, const uint8_t *body, size_t len, uint64_t max_bytes);
+
+void redwi_result_tag(redw_result *r, const char *tag, size_t len);
+void redwi_result_notice_add(redw_result *r, redw_error *owned); /* beyond the bound, or without memory: dropped */
+
+#endif

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The server's messages, written: for the simulator and the memory peer of the tests.
+ */
+#ifndef REDWI_WIRE_BE_WRITE_H
+#define REDWI_WIRE_BE_WRITE_H
+
+#include "wire/be_read.h"
+#include "wire/buf.h"
+
+void redwi_be_put_authentication(struct redwi_buf *b, uint32_t code, const void *rest, size_t n);
+void redwi_be_put_parameter_status(struct redwi_buf *b, const char *name, const char *value);
+void redwi_be_put_key_data(struct redwi_buf *b, uint32_t pid, const uint8_t *key, size_t n);
+void redwi_be_put_ready(struct redwi_buf *b, char status);
+void redwi_be_put_simple(struct redwi_buf *b, char type); /* 1 2 3 n s I: length 4 */
+void redwi_be_put_row_description(struct redwi_buf *b, const struct redwi_field *fields, size_t n);
+void redwi_be_put_data_row(struct redwi_buf *b, const redw_slice *cells, size_t n);
+void redwi_be_put_command_complete(struct redwi_buf *b, const char *tag);
+/* 'E' or 'N'; fields are letter, text, letter, text ... ended by letter 0. */
+struct redwi_error_field {
+    char letter;
+    const char *text;
+};
+void redwi_be_put_error(struct redwi_buf *b, char type, const struct redwi_error_field *fields);
+
+#endif

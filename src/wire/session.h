@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The client's protocol machine, sans-IO: bytes of the peer in, bytes for the peer out, events out.
+ * It knows no descriptor, clock, loop or TLS library, and never calls back.
+ *
+ *   owner: redwi_session_start()                 first bytes are in the output
+ *   loop:  send redwi_session_output(), redwi_session_sent()
+ *          recv into redwi_session_input(), redwi_session_received()
+ *          while ((kind = redwi_session_next(s, &ev)) != REDWI_EV_NONE) act on ev
+ *
+ * Any partition of the input gives the same events (rows may come in other batches). Any doubt about
+ * the stream ends in REDWI_EV_FATAL, after which nothing but freeing is of use.
+ *
+ * A unit is what one request sends, up to and with its Sync; its events carry its tag. A unit has ended
+ * at REDWI_EV_READY, and only then has it succeeded. Units queue: the reply queue remembers what was
+ * sent and so which answers are due.
+ *
+ * Phases:  START -> (TLS_ASKED -> TLS_WAIT) -> LOGIN -> READY <-> BUSY -> DEAD;  CANCEL for side connections.
+ */
+#ifndef REDWI_WIRE_SESSION_H
+#define REDWI_WIRE_SESSION_H
+
+#include "wire/buf.h"
+#include "wire/err.h"
+
+struct redwi_session;
+
+struct redwi_session_config {
+    const struct redw_allocator *mem;
+    const char *user, *database, *application_name; /* must outlive the session */
+    const char *password;                           /* NULL: none; must outlive the login */
+    bool tls;                                       /* ask for TLS first, and go no further without */
+    size_t data_row_max;                            /* bytes of one DataRow; 0: 64 MiB */
+    int (*entropy)(void *ctx, void *p, size_t n);   /* 0: p is filled from the system's CSPRNG */
+    void *entropy_ctx;
+
+    /* A side connection that only sends CancelRequest: cancel_key != NULL. No login follows; after the
+     * request is sent the server closes, which is REDWI_EV_FATAL with code REDW_OK's error NULL. */
+    const uint8_t *cancel_key;
+    size_t cancel_key_len;
+    uint32_t cancel_pid;
+};
+
+int redwi_session_create(struct redwi_session **out, const struct redwi_session_config *config);
+void redwi_session_free(struct redwi_session *s); /* NULL is allowed; wipes */
+
+/* Once the transport is connected: SSLRequest, StartupMessage or CancelRequest into the output. */
+int redwi_session_start(struct redwi_session *s);
+/* After REDWI_EV_START_TLS, when the handshake is done: end_point is the channel binding (may be empty). */
+int redwi_session_tls_started(struct redwi_session *s, const uint8_t *end_point, size_t n);
+
+/* Room for received bytes: at least one byte, usually 64 KiB; grows only for a message larger than
+ * that. NULL: no memory (the session is then dead and reports so). Views from events die here. */
+uint8_t *redwi_session_input(struct redwi_session *s, size_t *room);
+void redwi_session_received(struct redwi_session *s, size_t n);
+/* The transport ended or failed. What was received before is still reported first; then FATAL, with the
+ * server's own last words if there were any, else with `why` (owned from here on; NULL: "the server
+ * closed the connection"). */
+void redwi_session_ended(struct redwi_session *s, redw_error *why);
+
+const uint8_t *redwi_session_output(const struct redwi_session *s, size_t *n);
+void redwi_session_sent(struct redwi_session *s, size_t n);
+
+enum redwi_ev_kind {
+    REDWI_EV_NONE = 0,   /* feed more */
+    REDWI_EV_START_TLS,  /* the server agreed; nothing more is read until redwi_session_tls_started */
+    REDWI_EV_WORK,       /* CPU is needed: redwi_session_work(), then go on */
+    REDWI_EV_LOGGED_IN,  /* first ReadyForQuery: units may be sent */
+    REDWI_EV_COLUMNS,    /* data: body of RowDescription, checked */
+    REDWI_EV_ROWS,       /* data: from a complete DataRow message to the end of what is buffered. Take rows
+                            with data/row.h, then redwi_session_rows_taken() before anything else */
+    REDWI_EV_COMPLETE,   /* data: the command tag; empty for an empty query */
+    REDWI_EV_ERROR,      /* error: the server refused the unit; READY follows */
+    REDWI_EV_NOTICE,     /* error: a notice; unit NULL when none is under way */
+    REDWI_EV_PARAMETER,  /* data: name NUL value NUL */
+    REDWI_EV_READY,      /* the unit ended; status */
+    REDWI_EV_FATAL,      /* error: the connection is of no further use. Units still queued fail with it:
+                            redwi_session_outcome() tells how each */
+};
+struct redwi_ev {
+    enum redwi_ev_kind kind;
+    void *unit;           /* tag; NULL outside units and for discarded ones */
+    const uint8_t *data;  /* view, until the next call that takes input */
+    size_t len;
+    redw_error *error;    /* owned by the receiver */
+    char status;          /* READY, LOGGED_IN: transaction status I, T or E */
+};
+enum redwi_ev_kind redwi_session_next(struct redwi_session *s, struct redwi_ev *ev);
+
+/* Up to n iterations of the login's key derivation; true: more to do (REDWI_EV_WORK comes again). */
+bool redwi_session_work(struct redwi_session *s, unsigned iterations);
+
+/* After ROWS: bytes before `upto` (a message boundary inside the event's data) are done with. With no
+ * row taken the same event comes again. */
+void redwi_session_rows_taken(struct redwi_session *s, const uint8_t *upto);
+/* The owner found a row malformed: the next event is FATAL. */
+void redwi_session_corrupt(struct redwi_session *s, const char *what);
+
+/* What answers a unit's messages ask for, in the order they must have been written. */
+enum {
+    REDWI_SENT_PARSE = 1,
+    REDWI_SENT_BIND = 2,
+    REDWI_SENT_DESCRIBE = 4,
+    REDWI_SENT_EXECUTE = 8,
+};
+/* A unit: begin gives the writer (wire/fe_write.h), end adds Sync and queues the unit. NULL or a code
+ * (REDW_ENOMEM, REDW_EFULL): nothing was written, nothing queued. tag: not NULL. on_error: what an
+ * ErrorResponse proves about this statement. Only in phases READY and BUSY. */
+struct redwi_buf *redwi_session_unit_begin(struct redwi_session *s);
+int redwi_session_unit_end(struct redwi_session *s, void *tag, unsigned sent, enum redw_outcome on_error);
+/* Forgets the tag: the unit's answers are read and dropped, READY comes with unit NULL. No-op if the tag
+ * is not queued. */
+void redwi_session_discard(struct redwi_session *s, void *tag);
+/* NOT_SENT while no byte of the unit was taken by redwi_session_sent(), else UNKNOWN. */
+enum redw_outcome redwi_session_outcome(const struct redwi_session *s, const void *tag);
+
+/* Terminate into the output, as far as memory allows; only when no unit is queued. */
+void redwi_session_terminate(struct redwi_session *s);
+
+/* BackendKeyData; key NULL: the server sent none (cancel is then impossible). */
+void redwi_session_key(const struct redwi_session *s, uint32_t *pid, const uint8_t **key, size_t *n);
+size_t redwi_session_units(const struct redwi_session *s); /* queued */
+bool redwi_session_has_input(const struct redwi_session *s); /* bytes not yet turned into events */
+
+#endif

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * TLS as a filter over memory: ciphertext in, ciphertext out, no descriptor (own BIO_METHOD). The same
+ * object works in the application, in tests with any byte split, and under injected faults.
+ *
+ *   ciphertext from the peer:  p = redwi_tls_input(t, &room); ...recv...; redwi_tls_received(t, n);
+ *   ciphertext for the peer:   p = redwi_tls_output(t, &n); ...send...;   redwi_tls_sent(t, sent);
+ *
+ * Reading must be repeated until it says WANT_INPUT: decrypted bytes wait inside while the socket is
+ * silent. OpenSSL's error queue is empty after every call, and what it held before changes nothing.
+ * Policy: TLS 1.2 or later, security level 2, no renegotiation, no compression, SNI for names.
+ */
+#ifndef REDWI_WIRE_TLS_H
+#define REDWI_WIRE_TLS_H
+
+#include "wire/err.h"
+
+enum redwi_tls_mode {
+    REDWI_TLS_DISABLE = 1,
+    REDWI_TLS_REQUIRE,     /* encrypted, nobody verified */
+    REDWI_TLS_VERIFY_CA,   /* chain verified */
+    REDWI_TLS_VERIFY_FULL, /* chain and name verified */
+};
+
+struct redwi_tls_ctx; /* what all connections of a client share: roots and policy */
+int redwi_tls_ctx_create(struct redwi_tls_ctx **out, const struct redw_allocator *mem,
+                         enum redwi_tls_mode mode, const char *ca_file, /* NULL or "system": system roots */
+                         struct redw_diag *why);
+void redwi_tls_ctx_free(struct redwi_tls_ctx *ctx); /* NULL is allowed */
+
+enum redwi_tls_status {
+    REDWI_TLS_DONE = 0,   /* did what was asked */
+    REDWI_TLS_WANT_INPUT, /* feed ciphertext and call again */
+    REDWI_TLS_END,        /* read: the peer ended the stream properly (close_notify) */
+    REDWI_TLS_FAILED,     /* *why is set, owned by the caller; the filter is of no further use */
+};
+
+struct redwi_tls;
+/* name: host name or address literal that the certificate must be for, and SNI if a name. wall_us: the
+ * time at which certificates must be valid. 0, or REDW_ENOMEM / REDW_ETLS. */
+int redwi_tls_create(struct redwi_tls **out, struct redwi_tls_ctx *ctx, const char *name, int64_t wall_us);
+void redwi_tls_free(struct redwi_tls *t); /* NULL is allowed */
+
+uint8_t *redwi_tls_input(struct redwi_tls *t, size_t *room); /* NULL: no memory */
+void redwi_tls_received(struct redwi_tls *t, size_t n);
+const uint8_t *redwi_tls_output(struct redwi_tls *t, size_t *n);
+void redwi_tls_sent(struct redwi_tls *t, size_t n);
+
+/* Call after creation and whenever ciphertext came in, until DONE. */
+enum redwi_tls_status redwi_tls_handshake(struct redwi_tls *t, redw_error **why);
+/* Decrypts into buf; DONE: *got > 0 bytes. */
+enum redwi_tls_status redwi_tls_read(struct redwi_tls *t, void *buf, size_t cap, size_t *got,
+                                     redw_error **why);
+/* Encrypts up to n bytes into the output; DONE: *took > 0 bytes. Bounded: when 256 KiB of ciphertext
+ * already wait, DONE with *took 0. WANT_INPUT: only during a handshake message exchange. */
+enum redwi_tls_status redwi_tls_write(struct redwi_tls *t, const void *p, size_t n, size_t *took,
+                                      redw_error **why);
+/* Queues close_notify, as far as memory allows. */
+void redwi_tls_shutdown(struct redwi_tls *t);
+
+/* After the handshake. tls-server-end-point (RFC 5929): hash of the server's certificate; returns its
+ * length, at most 64; 0: the certificate's signature algorithm has no defined binding. */
+size_t redwi_tls_end_point(const struct redwi_tls *t, uint8_t out[64]);
+const char *redwi_tls_version(const struct redwi_tls *t); /* "TLSv1.3" */
+const char *redwi_tls_cipher(const struct redwi_tls *t);
+
+#endif

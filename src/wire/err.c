@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Error objects. One allocation each: the struct, the message, and for errors of the server the fields
- * as they came. The allocator is copied in, because a kept error outlives its client. Immutable but for the
- * counter; the fixed ones (out of memory, closed) are constant data that is never counted.
+ * as they came. The allocator is copied in, because a kept error outlives its client. Immutable but for
+ * the counter; the fixed ones (out of memory, closed) are constant data that is never counted.
  */
 #include "wire/err.h"
 

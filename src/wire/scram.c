@@ -53,13 +53,16 @@ static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuv
 
 static void put_base64(struct redwi_buf *b, const uint8_t *p, size_t n)
 {
-    for (; n; p += n < 3 ? n : 3, n -= n < 3 ? n : 3) {
-        uint32_t v = (uint32_t)p[0] << 16 | (n > 1 ? (uint32_t)p[1] << 8 : 0) | (n > 2 ? p[2] : 0u);
-        char quad[4] = {alphabet[v >> 18], alphabet[v >> 12 & 63], alphabet[v >> 6 & 63], alphabet[v & 63]};
-        if (n < 3)
-            quad[3] = '=';
-        if (n < 2)
-            quad[2] = '=';
+    for (size_t i = 0; i < n; i += 3) {
+        size_t left = n - i;
+        uint32_t v = (uint32_t)p[i] << 16;
+        v |= left > 1 ? (uint32_t)p[i + 1] << 8 : 0;
+        v |= left > 2 ? p[i + 2] : 0u;
+        char quad[4] = {alphabet[v >> 18], alphabet[v >> 12 & 63], '=', '='};
+        if (left > 1)
+            quad[2] = alphabet[v >> 6 & 63];
+        if (left > 2)
+            quad[3] = alphabet[v & 63];
         redwi_buf_bytes(b, quad, sizeof quad);
     }
 }

@@ -3,7 +3,8 @@
 #
 # with_pg.sh COMMAND...: runs the command with a private PostgreSQL and PgBouncer (scripts/pg.sh) whose
 # directory is in REDW_TEST_PG and whose `env` and `bouncer.env` say where they are; stops them after.
-# If REDW_TEST_PG names a directory already, that one is used and left alone. Exit status: the command's.
+# REDW_TEST_URI is the server's URI with the password in it. REDW_NO_BOUNCER=1 leaves PgBouncer out. If
+# REDW_TEST_PG names a directory already, that one is used and left alone. Exit status: the command's.
 set -euo pipefail
 [ $# -ge 1 ] || { echo "usage: with_pg.sh COMMAND..." >&2; exit 2; }
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -19,5 +20,7 @@ trap 'exit 130' INT
 trap 'exit 143' TERM
 
 "$top/scripts/pg.sh" start "$REDW_TEST_PG" $$ >/dev/null
-"$top/scripts/pg.sh" bouncer "$REDW_TEST_PG" >/dev/null
+[ -n "${REDW_NO_BOUNCER:-}" ] || "$top/scripts/pg.sh" bouncer "$REDW_TEST_PG" >/dev/null
+REDW_TEST_URI=$(eval "$(cat "$REDW_TEST_PG/env")" && echo "${URI/redw@/redw:$PASSWORD@}")
+export REDW_TEST_URI
 "$@"

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "support/pg.h"
 
+#include <libpq-fe.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -73,7 +74,7 @@ static void start(void)
         fail("the server did not start in", server.dir);
 }
 
-static void read_file(const char *name)
+static void read_file(const char *name, bool optional)
 {
     static const struct {
         const char *key;
@@ -93,6 +94,8 @@ static void read_file(const char *name)
     char path[600], line[2048];
     snprintf(path, sizeof path, "%s/%s", server.dir, name);
     FILE *f = fopen(path, "r");
+    if (f == NULL && optional)
+        return;
     if (f == NULL)
         fail("cannot read", path);
     while (fgets(line, sizeof line, f) != NULL) {
@@ -117,7 +120,27 @@ const struct pg_server *pg_server(void)
         snprintf(server.dir, sizeof server.dir, "%s", dir);
     else
         start();
-    read_file("env");
-    read_file("bouncer.env");
+    read_file("env", false);
+    read_file("bouncer.env", true);
+    const char *at = strchr(server.uri, '@');
+    if (at == NULL)
+        fail("no user in", server.uri);
+    snprintf(server.fulluri, sizeof server.fulluri, "%.*s:%s%s", (int)(at - server.uri), server.uri,
+             server.password, at);
     return &server;
+}
+
+const char *pg_uri(void)
+{
+    return pg_server()->fulluri;
+}
+
+void pg_sql(const char *sql)
+{
+    PGconn *c = PQconnectdb(pg_uri());
+    PGresult *r = PQexec(c, sql);
+    if (PQresultStatus(r) != PGRES_COMMAND_OK && PQresultStatus(r) != PGRES_TUPLES_OK)
+        fail(sql, PQerrorMessage(c));
+    PQclear(r);
+    PQfinish(c);
 }

@@ -19,10 +19,17 @@ struct pg_server {
     char unixuri[1024];   /* unix socket */
     char md5uri[1024], clearuri[1024]; /* TLS; login by MD5, by cleartext password */
     char adminuri[1024];  /* superuser, unix socket, no password */
-    char bouncerport[8], bounceruri[1024], bouncerplainuri[1024]; /* through PgBouncer */
+    char fulluri[1100];   /* uri, the password in it */
+    char bouncerport[8], bounceruri[1024], bouncerplainuri[1024]; /* through PgBouncer; "" without one */
 };
 
 /* Never NULL: without a server the program ends with a message and status 1. */
 const struct pg_server *pg_server(void);
+
+/* Its URI, TLS verified, password included. */
+const char *pg_uri(void);
+
+/* Runs statements as role redw through libpq; the program ends with a message if one fails. */
+void pg_sql(const char *sql);
 
 #endif

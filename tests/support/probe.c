@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #define MAGIC 0x70726f62u
 
@@ -44,11 +45,19 @@ static struct watcher *known(void *memory)
     return w;
 }
 
+static int64_t cpu_us(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+    return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
+}
+
 static int64_t enter(struct probe *p)
 {
     must(!p->inside, "a callback ran inside another one");
     p->inside = true;
     p->wakeups++;
+    p->cpu_since = cpu_us();
     return p->inner.now_us(p->inner.ctx);
 }
 
@@ -57,6 +66,9 @@ static void leave(struct probe *p, int64_t since)
     int64_t took = p->inner.now_us(p->inner.ctx) - since;
     if (took > p->longest_us)
         p->longest_us = took;
+    took = cpu_us() - p->cpu_since;
+    if (took > p->longest_cpu_us)
+        p->longest_cpu_us = took;
     p->inside = false;
 }
 

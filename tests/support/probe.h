@@ -24,8 +24,10 @@ struct probe {
     int holds;
     uint64_t wakeups;       /* callbacks run */
     uint64_t io_wakeups;    /* of them, for a descriptor */
-    int64_t longest_us;     /* the longest callback */
+    int64_t longest_us;     /* the longest callback, by the loop's clock */
+    int64_t longest_cpu_us; /* by this thread's CPU clock: other processes do not show */
     bool inside;
+    int64_t cpu_since;
 };
 
 void probe_init(struct probe *p, struct redw_loop inner);

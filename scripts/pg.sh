@@ -143,6 +143,7 @@ max_wal_senders = 0
 autovacuum = off
 jit = off
 huge_pages = off
+client_connection_check_interval = 200
 restart_after_crash = off
 log_timezone = 'UTC'
 timezone = 'UTC'

@@ -129,7 +129,7 @@ static void on_table(const redw_result *res, void *ctx)
         return;
     for (int32_t from = 1; from <= ROWS; from += CHUNK)
         if (redw_submit(d->db,
-                        REDW_QUERY("insert into redw_demo select i, i * 7919 % 100003, 'customer ' || i % 1000, "
+                        REDW_QUERY("insert into redw_demo select i, i::int8 * 7919 % 100003, 'customer ' || i % 1000, "
                                    "i * 0.25 from generate_series($1::int, $2::int) i",
                                    redw_p_int32(from), redw_p_int32(from + CHUNK - 1)),
                         on_loaded, d) < 0)

@@ -136,6 +136,7 @@ int main(void)
     SRunner *r;
     int failed;
 
+    pg_server(); /* before the runner forks */
     tcase_add_test(t, a_score_is_answered_and_logged_and_an_unknown_user_is_404);
     tcase_add_test(t, a_client_that_goes_away_at_any_step_gets_no_answer_and_leaks_nothing);
     tcase_add_test(t, a_closing_client_is_503);

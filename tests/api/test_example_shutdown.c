@@ -93,6 +93,7 @@ int main(void)
     SRunner *r;
     int failed;
 
+    pg_server(); /* before the runner forks */
     tcase_add_test(t, five_hundred_handlers_finish_before_the_program_leaves);
     suite_add_tcase(s, t);
     r = srunner_create(s);

@@ -26,7 +26,7 @@ static const char *uri;
 static uint64_t token; /* of the last insert */
 
 /* A failure of the test with the fault that led to it. */
-static void fail(const char *what, const char *detail)
+static void broken(const char *what, const char *detail)
 {
     char text[96];
     fault_explain(&r.fault, stderr);
@@ -35,7 +35,7 @@ static void fail(const char *what, const char *detail)
 #define MUST(cond)                                                                                            \
     do {                                                                                                      \
         if (!(cond))                                                                                          \
-            fail(#cond, "");                                                                                  \
+            broken(#cond, "");                                                                                  \
     } while (0)
 
 /* --- one session ------------------------------------------------------------------------------------------ */
@@ -85,7 +85,7 @@ static bool settle(struct answer *a)
         return false;
     }
     if (!rig_wait(&r, &a->calls, 1))
-        fail("no callback for an accepted request", "");
+        broken("no callback for an accepted request", "");
     MUST(a->calls == 1);
     const redw_error *e = redw_result_error(a->res);
     if (e != NULL)
@@ -171,7 +171,7 @@ static void check_ledger(const struct report *p)
     rig_submit(&r, &a, REDW_QUERY("select count(*)::int4 from ledger where token = $1",
                                   redw_p_int64((int64_t)token)));
     if (!settle(&a))
-        fail("the client does not serve again:",
+        broken("the client does not serve again:",
              a.id < 0 ? redw_client_why(r.client) : redw_error_message(redw_result_error(a.res)));
     int times = atoi(answer_text(&a));
     answer_release(&a);
@@ -209,7 +209,7 @@ static bool run_fault(enum fault_class c, uint64_t n, enum fault_mode mode, stru
     bool fired = fault_fired(&r.fault);
     MUST(!r.late);
     if (!rig_close(&r))
-        fail("something leaked:", "see above");
+        broken("something leaked:", "see above");
     return fired;
 }
 
@@ -231,7 +231,7 @@ static uint64_t sweep(enum fault_class c, enum fault_mode mode, struct fault_kin
         if (harmless)
             MUST(p.all_ok);
         if (r.probe.wakeups > wakeups)
-            fail("busy loop?", "");
+            broken("busy loop?", "");
     }
     return n - 1;
 }

@@ -9,6 +9,7 @@
 
 #include "pool/client.h"
 #include "wire/err.h"
+#include "wire/mem.h"
 
 #include <check.h>
 #include <stdlib.h>
@@ -170,7 +171,7 @@ static inline redw_error *fake_error(int code, enum redw_class cls, enum redw_ou
                                      const char *text)
 {
     struct redwi_err_spec spec = {.code = code, .cls = cls, .outcome = outcome};
-    return redwi_err_make(fakes[0]->config.mem, &spec, "%s", text);
+    return redwi_err_make(&redwi_malloc, &spec, "%s", text);
 }
 
 /* It closes by itself. */

@@ -365,23 +365,24 @@ START_TEST(ids_are_never_reused_and_stale_ones_are_not_found)
     static redw_id ids[N];
     redw_id last = 0;
     unsigned r = 1;
+    bool right = true;
 
     open_client(1, 1 << 20);
-    for (int i = 0; i < 200000; i++) {
+    for (int i = 0; i < 100000; i++) {
         r = r * 1103515245u + 12345u;
         redw_id *at = &ids[(r >> 8) % N];
         if (*at) {
-            ck_assert_ptr_nonnull(redwi_client_find(client, *at));
-            ck_assert_int_eq(redwi_client_find(client, *at)->id, *at);
-            ck_assert_int_eq(redw_forget(client, *at), 0);
-            ck_assert_int_eq(redw_forget(client, *at), REDW_ENOENT);
+            struct redwi_job *j = redwi_client_find(client, *at);
+            right = right && j && j->id == *at && redw_forget(client, *at) == 0;
+            right = right && redw_forget(client, *at) == REDW_ENOENT;
             *at = 0;
         } else {
-            *at = add('a');
-            ck_assert_int_gt(*at, last);
+            *at = add_until('a', INT64_MAX);
+            right = right && *at > last;
             last = *at;
         }
     }
+    ck_assert(right); /* once: an assertion writes to a pipe */
     for (int i = 0; i < N; i++) {
         if (ids[i])
             ck_assert_int_eq(redw_forget(client, ids[i]), 0);

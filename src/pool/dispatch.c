@@ -233,7 +233,10 @@ static void on_ended(void *owner, struct redwi_conn *conn, struct redwi_job *j)
 
     if (j)
         redwi_pool_end(c, j, NULL);
-    unit_ended(c, conn);
+    if (conn->state == REDWI_CONN_CLOSED) /* a transaction was left open */
+        taken_out(c, conn);
+    else
+        unit_ended(c, conn);
 }
 
 static void on_stopped(void *owner, struct redwi_conn *conn, struct redwi_job *j)

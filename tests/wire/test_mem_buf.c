@@ -246,6 +246,7 @@ START_TEST(compaction_comes_before_growth)
     redwi_buf_take(&b, 4000);
     ck_assert_ptr_nonnull(redwi_buf_room(&b, 4000, &room));
     ck_assert_uint_eq(b.cap, 4096);
+    ck_assert_uint_eq(w.calls, 1);
     ck_assert_uint_eq(room, 4000);
     ck_assert_uint_eq(redwi_buf_len(&b), 96);
     ck_assert_mem_eq(redwi_buf_front(&b), "\x07\xd0\x07\xd1", 4);

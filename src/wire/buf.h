@@ -32,9 +32,10 @@ struct redwi_buf {
 void redwi_buf_init(struct redwi_buf *b, const struct redw_allocator *mem, size_t max);
 void redwi_buf_free(struct redwi_buf *b); /* gives the memory back; the buffer is empty and usable */
 
+/* What waits; NULL only while the buffer has no memory, and so nothing waits. */
 static inline const uint8_t *redwi_buf_front(const struct redwi_buf *b)
 {
-    return b->data + b->head;
+    return b->data ? b->data + b->head : NULL;
 }
 static inline size_t redwi_buf_len(const struct redwi_buf *b)
 {

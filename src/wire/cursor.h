@@ -33,8 +33,11 @@ static inline uint64_t redwi_load64(const uint8_t *p)
     return __builtin_bswap64(v);
 }
 
+/* p may be NULL when n is 0. */
 static inline struct redwi_cursor redwi_cursor_of(const void *p, size_t n)
 {
+    if (!p)
+        p = "";
     return (struct redwi_cursor){.p = p, .end = (const uint8_t *)p + n};
 }
 static inline size_t redwi_cursor_left(const struct redwi_cursor *c)

@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The bounded buffer: where its bytes move, and the writer on top. Everything that can fail goes through
+ * redwi_buf_room(); a put either finds its bytes of room there or does nothing.
+ */
+#include "wire/buf.h"
+
+#include "wire/mem.h"
+
+/* The first allocation: one page holds a login or a few short statements. */
+#define CAP_MIN 4096u
+
+/* PostgreSQL keeps messages below this (MaxAllocSize); the length word counts itself. */
+#define MESSAGE_MAX 0x3fffffffu
+
+void redwi_buf_init(struct redwi_buf *b, const struct redw_allocator *mem, size_t max)
+{
+    *b = (struct redwi_buf){.mem = mem, .max = max};
+}
+
+void redwi_buf_free(struct redwi_buf *b)
+{
+    /* All of cap, not only up to tail: a secret buffer may have been filled further than was added. */
+    if (b->secret)
+        redwi_wipe(b->data, b->cap);
+    redwi_free(b->mem, b->data);
+    b->data = NULL;
+    b->head = b->tail = b->cap = 0;
+    b->failed = 0;
+}
+
+static void compact(struct redwi_buf *b)
+{
+    size_t len = redwi_buf_len(b);
+    if (!b->head)
+        return;
+    if (len)
+        memmove(b->data, b->data + b->head, len);
+    if (b->secret)
+        redwi_wipe(b->data + len, b->tail - len);
+    b->head = 0;
+    b->tail = len;
+}
+
+/* The smallest doubling of the present size that holds `need`, which is at most max. */
+static size_t grown_cap(const struct redwi_buf *b, size_t need)
+{
+    size_t cap = b->cap ? b->cap : CAP_MIN;
+    while (cap < need)
+        cap = cap > b->max / 2 ? b->max : cap * 2;
+    return cap < b->max ? cap : b->max;
+}
+
+static bool grow(struct redwi_buf *b, size_t cap)
+{
+    size_t len = redwi_buf_len(b);
+    if (!b->secret) {
+        compact(b);
+        uint8_t *data = redwi_resize(b->mem, b->data, cap);
+        if (!data)
+            return false;
+        b->data = data;
+        b->cap = cap;
+        return true;
+    }
+    /* Not resized: an allocator that moves the block would leave the old bytes behind. */
+    uint8_t *data = redwi_alloc(b->mem, cap);
+    if (!data)
+        return false;
+    if (len)
+        memcpy(data, b->data + b->head, len);
+    redwi_free_secret(b->mem, b->data, b->cap);
+    b->data = data;
+    b->head = 0;
+    b->tail = len;
+    b->cap = cap;
+    return true;
+}
+
+uint8_t *redwi_buf_room(struct redwi_buf *b, size_t want, size_t *room)
+{
+    size_t len = redwi_buf_len(b);
+    *room = 0;
+    if (b->failed)
+        return NULL;
+    if (!want)
+        want = 1;
+    if (want > b->max - len) {
+        b->failed = REDW_EFULL;
+        return NULL;
+    }
+    if (want > b->cap - b->tail) {
+        if (len + want <= b->cap) {
+            compact(b);
+        } else if (!grow(b, grown_cap(b, len + want))) {
+            b->failed = REDW_ENOMEM;
+            return NULL;
+        }
+    }
+    *room = b->cap - b->tail;
+    return b->data + b->tail;
+}
+
+void redwi_buf_take(struct redwi_buf *b, size_t n)
+{
+    if (b->secret && n)
+        redwi_wipe(b->data + b->head, n);
+    b->head += n;
+    if (b->head == b->tail)
+        b->head = b->tail = 0;
+}
+
+/* n bytes at the end, already counted as added; NULL when there is no room or the writer has failed. */
+static uint8_t *put(struct redwi_buf *b, size_t n)
+{
+    size_t room;
+    uint8_t *p = redwi_buf_room(b, n, &room);
+    if (p)
+        redwi_buf_added(b, n);
+    return p;
+}
+
+static void store32(uint8_t *p, uint32_t v)
+{
+    v = __builtin_bswap32(v);
+    memcpy(p, &v, sizeof v);
+}
+
+void redwi_buf_u8(struct redwi_buf *b, uint8_t v)
+{
+    uint8_t *p = put(b, sizeof v);
+    if (p)
+        *p = v;
+}
+
+void redwi_buf_u16(struct redwi_buf *b, uint16_t v)
+{
+    uint8_t *p = put(b, sizeof v);
+    v = __builtin_bswap16(v);
+    if (p)
+        memcpy(p, &v, sizeof v);
+}
+
+void redwi_buf_u32(struct redwi_buf *b, uint32_t v)
+{
+    uint8_t *p = put(b, sizeof v);
+    if (p)
+        store32(p, v);
+}
+
+void redwi_buf_u64(struct redwi_buf *b, uint64_t v)
+{
+    uint8_t *p = put(b, sizeof v);
+    v = __builtin_bswap64(v);
+    if (p)
+        memcpy(p, &v, sizeof v);
+}
+
+void redwi_buf_bytes(struct redwi_buf *b, const void *p, size_t n)
+{
+    uint8_t *to = n ? put(b, n) : NULL;
+    if (to)
+        memcpy(to, p, n);
+}
+
+void redwi_buf_text(struct redwi_buf *b, const char *s, size_t n)
+{
+    redwi_buf_bytes(b, s, n);
+    redwi_buf_u8(b, 0);
+}
+
+size_t redwi_buf_message(struct redwi_buf *b, char type)
+{
+    if (type)
+        redwi_buf_u8(b, (uint8_t)type);
+    size_t at = redwi_buf_mark(b);
+    redwi_buf_u32(b, 0);
+    return at;
+}
+
+void redwi_buf_end(struct redwi_buf *b, size_t at)
+{
+    if (b->failed)
+        return;
+    size_t len = redwi_buf_mark(b) - at;
+    if (len > MESSAGE_MAX) {
+        b->failed = REDW_EFULL;
+        return;
+    }
+    store32(b->data + b->head + at, (uint32_t)len);
+}
+
+void redwi_buf_cut(struct redwi_buf *b, size_t mark)
+{
+    size_t len = redwi_buf_len(b);
+    b->failed = 0;
+    if (mark >= len)
+        return;
+    if (b->secret)
+        redwi_wipe(b->data + b->head + mark, len - mark);
+    b->tail = b->head + mark;
+    if (b->head == b->tail)
+        b->head = b->tail = 0;
+}

@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The client's messages, written. Nothing is checked here twice: the writer fails stickily, and the only
+ * limits of this file's own are the counts and lengths that must fit their fields.
+ */
+#include "wire/fe_write.h"
+
+#define PROTOCOL_3_0 0x00030000u
+#define SSL_REQUEST_CODE 80877103u
+#define CANCEL_REQUEST_CODE 80877102u
+
+static void put_name(struct redwi_buf *b, const char *s)
+{
+    redwi_buf_text(b, s, strlen(s));
+}
+
+/* A 16-bit count. The server reads it unsigned; what does not fit must not wrap. */
+static void put_count(struct redwi_buf *b, size_t n)
+{
+    if (n > UINT16_MAX && !b->failed)
+        b->failed = REDW_EFULL;
+    redwi_buf_u16(b, (uint16_t)n);
+}
+
+/* A value's length; redwi_buf_end() bounds the sum, but a single one must not wrap before that. */
+static bool length_fits(struct redwi_buf *b, size_t n)
+{
+    if (n > INT32_MAX && !b->failed)
+        b->failed = REDW_EFULL;
+    return !b->failed;
+}
+
+void redwi_fe_ssl_request(struct redwi_buf *b)
+{
+    size_t at = redwi_buf_message(b, 0);
+    redwi_buf_u32(b, SSL_REQUEST_CODE);
+    redwi_buf_end(b, at);
+}
+
+void redwi_fe_cancel_request(struct redwi_buf *b, uint32_t pid, const uint8_t *key, size_t key_len)
+{
+    size_t at = redwi_buf_message(b, 0);
+    redwi_buf_u32(b, CANCEL_REQUEST_CODE);
+    redwi_buf_u32(b, pid);
+    redwi_buf_bytes(b, key, key_len);
+    redwi_buf_end(b, at);
+}
+
+void redwi_fe_startup(struct redwi_buf *b, const struct redwi_startup_pair *pairs, size_t n)
+{
+    size_t at = redwi_buf_message(b, 0);
+    redwi_buf_u32(b, PROTOCOL_3_0);
+    for (size_t i = 0; i < n; i++) {
+        if (!pairs[i].value)
+            continue;
+        put_name(b, pairs[i].name);
+        put_name(b, pairs[i].value);
+    }
+    redwi_buf_u8(b, 0);
+    redwi_buf_end(b, at);
+}
+
+void redwi_fe_sasl_initial(struct redwi_buf *b, const char *mechanism, const char *data, size_t n)
+{
+    size_t at = redwi_buf_message(b, 'p');
+    put_name(b, mechanism);
+    if (!data) {
+        redwi_buf_u32(b, UINT32_MAX); /* -1: no initial response, which differs from an empty one */
+    } else if (length_fits(b, n)) {
+        redwi_buf_u32(b, (uint32_t)n);
+        redwi_buf_bytes(b, data, n);
+    }
+    redwi_buf_end(b, at);
+}
+
+void redwi_fe_sasl_response(struct redwi_buf *b, const char *data, size_t n)
+{
+    size_t at = redwi_buf_message(b, 'p');
+    redwi_buf_bytes(b, data, n);
+    redwi_buf_end(b, at);
+}
+
+void redwi_fe_query(struct redwi_buf *b, const char *sql, size_t n)
+{
+    size_t at = redwi_buf_message(b, 'Q');
+    redwi_buf_text(b, sql, n);
+    redwi_buf_end(b, at);
+}
+
+void redwi_fe_parse(struct redwi_buf *b, const char *statement, const char *sql, size_t sql_len,
+                    const uint32_t *oids, size_t noids)
+{
+    size_t at = redwi_buf_message(b, 'P');
+    put_name(b, statement);
+    redwi_buf_text(b, sql, sql_len);
+    put_count(b, noids);
+    for (size_t i = 0; i < noids && !b->failed; i++)
+        redwi_buf_u32(b, oids[i]);
+    redwi_buf_end(b, at);
+}
+
+void redwi_fe_describe_portal(struct redwi_buf *b, const char *portal)
+{
+    size_t at = redwi_buf_message(b, 'D');
+    redwi_buf_u8(b, 'P');
+    put_name(b, portal);
+    redwi_buf_end(b, at);
+}
+
+void redwi_fe_execute(struct redwi_buf *b, const char *portal, uint32_t max_rows)
+{
+    size_t at = redwi_buf_message(b, 'E');
+    put_name(b, portal);
+    redwi_buf_u32(b, max_rows);
+    redwi_buf_end(b, at);
+}
+
+void redwi_fe_sync(struct redwi_buf *b)
+{
+    redwi_buf_end(b, redwi_buf_message(b, 'S'));
+}
+
+void redwi_fe_terminate(struct redwi_buf *b)
+{
+    redwi_buf_end(b, redwi_buf_message(b, 'X'));
+}
+
+size_t redwi_fe_bind_begin(struct redwi_buf *b, const char *portal, const char *statement,
+                           const uint8_t *formats, size_t n)
+{
+    size_t at = redwi_buf_message(b, 'B');
+    put_name(b, portal);
+    put_name(b, statement);
+    put_count(b, n);
+    for (size_t i = 0; i < n && !b->failed; i++)
+        redwi_buf_u16(b, formats[i]);
+    put_count(b, n);
+    return at;
+}
+
+void redwi_fe_bind_null(struct redwi_buf *b)
+{
+    redwi_buf_u32(b, UINT32_MAX); /* -1 */
+}
+
+size_t redwi_fe_bind_value(struct redwi_buf *b)
+{
+    size_t at = redwi_buf_mark(b);
+    redwi_buf_u32(b, 0);
+    return at;
+}
+
+void redwi_fe_bind_value_end(struct redwi_buf *b, size_t at)
+{
+    /* After a failure the length word itself may be missing. */
+    if (b->failed)
+        return;
+    size_t n = redwi_buf_mark(b) - at - sizeof(uint32_t);
+    if (!length_fits(b, n))
+        return;
+    uint32_t word = __builtin_bswap32((uint32_t)n); /* this one does not count itself */
+    memcpy(b->data + b->head + at, &word, sizeof word);
+}
+
+void redwi_fe_bind_end(struct redwi_buf *b, size_t at, uint16_t result_format)
+{
+    redwi_buf_u16(b, 1);
+    redwi_buf_u16(b, result_format);
+    redwi_buf_end(b, at);
+}

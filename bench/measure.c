@@ -31,7 +31,7 @@ static struct usage {
     struct rusage ru;
 } usage_began, usage_ended;
 
-static long rss_began_kb;
+static long rss_start_kb;
 static uint32_t *latencies;
 static size_t nlatencies;
 
@@ -146,6 +146,22 @@ static void read_option(struct bench_args *a, const char *name, const char *valu
         errx(1, "unknown option %s", name);
 }
 
+/* A line of /proc/self/status, in KiB. (ru_maxrss would start at the parent's size.) */
+static long status_kb(const char *name)
+{
+    FILE *f = fopen("/proc/self/status", "r");
+    char line[256];
+    long kb = 0;
+
+    if (f == NULL)
+        return 0;
+    while (fgets(line, sizeof line, f) != NULL)
+        if (strncmp(line, name, strlen(name)) == 0)
+            kb = strtol(line + strlen(name), NULL, 10);
+    fclose(f);
+    return kb;
+}
+
 struct bench_args bench_args(int argc, char **argv)
 {
     struct bench_args a = {.work = "stream", .kind = "", .shape = shape_find("narrow"), .count = 1000, .loop = true};
@@ -165,6 +181,7 @@ struct bench_args bench_args(int argc, char **argv)
         if (latencies == NULL)
             err(1, "memory");
     }
+    rss_start_kb = status_kb("VmRSS:");
     return a;
 }
 
@@ -191,25 +208,8 @@ static struct usage usage_now(void)
     return u;
 }
 
-/* A line of /proc/self/status, in KiB. (ru_maxrss would start at the parent's size.) */
-static long status_kb(const char *name)
-{
-    FILE *f = fopen("/proc/self/status", "r");
-    char line[256];
-    long kb = 0;
-
-    if (f == NULL)
-        return 0;
-    while (fgets(line, sizeof line, f) != NULL)
-        if (strncmp(line, name, strlen(name)) == 0)
-            kb = strtol(line + strlen(name), NULL, 10);
-    fclose(f);
-    return kb;
-}
-
 void bench_begin(void)
 {
-    rss_began_kb = status_kb("VmRSS:");
     began = counted;
     usage_began = usage_now();
 }
@@ -260,7 +260,7 @@ void bench_report(uint64_t rows, uint64_t checksum)
            (unsigned long long)(ended.recvs - began.recvs), (unsigned long long)(ended.sends - began.sends),
            (unsigned long long)(ended.waits - began.waits), to->ru_nvcsw - from->ru_nvcsw,
            (unsigned long long)(ended.mallocs - began.mallocs));
-    printf(" rss_kb=%ld peak_kb=%ld", rss_began_kb, status_kb("VmHWM:"));
+    printf(" start_kb=%ld peak_kb=%ld", rss_start_kb, status_kb("VmHWM:"));
     report_latencies();
     printf(" checksum=%016llx\n", (unsigned long long)checksum);
 }

@@ -190,6 +190,7 @@ static void execute(struct peer *c, struct portal *p, uint64_t max)
 {
     uint64_t to = max == 0 || max > p->rows - p->at ? p->rows : p->at + max;
     char tag[40];
+    int n;
 
     if (strcmp(p->shape->name, "ping") != 0)
         put_rows(c, rows_get(p->shape, p->binary), p->at, to);
@@ -200,7 +201,8 @@ static void execute(struct peer *c, struct portal *p, uint64_t max)
         put_message(c, 's', "", 0);
         return;
     }
-    put_message(c, 'C', tag, (size_t)snprintf(tag, sizeof tag, "SELECT %llu", (unsigned long long)p->rows) + 1);
+    n = snprintf(tag, sizeof tag, "SELECT %llu", (unsigned long long)p->rows);
+    put_message(c, 'C', tag, (size_t)n + 1);
 }
 
 /* Input ------------------------------------------------------------------------------------------ */
@@ -539,9 +541,12 @@ int main(int argc, char **argv)
         rows_get(s, UINT64_MAX >> (64 - s->ncolumns));
     }
     listener = listen_local();
-    while ((fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC)) >= 0 || errno == EINTR || errno == ECONNABORTED) {
-        if (fd < 0)
+    for (;;) {
+        fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+        if (fd < 0 && (errno == EINTR || errno == ECONNABORTED))
             continue;
+        if (fd < 0)
+            err(1, "accept");
         if (fork() == 0) {
             bind_life(bound);
             close(listener);
@@ -549,5 +554,4 @@ int main(int argc, char **argv)
         }
         close(fd);
     }
-    err(1, "accept");
 }

@@ -10,13 +10,17 @@
 #include "data/decode.h"
 #include <err.h>
 
-static inline uint64_t consume_decoded(uint64_t sum, uint32_t oid, bool binary, const char *p, size_t len)
+/* p NULL is SQL NULL, and then len is 0. */
+static inline uint64_t consume_decoded(uint64_t sum, uint32_t oid, bool binary, const char *p,
+                                       size_t len)
 {
     int64_t i = 0;
     double d = 0;
     bool b = false;
     int rc;
 
+    if (p == NULL)
+        return checksum_touch(sum, p, len);
     switch (oid) {
     case OID_INT4:
     case OID_INT8:
@@ -36,17 +40,6 @@ static inline uint64_t consume_decoded(uint64_t sum, uint32_t oid, bool binary, 
     if (rc != REDW_OK)
         errx(1, "a value does not decode: %.*s", binary ? 0 : (int)len, p);
     return sum;
-}
-
-/* Any of the ways; p NULL is SQL NULL. */
-static inline uint64_t consume_value(enum consume how, uint64_t sum, uint32_t oid, bool binary, const char *p,
-                                     size_t len)
-{
-    if (p == NULL || how == CONSUME_TOUCH)
-        return checksum_touch(sum, p, len);
-    if (how == CONSUME_DECODE)
-        return consume_decoded(sum, oid, binary, p, len);
-    return checksum_hash(sum, p, len);
 }
 
 #endif

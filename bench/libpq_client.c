@@ -5,13 +5,15 @@
  *   --kind single   single-row mode (PQsetSingleRowMode), on libev or blocking
  *   --kind exec     the whole result (PQexec, or PQexecParams for binary); blocking only
  *
- * Every value goes through PQgetvalue and PQgetlength (empty ones also through PQgetisnull). Text results come by the simple
- * protocol, where libpq is fastest; binary ones and pings by the extended one, as from the driver.
+ * Every value goes through PQgetvalue and PQgetlength (empty ones also through PQgetisnull). Text
+ * results come by the simple protocol, where libpq is fastest; binary ones and pings by the extended
+ * one, as from the driver.
  */
 #include "consume.h"
 
 #include <err.h>
 #include <ev.h>
+#include <inttypes.h>
 #include <libpq-fe.h>
 #include <stdio.h>
 
@@ -19,6 +21,7 @@ struct client {
     struct bench_args args;
     ev_io io;
     PGconn *conn;
+    Oid oids[SHAPE_COLUMNS_MAX];
     char sql[80];
     bool ping, single;
     uint64_t rows, checksum, left;
@@ -34,7 +37,11 @@ static void check(struct client *c, int ok, const char *what)
 static void consume_result(struct client *c, const PGresult *res)
 {
     int rows = PQntuples(res), columns = PQnfields(res);
+    enum consume how = c->args.consume;
     uint64_t sum = c->checksum;
+
+    for (int i = 0; how == CONSUME_DECODE && c->rows == 0 && i < columns; i++)
+        c->oids[i] = PQftype(res, i);
 
     for (int r = 0; r < rows; r++)
         for (int i = 0; i < columns; i++) {
@@ -43,10 +50,12 @@ static void consume_result(struct client *c, const PGresult *res)
 
             if (n == 0 && PQgetisnull(res, r, i))
                 p = NULL;
-            if (c->args.consume == CONSUME_TOUCH)
+            if (how == CONSUME_TOUCH)
                 sum = checksum_touch(sum, p, n);
+            else if (how == CONSUME_DECODE)
+                sum = consume_decoded(sum, c->oids[i], c->args.binary, p, n);
             else
-                sum = consume_value(c->args.consume, sum, PQftype(res, i), c->args.binary, p, n);
+                sum = checksum_hash(sum, p, n);
         }
     c->checksum = sum;
     c->rows += (uint64_t)rows;
@@ -154,8 +163,9 @@ int main(int argc, char **argv)
 
     c.ping = strcmp(c.args.work, "ping") == 0;
     c.single = !c.ping;
-    snprintf(conninfo, sizeof conninfo, "host=127.0.0.1 port=%d user=bench dbname=bench sslmode=disable gssencmode=disable",
-             c.args.port);
+    snprintf(conninfo, sizeof conninfo,
+             "host=127.0.0.1 port=%d user=bench dbname=bench sslmode=%s gssencmode=disable", c.args.port,
+             c.args.tls ? "require" : "disable");
     c.conn = PQconnectdb(conninfo);
     check(&c, PQstatus(c.conn) == CONNECTION_OK, "connect");
     ev_io_init(&c.io, on_readable, PQsocket(c.conn), EV_READ);
@@ -166,7 +176,7 @@ int main(int argc, char **argv)
     run(&c);
     c.rows = c.checksum = 0;
     if (!c.ping)
-        snprintf(c.sql, sizeof c.sql, "BLAST %llu %s", (unsigned long long)c.args.count, c.args.shape->name);
+        snprintf(c.sql, sizeof c.sql, "BLAST %" PRIu64 " %s", c.args.count, c.args.shape->name);
     c.left = c.ping ? c.args.count : 0;
     bench_begin();
     run(&c);

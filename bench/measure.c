@@ -5,7 +5,7 @@
 #include "measure.h"
 
 #include <err.h>
-#include <errno.h>
+#include <inttypes.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
@@ -45,6 +45,23 @@ COUNTED ssize_t recv(int fd, void *p, size_t n, int flags)
     if (got > 0)
         counted.recv_bytes += (uint64_t)got;
     return got;
+}
+
+/* OpenSSL's own sockets read and write. */
+COUNTED ssize_t read(int fd, void *p, size_t n)
+{
+    ssize_t got = syscall(SYS_read, fd, p, n);
+
+    counted.recvs++;
+    if (got > 0)
+        counted.recv_bytes += (uint64_t)got;
+    return got;
+}
+
+COUNTED ssize_t write(int fd, const void *p, size_t n)
+{
+    counted.sends++;
+    return syscall(SYS_write, fd, p, n);
 }
 
 COUNTED ssize_t send(int fd, const void *p, size_t n, int flags)
@@ -118,6 +135,7 @@ static size_t choice(const char *option, const char *value, const char *const *n
 static void read_option(struct bench_args *a, const char *name, const char *value)
 {
     static const char *const formats[] = {"text", "binary", NULL};
+    static const char *const answers[] = {"no", "yes", NULL};
     static const char *const loops[] = {"block", "ev", NULL};
     static const char *const consumes[] = {"touch", "decode", "hash", NULL};
 
@@ -135,6 +153,8 @@ static void read_option(struct bench_args *a, const char *name, const char *valu
         a->loop = choice(name, value, loops) == 1;
     else if (strcmp(name, "--consume") == 0)
         a->consume = (enum consume)choice(name, value, consumes);
+    else if (strcmp(name, "--tls") == 0)
+        a->tls = choice(name, value, answers) == 1;
     else if (strcmp(name, "--cpu") == 0)
         pin((int)strtol(value, NULL, 10));
     else if (strcmp(name, "--bound") == 0)
@@ -164,10 +184,11 @@ static long status_kb(const char *name)
 
 struct bench_args bench_args(int argc, char **argv)
 {
-    struct bench_args a = {.work = "stream", .kind = "", .shape = shape_find("narrow"), .count = 1000, .loop = true};
+    struct bench_args a = {.work = "stream", .kind = "", .count = 1000, .loop = true};
 
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     alarm(600);
+    a.shape = shape_find("narrow");
     for (int i = 1; i < argc; i += 2) {
         if (i + 1 == argc)
             errx(1, "%s needs a value", argv[i]);
@@ -238,29 +259,29 @@ static void report_latencies(void)
     if (nlatencies == 0)
         return;
     qsort(latencies, nlatencies, sizeof *latencies, by_size);
-    printf(" p50_ns=%u p99_ns=%u p999_ns=%u", latencies[nlatencies / 2], latencies[nlatencies * 99 / 100],
-           latencies[nlatencies * 999 / 1000]);
+    printf(" p50_ns=%u p99_ns=%u p999_ns=%u", latencies[nlatencies / 2],
+           latencies[nlatencies * 99 / 100], latencies[nlatencies * 999 / 1000]);
 }
 
-static long long tv_ns(struct timeval from, struct timeval to)
+static int64_t tv_ns(struct timeval from, struct timeval to)
 {
-    return (to.tv_sec - from.tv_sec) * 1000000000ll + (to.tv_usec - from.tv_usec) * 1000ll;
+    return (to.tv_sec - from.tv_sec) * INT64_C(1000000000) + (to.tv_usec - from.tv_usec) * INT64_C(1000);
 }
 
 void bench_report(uint64_t rows, uint64_t checksum)
 {
     const struct rusage *from = &usage_began.ru, *to = &usage_ended.ru;
 
-    printf("rows=%llu bytes=%llu wall_ns=%lld cpu_ns=%lld user_ns=%lld sys_ns=%lld", (unsigned long long)rows,
-           (unsigned long long)(ended.recv_bytes - began.recv_bytes),
-           (long long)(usage_ended.wall_ns - usage_began.wall_ns),
-           (long long)(usage_ended.cpu_ns - usage_began.cpu_ns), tv_ns(from->ru_utime, to->ru_utime),
+    printf("rows=%" PRIu64 " bytes=%" PRIu64, rows, ended.recv_bytes - began.recv_bytes);
+    printf(" wall_ns=%" PRId64 " cpu_ns=%" PRId64, usage_ended.wall_ns - usage_began.wall_ns,
+           usage_ended.cpu_ns - usage_began.cpu_ns);
+    printf(" user_ns=%" PRId64 " sys_ns=%" PRId64, tv_ns(from->ru_utime, to->ru_utime),
            tv_ns(from->ru_stime, to->ru_stime));
-    printf(" recvs=%llu sends=%llu waits=%llu switches=%ld mallocs=%llu",
-           (unsigned long long)(ended.recvs - began.recvs), (unsigned long long)(ended.sends - began.sends),
-           (unsigned long long)(ended.waits - began.waits), to->ru_nvcsw - from->ru_nvcsw,
-           (unsigned long long)(ended.mallocs - began.mallocs));
+    printf(" recvs=%" PRIu64 " sends=%" PRIu64 " waits=%" PRIu64, ended.recvs - began.recvs,
+           ended.sends - began.sends, ended.waits - began.waits);
+    printf(" switches=%ld", to->ru_nvcsw - from->ru_nvcsw);
+    printf(" mallocs=%" PRIu64, ended.mallocs - began.mallocs);
     printf(" start_kb=%ld peak_kb=%ld", rss_start_kb, status_kb("VmHWM:"));
     report_latencies();
-    printf(" checksum=%016llx\n", (unsigned long long)checksum);
+    printf(" checksum=%016" PRIx64 "\n", checksum);
 }

@@ -29,12 +29,13 @@ struct bench_args {
     uint64_t count;      /* rows or pings */
     bool binary;
     bool loop;           /* on libev; else blocking */
+    bool tls;
     enum consume consume;
 };
 
 /*
  *   --port N --work stream|ping --shape NAME --count N --format text|binary --consume touch|decode|hash
- *   --kind NAME --loop ev|block --cpu N --bound SECONDS
+ *   --kind NAME --loop ev|block --tls no|yes --cpu N --bound SECONDS
  * Ends the process on anything else; pins it; ties its life to its parent's and to the bound.
  */
 struct bench_args bench_args(int argc, char **argv);

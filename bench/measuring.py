@@ -20,21 +20,37 @@ def cpus():
     return (have[0], have[1]) if len(have) > 1 else (None, None)
 
 
+def certificate(place):
+    """Options of blast: a certificate that is its own root, made for this run."""
+    cert, key = os.path.join(place, "cert.pem"), os.path.join(place, "key.pem")
+    made = subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
+         "-subj", "/CN=localhost", "-keyout", key, "-out", cert], capture_output=True, text=True)
+    if made.returncode != 0:
+        raise BenchError(f"openssl made no certificate: {made.stderr.strip()[-300:]}")
+    return ["--cert", cert, "--key", key]
+
+
 class Server:
     """blast on its own CPU, for the length of a `with`."""
 
-    def __init__(self, directory, cpu):
+    def __init__(self, directory, cpu, tls=False):
         self.command = [os.path.join(directory, "blast"), "--bound", "3600"]
         if cpu is not None:
             self.command += ["--cpu", str(cpu)]
+        self.tls = tls
 
     def __enter__(self):
-        self.process = subprocess.Popen(self.command, stdout=subprocess.PIPE, text=True)
+        with tempfile.TemporaryDirectory(prefix="redw-bench-") as place:
+            self._start(certificate(place) if self.tls else [])
+        return self
+
+    def _start(self, options):
+        self.process = subprocess.Popen(self.command + options, stdout=subprocess.PIPE, text=True)
         line = self.process.stdout.readline()
         if not line.startswith("port="):
             raise BenchError("blast did not start")
         self.port = line[5:].strip()
-        return self
 
     def __exit__(self, *_):
         self.process.kill()

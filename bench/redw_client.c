@@ -212,14 +212,17 @@ static void on_ready(const redw_error *e, void *ctx)
 
 int main(int argc, char **argv)
 {
+    static const struct redw_stream_handler *const handlers[] = {
+        [CONSUME_TOUCH] = &touching, [CONSUME_DECODE] = &decoding, [CONSUME_HASH] = &hashing};
     struct run r = {.args = bench_args(argc, argv)};
     struct redw_diag why;
     char uri[120];
 
     r.loop = ev_default_loop(0);
     r.left = r.args.count;
-    r.handler = r.args.consume == CONSUME_TOUCH ? &touching : r.args.consume == CONSUME_HASH ? &hashing : &decoding;
-    snprintf(uri, sizeof uri, "postgresql://bench@127.0.0.1:%d/bench?sslmode=disable", r.args.port);
+    r.handler = handlers[r.args.consume];
+    snprintf(uri, sizeof uri, "postgresql://bench@127.0.0.1:%d/bench?sslmode=%s", r.args.port,
+             r.args.tls ? "require" : "disable");
     if (redw_client_create(&r.client, r.loop, REDW_OPTIONS(.uri = uri, .pool_max = 1), &why) != 0)
         errx(1, "create: %s", why.text);
     if (redw_client_ready(r.client, 0, on_ready, &r) < 0)

@@ -5,6 +5,7 @@
 #include "rows.h"
 
 #include <err.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -60,6 +61,13 @@ static void civil(unsigned days, unsigned *year, unsigned *month, unsigned *day)
     *year = yoe + era * 400 + (*month <= 2);
 }
 
+static uint8_t *put_bool(uint8_t *p, uint64_t *state, bool binary)
+{
+    uint64_t v = random_next(state) & 1;
+
+    return put(p, binary ? v : v ? 't' : 'f', 1);
+}
+
 static uint8_t *put_int(uint8_t *p, uint64_t *state, unsigned bits, bool binary)
 {
     int64_t v = random_int(state, bits);
@@ -67,11 +75,12 @@ static uint8_t *put_int(uint8_t *p, uint64_t *state, unsigned bits, bool binary)
 
     if (binary)
         return put(p, (uint64_t)v, bits == 31 ? 4 : 8);
-    snprintf(text, sizeof text, "%lld", (long long)v);
+    snprintf(text, sizeof text, "%" PRId64, v);
     return put_text(p, text);
 }
 
-/* A quarter amounts with two decimals, the rest of full precision; the shortest text that reads back. */
+/* A quarter amounts with two decimals, the rest of full precision; in the shortest text that reads
+ * back. */
 static uint8_t *put_float(uint8_t *p, uint64_t *state, bool binary)
 {
     double v;
@@ -104,8 +113,8 @@ static uint8_t *put_numeric(uint8_t *p, uint64_t *state, bool binary)
     char text[40];
 
     if (!binary) {
-        snprintf(text, sizeof text, "%s%llu.%04llu", v < 0 ? "-" : "", (unsigned long long)(magnitude / 10000),
-                 (unsigned long long)(magnitude % 10000));
+        snprintf(text, sizeof text, "%s%" PRIu64 ".%04" PRIu64, v < 0 ? "-" : "", magnitude / 10000,
+                 magnitude % 10000);
         return put_text(p, text);
     }
     for (; n == 0 || magnitude != 0; magnitude /= 10000)
@@ -143,8 +152,8 @@ static uint8_t *put_timestamp(uint8_t *p, uint64_t *state, bool binary)
         return put(p, us, 8);
     civil((unsigned)(us / 86400000000ull), &y, &m, &d);
     second = (unsigned)(us / 1000000 % 86400);
-    snprintf(text, sizeof text, "%04u-%02u-%02u %02u:%02u:%02u.%06u", y, m, d, second / 3600, second / 60 % 60,
-             second % 60, (unsigned)(us % 1000000));
+    snprintf(text, sizeof text, "%04u-%02u-%02u %02u:%02u:%02u.%06u", y, m, d, second / 3600,
+             second / 60 % 60, second % 60, (unsigned)(us % 1000000));
     for (n = strlen(text); text[n - 1] == '0' && n > 20; n--)
         text[n - 1] = '\0';
     if (text[n - 1] == '.')
@@ -171,7 +180,7 @@ static uint8_t *put_value(uint8_t *p, uint64_t *state, const struct shape_column
     case OID_NUMERIC: return put_numeric(p, state, binary);
     case OID_DATE: return put_date(p, state, binary);
     case OID_TIMESTAMP: return put_timestamp(p, state, binary);
-    case OID_BOOL: return put(p, binary ? random_next(state) & 1 : random_next(state) & 1 ? 't' : 'f', 1);
+    case OID_BOOL: return put_bool(p, state, binary);
     default: return put_string(p, state, c);
     }
 }

@@ -148,7 +148,8 @@ def compare(args):
         raise BenchError(f"BENCH={args.select} selects nothing")
     args.client_cpu, server_cpu = measuring.cpus()
     watch = measuring.Watch(args.client_cpu)
-    with measuring.Server(args.bin, server_cpu) as server:
+    tls = any("--tls" in w.options for w in chosen)
+    with measuring.Server(args.bin, server_cpu, tls) as server:
         results = [run_workload(args, server, w, watch, f"[{i + 1}/{len(chosen)}]") for i, w in enumerate(chosen)]
     judge = report.Judge(NOISE_MAX, timed=args.client_cpu is not None)
     say("\n" + report.measurements(results))

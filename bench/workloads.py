@@ -67,6 +67,11 @@ def stream(shape, form, consume, *checks, **kw):
                     list(checks) + [NO_ALLOCATION, FLAT_MEMORY], **kw)
 
 
+def stream_tls(shape, *checks):
+    """OpenSSL allocates for each record and at its start, so neither is held against the driver."""
+    return Workload(f"{shape} text touch tls", f"--shape {shape} --tls yes", shape, list(checks))
+
+
 def drain_rate(floor, goal):
     """Rows per second divided by those of the client that throws the bytes away."""
     return Check("rate_drain_ratio", floor, goal, least=True)
@@ -83,6 +88,9 @@ WORKLOADS = [
     stream("mixed", "text", "decode", cpu_ratio(2.3, 3), quick=True, gated=True),
     stream("narrow", "binary", "decode", cpu_ratio(8, 12)),
     stream("mixed", "binary", "decode", cpu_ratio(7, 9), gated=True),
+    stream_tls("narrow", cpu_ratio(5, 7)),
+    stream_tls("mixed", cpu_ratio(3, 4)),
+    stream_tls("fat", cpu_ratio(1.1, 1.15), drain_rate(0.88, 0.95)),
     Workload("ping", "--work ping", "ping",
              [instructions(3000, 2000), Check("p50_limit_ratio", 1.08, 1.03), Check("mallocs", 1, 0)],
              quick=True, drivers=PINGS, quick_drivers=PINGS_QUICK, unit="query", gated=True),

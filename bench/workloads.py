@@ -26,10 +26,10 @@ PINGS_QUICK = ["limit", "libpq-single-ev", "redw"]
 # Rows of a full and of a quick round; the two sizes between which instructions and allocations are
 # counted: far enough apart that the reads' boundaries even out.
 SIZES = {
-    "narrow": dict(full=10_000_000, quick=3_000_000, counted=(4_000, 24_000)),
-    "mixed": dict(full=3_000_000, quick=1_000_000, counted=(2_000, 12_000)),
-    "wide": dict(full=500_000, quick=200_000, counted=(500, 2_500)),
-    "fat": dict(full=1_000_000, quick=200_000, counted=(500, 2_500)),
+    "narrow": dict(full=5_000_000, quick=3_000_000, counted=(4_000, 24_000)),
+    "mixed": dict(full=2_000_000, quick=1_000_000, counted=(2_000, 12_000)),
+    "wide": dict(full=300_000, quick=200_000, counted=(500, 2_500)),
+    "fat": dict(full=300_000, quick=200_000, counted=(500, 2_500)),
     "ping": dict(full=30_000, quick=5_000, counted=(500, 2_500)),
 }
 

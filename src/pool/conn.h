@@ -75,7 +75,9 @@ struct redwi_conn_config {
 struct redwi_conn {
     /* For the owner: lists and links of the pool. conn.c does not touch them. */
     struct redwi_link link, cork_link;
+    int place;                        /* which of the owner's lists it is in: enum redwi_place */
     bool corked;                      /* in the owner's list of connections to flush */
+    bool spoiled;                     /* a cancel may still hit it late: close when its unit has ended */
     struct redwi_conn *cancel;        /* side connection under way for this one; NULL: none */
     struct redwi_conn *cancels;       /* the other way round */
 

@@ -34,6 +34,7 @@ static struct usage {
 static long rss_start_kb;
 static uint32_t *latencies;
 static size_t nlatencies;
+static bool latencies_wanted = true;
 
 /* The counted functions --------------------------------------------------------------------------- */
 
@@ -153,6 +154,8 @@ static void read_option(struct bench_args *a, const char *name, const char *valu
         a->loop = choice(name, value, loops) == 1;
     else if (strcmp(name, "--consume") == 0)
         a->consume = (enum consume)choice(name, value, consumes);
+    else if (strcmp(name, "--latency") == 0)
+        latencies_wanted = choice(name, value, answers) == 1;
     else if (strcmp(name, "--tls") == 0)
         a->tls = choice(name, value, answers) == 1;
     else if (strcmp(name, "--cpu") == 0)
@@ -198,8 +201,8 @@ struct bench_args bench_args(int argc, char **argv)
         errx(1, "--port is needed");
     if (strcmp(a.work, "ping") == 0) {
         a.shape = shape_find("ping");
-        latencies = malloc(sizeof *latencies * LATENCIES_MAX);
-        if (latencies == NULL)
+        latencies = latencies_wanted ? malloc(sizeof *latencies * LATENCIES_MAX) : NULL;
+        if (latencies_wanted && latencies == NULL)
             err(1, "memory");
     }
     rss_start_kb = status_kb("VmRSS:");
@@ -243,7 +246,7 @@ void bench_end(void)
 
 void bench_latency(int64_t ns)
 {
-    if (nlatencies < LATENCIES_MAX)
+    if (latencies_wanted && nlatencies < LATENCIES_MAX)
         latencies[nlatencies++] = (uint32_t)(ns < UINT32_MAX ? ns : UINT32_MAX);
 }
 

@@ -35,7 +35,7 @@ struct bench_args {
 
 /*
  *   --port N --work stream|ping --shape NAME --count N --format text|binary --consume touch|decode|hash
- *   --kind NAME --loop ev|block --tls no|yes --cpu N --bound SECONDS
+ *   --kind NAME --loop ev|block --tls no|yes --latency yes|no --cpu N --bound SECONDS
  * Ends the process on anything else; pins it; ties its life to its parent's and to the bound.
  */
 struct bench_args bench_args(int argc, char **argv);
@@ -43,7 +43,7 @@ struct bench_args bench_args(int argc, char **argv);
 void bench_begin(void);
 void bench_end(void);
 int64_t bench_now_ns(void);
-void bench_latency(int64_t ns); /* one ping took so long; at most 1,000,000 are kept */
+void bench_latency(int64_t ns); /* one ping took so long; 1,000,000 are kept, none with --latency no */
 /* The line: rows is what the client counted, checksum what it made of the values. */
 void bench_report(uint64_t rows, uint64_t checksum);
 

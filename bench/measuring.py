@@ -89,6 +89,7 @@ def run_counted(command, bound=300):
 
 def count(command, sizes):
     """Instructions and allocations per row: the difference of two sizes, so that the start cancels."""
+    command = command + ["--latency", "no"]
     (ir_a, a), (ir_b, b) = (run_counted(command + ["--count", str(n)]) for n in sizes)
     rows = sizes[1] - sizes[0]
     return {

@@ -17,19 +17,19 @@ typedef struct redw_error redw_error;
 /* What kind of failure, to branch on. From the SQLSTATE for server errors. */
 enum redw_class {
     REDW_CLASS_NONE = 0,
-    REDW_CLASS_CONNECTION_FAILED,     /* not reached, broken, shut down: SQLSTATE 08, 57P01..57P03 */
-    REDW_CLASS_AUTHENTICATION_FAILED, /* 28 */
+    REDW_CLASS_CONNECTION_FAILED,     /* not reached, broken, shut down: SQLSTATE 08, 57P01..57P05, 25P03 */
+    REDW_CLASS_AUTHENTICATION_FAILED, /* 28, 3D000 */
     REDW_CLASS_QUERY_CANCELLED,       /* by the caller, or 57014 */
     REDW_CLASS_QUERY_TIMEOUT,         /* the request's own deadline */
     REDW_CLASS_SERIALIZATION_FAILURE, /* 40001, 40P01 */
     REDW_CLASS_DISK_FULL,             /* 53100 */
     REDW_CLASS_OUT_OF_MEMORY,         /* 53200, or this process */
-    REDW_CLASS_RESOURCE_BUSY,         /* 53300, 55, or this client's own bounds */
-    REDW_CLASS_INVALID_SQL,           /* 42, 0A, 26, 34 */
+    REDW_CLASS_RESOURCE_BUSY,         /* the rest of 53, 55, or this client's own bounds */
+    REDW_CLASS_INVALID_SQL,           /* 42, 0A, 24, 25, 26, 2D, 34, 3B, 54 */
     REDW_CLASS_TABLE_NOT_FOUND,       /* 42P01, 3F000 */
     REDW_CLASS_COLUMN_NOT_FOUND,      /* 42703 */
     REDW_CLASS_PERMISSION_DENIED,     /* 42501 */
-    REDW_CLASS_DATA_ERROR,            /* 21, 22, 23 */
+    REDW_CLASS_DATA_ERROR,            /* 20, 21, 22, 23, 44, P0 */
     REDW_CLASS_COPY_ERROR,
     REDW_CLASS_UNLOAD_ERROR,
     REDW_CLASS_SPECTRUM_ERROR,
@@ -66,7 +66,7 @@ REDW_API int redw_error_errno(const redw_error *e);                 /* of the sy
  * characters in text from the server are shown escaped; at most 1,023 bytes. */
 REDW_API const char *redw_error_message(const redw_error *e);
 
-/* Five characters; "" when the failure is not the server's. */
+/* Five characters; "" when the failure is not the server's, or the server sent none that is one. */
 REDW_API const char *redw_error_sqlstate(const redw_error *e);
 
 /* A field of the server's ErrorResponse or NoticeResponse as it came, by its letter in the protocol

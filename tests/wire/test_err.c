@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Errors: what they answer, what they cost, what a hostile server can put into them, and how text is made
- * fit to be shown.
+ * Errors: what they answer, what they cost, what a hostile server can put into them, and how text is
+ * made fit to be shown.
  */
 #include "wire/be_write.h"
 #include "wire/err.h"
@@ -49,7 +49,8 @@ static void meter_release(void *ctx, void *ptr)
 static struct redw_allocator metered(struct meter *m)
 {
     memset(m, 0, sizeof *m);
-    return (struct redw_allocator){sizeof(struct redw_allocator), m, meter_alloc, meter_resize, meter_release};
+    return (struct redw_allocator){sizeof(struct redw_allocator), m, meter_alloc, meter_resize,
+                                   meter_release};
 }
 
 static const enum redw_outcome outcomes[] = {
@@ -95,7 +96,8 @@ START_TEST(text_is_escaped_as_specified)
         {"a\tb\r\nc", "a\\x09b\\x0d\\x0ac"},
         {"\x1b[31mred\x07\x7f", "\\x1b[31mred\\x07\\x7f"},
         {"back\\slash \\x \\xg0 \\x4", "back\\slash \\x \\xg0 \\x4"},
-        {"gr\xc3\xbc\xc3\x9f \xe2\x82\xac \xf0\x9f\x98\x80", "gr\xc3\xbc\xc3\x9f \xe2\x82\xac \xf0\x9f\x98\x80"},
+        {"gr\xc3\xbc\xc3\x9f \xe2\x82\xac \xf0\x9f\x98\x80",
+         "gr\xc3\xbc\xc3\x9f \xe2\x82\xac \xf0\x9f\x98\x80"},
         /* C1 controls: CSI and NEL as UTF-8, and alone */
         {"\xc2\x9b"
          "31m\xc2\x85",
@@ -177,7 +179,8 @@ START_TEST(any_bytes_come_out_safe_and_escaping_again_changes_nothing)
         bool safe = len < sizeof out && out[len] == '\0' && strlen(out) == len;
         for (size_t i = 0; safe && i < len; i++)
             safe = (unsigned char)out[i] >= 0x20 && out[i] != 0x7f;
-        if (!safe || redwi_escape(again, sizeof again, out, len) != len || memcmp(out, again, len + 1) != 0)
+        if (!safe || redwi_escape(again, sizeof again, out, len) != len ||
+            memcmp(out, again, len + 1) != 0)
             ck_abort_msg("round %d: %s", round, out);
     }
 }
@@ -248,7 +251,8 @@ END_TEST
 START_TEST(a_long_message_is_bounded_and_cut_cleanly)
 {
     char big[5000];
-    const struct redwi_err_spec spec = {.code = REDW_EINVAL, .origin = REDW_ORIGIN_OS, .sys_errno = EPIPE};
+    const struct redwi_err_spec spec = {
+        .code = REDW_EINVAL, .origin = REDW_ORIGIN_OS, .sys_errno = EPIPE};
     memset(big, 'x', sizeof big);
     big[sizeof big - 1] = '\0';
     redw_error *e = redwi_err_make(&redwi_malloc, &spec, "%s", big);
@@ -340,10 +344,11 @@ START_TEST(a_server_error_keeps_its_fields_and_shows_only_its_message)
 {
     struct meter m;
     struct redw_allocator mem = metered(&m);
-    redw_error *e = server_error(&mem,
-                                 FIELDS({'S', "ERROR"}, {'C', "42P01"}, {'M', "relation \"a\nb\" does not exist"},
-                                        {'D', "secret row"}, {'P', "15"}, {'H', ""}),
-                                 REDW_OUTCOME_NOT_EXECUTED);
+    redw_error *e =
+        server_error(&mem,
+                     FIELDS({'S', "ERROR"}, {'C', "42P01"}, {'M', "relation \"a\nb\" does not exist"},
+                            {'D', "secret row"}, {'P', "15"}, {'H', ""}),
+                     REDW_OUTCOME_NOT_EXECUTED);
     ck_assert_uint_eq(m.calls, 1);
     ck_assert_int_eq(redw_error_code(e), REDW_ESERVER);
     ck_assert_int_eq(redw_error_class(e), REDW_CLASS_TABLE_NOT_FOUND);
@@ -389,7 +394,8 @@ END_TEST
 
 START_TEST(what_the_server_left_out_or_got_wrong_is_still_an_error)
 {
-    static const char *const codes[] = {NULL, "", "42", "42P0\x1b", "42p01", "4 601", "426011", "\x80\x80\x80\x80\x80"};
+    static const char *const codes[] = {NULL,    "",      "42",     "42P0\x1b",
+                                        "42p01", "4 601", "426011", "\x80\x80\x80\x80\x80"};
     for (size_t i = 0; i < sizeof codes / sizeof codes[0]; i++) {
         const struct redwi_error_field fields[] = {{codes[i] ? 'C' : 0, codes[i]}, {0, NULL}};
         redw_error *e = server_error(&redwi_malloc, fields, REDW_OUTCOME_UNKNOWN);
@@ -414,8 +420,9 @@ START_TEST(of_a_huge_error_the_fields_that_fit_are_kept_whole)
     struct meter m;
     struct redw_allocator mem = metered(&m);
 
-    redw_error *e = server_error(&mem, FIELDS({'S', "ERROR"}, {'M', large}, {'C', "53100"}, {'D', large}, {'H', "do"}),
-                                 REDW_OUTCOME_UNKNOWN);
+    redw_error *e = server_error(
+        &mem, FIELDS({'S', "ERROR"}, {'M', large}, {'C', "53100"}, {'D', large}, {'H', "do"}),
+        REDW_OUTCOME_UNKNOWN);
     ck_assert_int_eq(redw_error_class(e), REDW_CLASS_DISK_FULL);
     ck_assert_uint_eq(strlen(redw_error_message(e)), 1023); /* shown although not kept */
     ck_assert(field_is(e, 'M', NULL));
@@ -472,7 +479,8 @@ START_TEST(an_error_seen_again_differs_only_in_outcome_and_prefix)
     redw_error_release(again);
 
     /* The errno of a broken connection stays. */
-    const struct redwi_err_spec spec = {.code = REDW_ECONNECT, .origin = REDW_ORIGIN_OS, .sys_errno = ECONNRESET};
+    const struct redwi_err_spec spec = {
+        .code = REDW_ECONNECT, .origin = REDW_ORIGIN_OS, .sys_errno = ECONNRESET};
     e = redwi_err_make(&mem, &spec, "recv");
     again = redwi_err_again(&mem, e, REDW_OUTCOME_NOT_SENT, "a");
     ck_assert_int_eq(redw_error_errno(again), ECONNRESET);
@@ -483,10 +491,12 @@ START_TEST(an_error_seen_again_differs_only_in_outcome_and_prefix)
     m.broken = true;
     again = redwi_err_again(&mem, redwi_err_closed(REDW_OUTCOME_UNKNOWN), REDW_OUTCOME_NOT_SENT, NULL);
     ck_assert_ptr_eq(again, redwi_err_closed(REDW_OUTCOME_NOT_SENT));
-    again = redwi_err_again(&mem, redwi_err_no_memory(REDW_OUTCOME_UNKNOWN), REDW_OUTCOME_NOT_EXECUTED, "x");
+    again =
+        redwi_err_again(&mem, redwi_err_no_memory(REDW_OUTCOME_UNKNOWN), REDW_OUTCOME_NOT_EXECUTED, "x");
     ck_assert_ptr_eq(again, redwi_err_no_memory(REDW_OUTCOME_NOT_EXECUTED));
     m.broken = false;
-    again = redwi_err_again(&mem, redwi_err_closed(REDW_OUTCOME_UNKNOWN), REDW_OUTCOME_NOT_SENT, "submit");
+    again =
+        redwi_err_again(&mem, redwi_err_closed(REDW_OUTCOME_UNKNOWN), REDW_OUTCOME_NOT_SENT, "submit");
     ck_assert_str_eq(redw_error_message(again), "submit: the client was closed");
     ck_assert_int_eq(redw_error_code(again), REDW_ECLOSED);
     redw_error_release(again);
@@ -497,9 +507,11 @@ END_TEST
 START_TEST(prefixes_pile_up_without_passing_the_bound_or_cutting_an_escape)
 {
     const struct redwi_err_spec spec = {.code = REDW_EPROTOCOL};
-    redw_error *e = redwi_err_make(&redwi_malloc, &spec, "%s", "\x1b\x1b\x1b\x1b\xe2\x82\xac\x1b\x1b\x1b\x1b");
+    redw_error *e =
+        redwi_err_make(&redwi_malloc, &spec, "%s", "\x1b\x1b\x1b\x1b\xe2\x82\xac\x1b\x1b\x1b\x1b");
     for (int i = 0; i < 600; i++) {
-        redw_error *again = redwi_err_again(&redwi_malloc, e, REDW_OUTCOME_UNKNOWN, i % 3 ? "a" : "\x1b");
+        redw_error *again =
+            redwi_err_again(&redwi_malloc, e, REDW_OUTCOME_UNKNOWN, i % 3 ? "a" : "\x1b");
         redw_error_release(e);
         e = again;
         const char *text = redw_error_message(e);
@@ -528,7 +540,8 @@ static void *keep_and_release(void *arg)
         redw_error *mine = redw_error_keep(e);
         if (redw_error_code(mine) != REDW_EFULL)
             return NULL;
-        redw_error *again = redwi_err_again(&redwi_malloc, mine, REDW_OUTCOME_NOT_SENT, i % 64 ? NULL : "x");
+        redw_error *again =
+            redwi_err_again(&redwi_malloc, mine, REDW_OUTCOME_NOT_SENT, i % 64 ? NULL : "x");
         redw_error_release(again);
         redw_error_release(mine);
     }
@@ -564,16 +577,22 @@ START_TEST(every_code_class_and_outcome_has_a_name_of_its_own)
         int code;
         const char *name;
     } codes[] = {
-        {REDW_OK, "REDW_OK: "},           {REDW_NULL, "REDW_NULL: "},
-        {REDW_EINVAL, "REDW_EINVAL: "},   {REDW_ENOMEM, "REDW_ENOMEM: "},
-        {REDW_ENOENT, "REDW_ENOENT: "},   {REDW_ECLOSED, "REDW_ECLOSED: "},
+        {REDW_OK, "REDW_OK: "},
+        {REDW_NULL, "REDW_NULL: "},
+        {REDW_EINVAL, "REDW_EINVAL: "},
+        {REDW_ENOMEM, "REDW_ENOMEM: "},
+        {REDW_ENOENT, "REDW_ENOENT: "},
+        {REDW_ECLOSED, "REDW_ECLOSED: "},
         {REDW_EFULL, "REDW_EFULL: a bound was reached"},
-        {REDW_ETYPE, "REDW_ETYPE: "},     {REDW_ERANGE, "REDW_ERANGE: "},
-        {REDW_ECOLUMN, "REDW_ECOLUMN: "}, {REDW_ECANCELLED, "REDW_ECANCELLED: "},
+        {REDW_ETYPE, "REDW_ETYPE: "},
+        {REDW_ERANGE, "REDW_ERANGE: "},
+        {REDW_ECOLUMN, "REDW_ECOLUMN: "},
+        {REDW_ECANCELLED, "REDW_ECANCELLED: "},
         {REDW_ETIMEDOUT, "REDW_ETIMEDOUT: "},
         {REDW_ECONNECT, "REDW_ECONNECT: "},
         {REDW_EPROTOCOL, "REDW_EPROTOCOL: "},
-        {REDW_EAUTH, "REDW_EAUTH: "},     {REDW_ETLS, "REDW_ETLS: "},
+        {REDW_EAUTH, "REDW_EAUTH: "},
+        {REDW_ETLS, "REDW_ETLS: "},
         {REDW_ESERVER, "REDW_ESERVER: "},
     };
     for (size_t i = 0; i < sizeof codes / sizeof codes[0]; i++)

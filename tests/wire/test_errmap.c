@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * SQLSTATE to class, one row per case. The codes are those a client of Redshift or PostgreSQL meets, from
- * PostgreSQL's Appendix A; the classes are what redw/error.h promises.
+ * SQLSTATE to class, one row per case. The codes are those a client of Redshift or PostgreSQL meets,
+ * from PostgreSQL's Appendix A; the classes are what redw/error.h promises.
  */
 #include "wire/errmap.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Memory and the bounded buffer. The allocator of these tests knows the size of each block, counts, fails
- * on demand, and looks into every block that is given back or moved.
+ * Memory and the bounded buffer. The allocator of these tests knows the size of each block, counts,
+ * fails on demand, and looks into every block that is given back or moved.
  */
 #include "wire/buf.h"
 #include "wire/mem.h"
@@ -80,7 +80,8 @@ static void *watch_resize(void *ctx, void *ptr, size_t bytes)
 static struct redw_allocator watched(struct watch *w)
 {
     *w = (struct watch){0};
-    return (struct redw_allocator){sizeof(struct redw_allocator), w, watch_alloc, watch_resize, watch_release};
+    return (struct redw_allocator){sizeof(struct redw_allocator), w, watch_alloc, watch_resize,
+                                   watch_release};
 }
 
 static uint32_t next_random(uint32_t *seed)
@@ -220,7 +221,8 @@ START_TEST(sizes_that_would_wrap_are_refused)
         ck_assert_int_eq(b.failed, REDW_EFULL);
         redwi_buf_free(&b);
     }
-    /* Growth towards a maximum that doubling would pass by far: clamped, and then only memory is short. */
+    /* Growth towards a maximum that doubling would pass by far: clamped, and then only memory is short.
+     */
     struct watch w;
     struct redw_allocator mem = watched(&w);
     redwi_buf_init(&b, &mem, SIZE_MAX);
@@ -244,6 +246,7 @@ START_TEST(compaction_comes_before_growth)
     redwi_buf_take(&b, 4000);
     ck_assert_ptr_nonnull(redwi_buf_room(&b, 4000, &room));
     ck_assert_uint_eq(b.cap, 4096);
+    ck_assert_uint_eq(w.calls, 1);
     ck_assert_uint_eq(room, 4000);
     ck_assert_uint_eq(redwi_buf_len(&b), 96);
     ck_assert_mem_eq(redwi_buf_front(&b), "\x07\xd0\x07\xd1", 4);
@@ -444,7 +447,8 @@ START_TEST(a_message_of_a_gibibyte_is_refused)
         if (b.failed) {
             ck_assert_mem_eq(word, "\xee\xee\xee\xee", 4);
         } else {
-            uint32_t len = (uint32_t)word[0] << 24 | (uint32_t)word[1] << 16 | (uint32_t)word[2] << 8 | word[3];
+            uint32_t len =
+                (uint32_t)word[0] << 24 | (uint32_t)word[1] << 16 | (uint32_t)word[2] << 8 | word[3];
             ck_assert_uint_eq(len, rows[i].len);
         }
     }

@@ -33,6 +33,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 enum {
     SECURITY_LEVEL = 2,            /* 112 bits: no RSA below 2,048, no SHA-1 signatures */
@@ -55,22 +56,27 @@ struct redwi_tls_ctx {
 struct redwi_tls {
     const struct redw_allocator *mem;
     SSL *ssl;
-    char *name;            /* as given, less a final dot: for messages */
-    struct redwi_buf in;   /* ciphertext from the peer */
-    struct redwi_buf out;  /* ciphertext for the peer */
-    size_t offered;        /* room last offered by redwi_tls_input */
-    bool bulk;             /* the last receive filled that room: offer more */
-    bool dead;             /* failed: SSL must not be called again */
-    int bad_depth;         /* which certificate of the chain was refused; 0 is the server's */
+    enum redwi_tls_mode mode;
+    char *name;           /* that the certificate must be for; without a final dot */
+    uint8_t address[16];  /* that the name is a literal of */
+    size_t address_len;   /* 4, 16; 0: it is a name */
+    time_t wall;          /* when certificates must be valid, Unix seconds */
+    struct redwi_buf in;  /* ciphertext from the peer */
+    struct redwi_buf out; /* ciphertext for the peer */
+    size_t offered;       /* room last offered by redwi_tls_input */
+    bool bulk;            /* the last receive filled that room: offer more */
+    bool dead;            /* failed: SSL must not be called again */
+    int bad_depth;        /* which certificate of the chain was refused; 0 is the server's */
 };
 
 /* ---- OpenSSL's error queue ---- */
 
 struct failure {
     unsigned long first; /* the root cause; 0: the queue was empty */
+    unsigned long ssl;   /* the first that is TLS's own, below which are those of its ciphers; 0: none */
     int alert;           /* the peer's fatal alert; -1: none */
     bool no_memory;
-    bool unverified;     /* the certificate was refused */
+    bool unverified; /* the certificate was refused */
 };
 
 /* Empties the queue. */
@@ -83,6 +89,8 @@ static struct failure take_errors(void)
 
         if (f.first == 0)
             f.first = e;
+        if (f.ssl == 0 && lib == ERR_LIB_SSL)
+            f.ssl = e;
         if (reason == ERR_R_MALLOC_FAILURE || (lib == ERR_LIB_SYS && reason == ENOMEM))
             f.no_memory = true;
         if (lib == ERR_LIB_SSL && reason == SSL_R_CERTIFICATE_VERIFY_FAILED)
@@ -105,6 +113,20 @@ static const char *reason_text(unsigned long e, char room[128])
         return strerror_r(ERR_GET_REASON(e), room, 128); /* GNU's: returns the text */
     ERR_error_string_n(e, room, 128);
     return room;
+}
+
+static const char *alert_name(int alert)
+{
+    switch (alert) { /* those of TLS 1.3 that OpenSSL 3.0 has no names for */
+    case SSL_AD_MISSING_EXTENSION:
+        return "missing extension";
+    case SSL_AD_CERTIFICATE_REQUIRED:
+        return "certificate required";
+    case SSL_AD_NO_APPLICATION_PROTOCOL:
+        return "no application protocol";
+    default:
+        return SSL_alert_desc_string_long(alert);
+    }
 }
 
 /* ---- The BIO ---- */
@@ -197,7 +219,7 @@ static int openssl_failed(const char *what, const char *of, struct redw_diag *wh
 static bool set_policy(SSL_CTX *ssl)
 {
     SSL_CTX_set_options(ssl, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_NO_TICKET);
-    /* Records are encrypted from where the caller's bytes lie then; idle connections hold no buffers. */
+    /* A write that must be repeated may come from another place; idle connections hold no buffers. */
     SSL_CTX_set_mode(ssl, SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_RELEASE_BUFFERS);
     SSL_CTX_set_session_cache_mode(ssl, SSL_SESS_CACHE_OFF);
     if (SSL_CTX_get_security_level(ssl) < SECURITY_LEVEL)
@@ -206,15 +228,47 @@ static bool set_policy(SSL_CTX *ssl)
            SSL_CTX_set_min_proto_version(ssl, TLS1_2_VERSION);
 }
 
-/* Keeps which certificate was refused: SSL itself keeps only the verdict. */
-static int on_verified(int ok, X509_STORE_CTX *store)
+static bool is_chain_verified(enum redwi_tls_mode mode)
+{
+    return mode != REDWI_TLS_REQUIRE;
+}
+
+static bool is_name_verified(enum redwi_tls_mode mode)
+{
+    return mode != REDWI_TLS_REQUIRE && mode != REDWI_TLS_VERIFY_CA;
+}
+
+/* What is expected of the server's certificate. Set here, where the verification begins, and not on SSL
+ * beforehand: OpenSSL 3.0 copies that without looking whether there was memory for the copy, and expects
+ * no name at all if there was none. */
+static bool set_expectations(const struct redwi_tls *t, X509_VERIFY_PARAM *param)
+{
+    X509_VERIFY_PARAM_set_time(param, t->wall);
+    X509_VERIFY_PARAM_set_hostflags(param, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
+    if (!X509_VERIFY_PARAM_set_purpose(param, X509_PURPOSE_SSL_SERVER))
+        return false;
+    if (!is_name_verified(t->mode))
+        return true;
+    return t->address_len > 0 ? X509_VERIFY_PARAM_set1_ip(param, t->address, t->address_len)
+                              : X509_VERIFY_PARAM_set1_host(param, t->name, 0);
+}
+
+static int verify(X509_STORE_CTX *store, void *unused)
 {
     SSL *ssl = X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx());
     struct redwi_tls *t = ssl != NULL ? SSL_get_app_data(ssl) : NULL;
+    int ok;
 
-    if (!ok && t != NULL)
-        t->bad_depth = X509_STORE_CTX_get_error_depth(store);
-    return ok;
+    (void)unused;
+    if (t != NULL && !is_chain_verified(t->mode))
+        return 1;
+    if (t == NULL || !set_expectations(t, X509_STORE_CTX_get0_param(store))) {
+        X509_STORE_CTX_set_error(store, X509_V_ERR_OUT_OF_MEM);
+        return 0;
+    }
+    ok = X509_verify_cert(store);
+    t->bad_depth = X509_STORE_CTX_get_error_depth(store);
+    return ok > 0;
 }
 
 /* A file that was named must be usable, even if this mode verifies nothing. */
@@ -225,7 +279,7 @@ static int load_roots(struct redwi_tls_ctx *ctx, const char *ca_file, struct red
     if (!system) {
         if (!SSL_CTX_load_verify_file(ctx->ssl, ca_file))
             return openssl_failed("CA file ", ca_file, why);
-    } else if (ctx->mode != REDWI_TLS_REQUIRE) {
+    } else if (is_chain_verified(ctx->mode)) {
         if (!SSL_CTX_set_default_verify_paths(ctx->ssl))
             return openssl_failed("system roots", "", why);
     }
@@ -238,8 +292,8 @@ static int setup_ctx(struct redwi_tls_ctx *ctx, const char *ca_file, struct redw
     ctx->ssl = SSL_CTX_new(TLS_client_method());
     if (ctx->bio == NULL || ctx->ssl == NULL || !set_policy(ctx->ssl))
         return openssl_failed("OpenSSL", "", why);
-    if (ctx->mode != REDWI_TLS_REQUIRE)
-        SSL_CTX_set_verify(ctx->ssl, SSL_VERIFY_PEER, on_verified);
+    SSL_CTX_set_verify(ctx->ssl, SSL_VERIFY_PEER, NULL);
+    SSL_CTX_set_cert_verify_callback(ctx->ssl, verify, NULL);
     return load_roots(ctx, ca_file, why);
 }
 
@@ -250,11 +304,11 @@ int redwi_tls_ctx_create(struct redwi_tls_ctx **out, const struct redw_allocator
     int code;
 
     *out = NULL;
+    ERR_clear_error();
     if (ctx == NULL)
         return no_memory(why);
     ctx->mem = mem;
     ctx->mode = mode;
-    ERR_clear_error();
     code = setup_ctx(ctx, ca_file, why);
     if (code == REDW_OK)
         *out = ctx;
@@ -266,11 +320,11 @@ int redwi_tls_ctx_create(struct redwi_tls_ctx **out, const struct redw_allocator
 
 void redwi_tls_ctx_free(struct redwi_tls_ctx *ctx)
 {
-    if (ctx == NULL)
-        return;
-    SSL_CTX_free(ctx->ssl);
-    BIO_meth_free(ctx->bio);
-    redwi_free(ctx->mem, ctx);
+    if (ctx != NULL) {
+        SSL_CTX_free(ctx->ssl);
+        BIO_meth_free(ctx->bio);
+        redwi_free(ctx->mem, ctx);
+    }
     ERR_clear_error();
 }
 
@@ -292,44 +346,34 @@ static size_t parse_address(const char *name, uint8_t out[16])
     return inet_pton(AF_INET6, bare, out) == 1 ? 16 : 0;
 }
 
-/* To OpenSSL an empty name means "any", and one with a dot in front any name below it. */
+/* To OpenSSL an empty name means any, and a dot in front any name below. */
 static bool is_exact_name(const char *name)
 {
     return name[0] != '\0' && name[0] != '.';
 }
 
-static int expect_name(struct redwi_tls *t, enum redwi_tls_mode mode, int64_t wall_us)
-{
-    X509_VERIFY_PARAM *param = SSL_get0_param(t->ssl);
-    bool full = mode != REDWI_TLS_REQUIRE && mode != REDWI_TLS_VERIFY_CA, ok;
-    uint8_t address[16];
-    size_t n = parse_address(t->name, address);
-
-    X509_VERIFY_PARAM_set_time(param, (time_t)(wall_us / 1000000));
-    X509_VERIFY_PARAM_set_hostflags(param, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
-    if (n > 0) { /* no SNI for literals (RFC 6066 3) */
-        ok = !full || X509_VERIFY_PARAM_set1_ip(param, address, n);
-    } else {
-        if (full && !is_exact_name(t->name))
-            return REDW_ETLS;
-        ok = !full || X509_VERIFY_PARAM_set1_host(param, t->name, 0);
-        ok = ok && (t->name[0] == '\0' || SSL_set_tlsext_host_name(t->ssl, t->name));
-    }
-    return ok ? REDW_OK : openssl_failed("name", "", NULL);
-}
-
-static int setup(struct redwi_tls *t, struct redwi_tls_ctx *ctx, const char *name, int64_t wall_us)
+static int set_name(struct redwi_tls *t, const char *name)
 {
     size_t n = strlen(name);
-    BIO *bio;
 
     /* "db.example." is "db.example" without search domains; certificates and SNI know no final dot. */
     t->name = redwi_copy_text(t->mem, name, n > 0 && name[n - 1] == '.' ? n - 1 : n);
-    t->ssl = SSL_new(ctx->ssl);
-    bio = BIO_new(ctx->bio);
-    if (t->name == NULL || t->ssl == NULL || bio == NULL) {
-        BIO_free(bio);
+    if (t->name == NULL)
         return REDW_ENOMEM;
+    t->address_len = parse_address(t->name, t->address);
+    if (t->address_len == 0 && is_name_verified(t->mode) && !is_exact_name(t->name))
+        return REDW_ETLS;
+    return REDW_OK;
+}
+
+static int setup_ssl(struct redwi_tls *t, const struct redwi_tls_ctx *ctx)
+{
+    BIO *bio = BIO_new(ctx->bio);
+
+    t->ssl = SSL_new(ctx->ssl);
+    if (t->ssl == NULL || bio == NULL) {
+        BIO_free(bio);
+        return openssl_failed("OpenSSL", "", NULL);
     }
     BIO_set_data(bio, t);
     BIO_set_init(bio, 1);
@@ -337,23 +381,28 @@ static int setup(struct redwi_tls *t, struct redwi_tls_ctx *ctx, const char *nam
     SSL_set_connect_state(t->ssl);
     if (!SSL_set_app_data(t->ssl, t))
         return REDW_ENOMEM;
-    return expect_name(t, ctx->mode, wall_us);
+    if (t->address_len == 0 && t->name[0] != '\0' && !SSL_set_tlsext_host_name(t->ssl, t->name))
+        return openssl_failed("name", "", NULL); /* literals are not for SNI (RFC 6066 3) */
+    return REDW_OK;
 }
 
-int redwi_tls_create(struct redwi_tls **out, struct redwi_tls_ctx *ctx, const char *name,
-                     int64_t wall_us)
+int redwi_tls_create(struct redwi_tls **out, struct redwi_tls_ctx *ctx, const char *name, int64_t wall_us)
 {
     struct redwi_tls *t = redwi_alloc_array(ctx->mem, 1, sizeof *t);
     int code;
 
     *out = NULL;
+    ERR_clear_error();
     if (t == NULL)
         return REDW_ENOMEM;
     t->mem = ctx->mem;
     redwi_buf_init(&t->in, t->mem, INPUT_MAX + RECORD_MAX);
     redwi_buf_init(&t->out, t->mem, OUTPUT_MAX + OUTPUT_SLACK);
-    ERR_clear_error();
-    code = setup(t, ctx, name, wall_us);
+    t->mode = ctx->mode;
+    t->wall = (time_t)(wall_us / 1000000);
+    code = set_name(t, name);
+    if (code == REDW_OK)
+        code = setup_ssl(t, ctx);
     if (code == REDW_OK)
         *out = t;
     else
@@ -364,13 +413,13 @@ int redwi_tls_create(struct redwi_tls **out, struct redwi_tls_ctx *ctx, const ch
 
 void redwi_tls_free(struct redwi_tls *t)
 {
-    if (t == NULL)
-        return;
-    SSL_free(t->ssl);
-    redwi_buf_free(&t->in);
-    redwi_buf_free(&t->out);
-    redwi_free(t->mem, t->name);
-    redwi_free(t->mem, t);
+    if (t != NULL) {
+        SSL_free(t->ssl);
+        redwi_buf_free(&t->in);
+        redwi_buf_free(&t->out);
+        redwi_free(t->mem, t->name);
+        redwi_free(t->mem, t);
+    }
     ERR_clear_error();
 }
 
@@ -427,13 +476,11 @@ static redw_error *not_trusted(const struct redwi_tls *t, long verdict)
         if (bad != NULL)
             redwi_cert_names(about, sizeof about, bad);
         return redwi_err_make(t->mem, &tls_failure,
-                              "the server's certificate is not for \"%.200s\"; it is for %s",
-                              t->name, about);
+                              "the server's certificate is not for \"%.200s\"; it is for %s", t->name, about);
     }
     if (bad != NULL)
         redwi_cert_about(about, sizeof about, bad);
-    return redwi_err_make(t->mem, &tls_failure,
-                          "the server's certificate is not trusted: %s (depth %d: %s)",
+    return redwi_err_make(t->mem, &tls_failure, "the server's certificate is not trusted: %s (depth %d: %s)",
                           X509_verify_cert_error_string(verdict), t->bad_depth, about);
 }
 
@@ -442,8 +489,7 @@ static redw_error *explain(const struct redwi_tls *t, const struct failure *f, c
     long verdict = SSL_get_verify_result(t->ssl);
     char room[128];
 
-    if (f->no_memory || t->out.failed == REDW_ENOMEM ||
-        (f->unverified && verdict == X509_V_ERR_OUT_OF_MEM))
+    if (f->no_memory || t->out.failed == REDW_ENOMEM || (f->unverified && verdict == X509_V_ERR_OUT_OF_MEM))
         return redwi_err_no_memory(REDW_OUTCOME_NOT_SENT);
     if (t->out.failed != 0)
         return redwi_err_make(t->mem, &tls_failure, "%s: the peer asks for more answers than it takes",
@@ -451,9 +497,9 @@ static redw_error *explain(const struct redwi_tls *t, const struct failure *f, c
     if (f->unverified && verdict != X509_V_OK)
         return not_trusted(t, verdict);
     if (f->alert >= 0)
-        return redwi_err_make(t->mem, &tls_failure, "%s: peer sent alert: %s", doing,
-                              SSL_alert_desc_string_long(f->alert));
-    return redwi_err_make(t->mem, &tls_failure, "%s: %s", doing, reason_text(f->first, room));
+        return redwi_err_make(t->mem, &tls_failure, "%s: peer sent alert: %s", doing, alert_name(f->alert));
+    return redwi_err_make(t->mem, &tls_failure, "%s: %s", doing,
+                          reason_text(f->ssl != 0 ? f->ssl : f->first, room));
 }
 
 static enum redwi_tls_status fail(struct redwi_tls *t, const char *doing, redw_error **why)
@@ -481,8 +527,8 @@ static enum redwi_tls_status ended(struct redwi_tls *t, int ret, const char *doi
 {
     int result = SSL_get_error(t->ssl, ret);
 
-    if (t->out.failed != 0 || (result != SSL_ERROR_NONE && result != SSL_ERROR_WANT_READ &&
-                               result != SSL_ERROR_ZERO_RETURN))
+    if (t->out.failed != 0 ||
+        (result != SSL_ERROR_NONE && result != SSL_ERROR_WANT_READ && result != SSL_ERROR_ZERO_RETURN))
         return fail(t, doing, why);
     ERR_clear_error();
     return result == SSL_ERROR_NONE        ? REDWI_TLS_DONE
@@ -545,10 +591,9 @@ enum redwi_tls_status redwi_tls_write(struct redwi_tls *t, const void *p, size_t
 
 void redwi_tls_shutdown(struct redwi_tls *t)
 {
-    if (t->dead || !SSL_is_init_finished(t->ssl))
-        return;
     ERR_clear_error();
-    (void)SSL_shutdown(t->ssl);
+    if (!t->dead && SSL_is_init_finished(t->ssl))
+        (void)SSL_shutdown(t->ssl);
     ERR_clear_error();
 }
 

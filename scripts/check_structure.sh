@@ -1,0 +1,63 @@
+#!/usr/bin/env bash
+# Structure as checks: the floors, the public headers, the exported symbols, the calls that do not belong
+# here, the README's example. usage: check_structure.sh SHARED_LIBRARY
+set -euo pipefail
+cd "$(dirname "$0")/.."
+library=$1
+bad=0
+complain() {
+    echo "structure: $*" >&2
+    bad=1
+}
+
+# Floors: an include goes down, never up. query -> pool -> data -> wire.
+declare -A may=([wire]='wire' [data]='data|wire' [pool]='pool|data|wire' [query]='query|pool|data|wire')
+includes=0
+for floor in wire data pool query; do
+    while IFS=: read -r file line; do
+        included=$(sed -n 's/^#include "\([^"]*\)".*/\1/p' <<<"$line")
+        includes=$((includes + 1))
+        [[ $included =~ ^(${may[$floor]})/ ]] || complain "$file: a $floor file may not include \"$included\""
+    done < <(grep -H '^#include "' src/$floor/*.[ch])
+done
+[ "$includes" -gt 20 ] || complain "only $includes includes seen: is the check looking at the sources?"
+while read -r file; do
+    [ "$file" = src/pool/loop_ev.c ] || complain "$file includes <ev.h>: only src/pool/loop_ev.c may"
+done < <(grep -l '^#include <ev.h>' src/*/*.[ch])
+while read -r file; do
+    complain "$file: no descriptor, clock or loop in src/wire"
+done < <(grep -lE '^#include <(sys/socket|poll|sys/epoll|time|sys/time|unistd|redw/loop)\.h>' src/wire/*.[ch])
+
+# Calls that have no place in this code base.
+while read -r hit; do
+    complain "$hit"
+done < <(grep -nE '\b(strcpy|strcat|sprintf|vsprintf|gets|strtok|atoi|atol|strtod|alloca|getaddrinfo|gethostbyname|usleep|sleep)[[:space:]]*\(' \
+    src/*/*.[ch] | grep -vE ':[0-9]+:[[:space:]]*(/?\*|//)')
+while read -r hit; do
+    complain "memory goes through wire/mem.h: $hit"
+done < <(grep -nE '\b(malloc|calloc|realloc|free|strdup)[[:space:]]*\(' src/*/*.[ch] | grep -v '^src/wire/mem.c' |
+    grep -vE ':[0-9]+:[[:space:]]*(/?\*|//)')
+
+# Each public header compiles alone, as C11 and as C++17, without a warning.
+for header in include/redw.h include/redw/*.h; do
+    echo "#include \"${header#include/}\"" | "${CC:-gcc}" -std=c11 -pedantic -Wall -Wextra -Werror -Iinclude -fsyntax-only -x c - ||
+        complain "$header does not compile alone as C11"
+    echo "#include \"${header#include/}\"" | "${CXX:-g++}" -std=c++17 -pedantic -Wall -Wextra -Werror -Iinclude -fsyntax-only -x c++ - ||
+        complain "$header does not compile alone as C++17"
+done
+
+# Exported symbols equal the functions of the headers.
+declared=$(cat include/redw/*.h | tr '\n' ' ' | grep -oE 'REDW_API[^;{]*' | grep -oE '\bredw_[a-z0-9_]+ ?\(' | tr -d ' (' | sort -u)
+exported=$(nm -D --defined-only "$library" | awk '$2 ~ /[TDBRV]/ { sub(/@.*/, "", $3); print $3 }' | sort -u)
+difference=$(diff <(echo "$declared") <(echo "$exported") || true)
+[ -z "$difference" ] || complain "declared (<) and exported (>) symbols differ:
+$difference"
+[ "$(wc -l <<<"$declared")" -gt 30 ] || complain "too few declared functions seen"
+
+# The README's example is examples/hello.c, which the tests compile and run.
+diff <(awk '/^```c$/ { on = 1; next } /^```$/ { on = 0 } on' README.md) examples/hello.c >&2 ||
+    complain "the C block of README.md differs from examples/hello.c"
+lines=$(wc -l <examples/hello.c)
+[ "$lines" -le 34 ] || complain "examples/hello.c has $lines lines: the README promises 30"
+
+exit "$bad"

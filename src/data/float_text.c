@@ -50,6 +50,7 @@ static inline uint64_t nearest(uint64_t w, int64_t q)
     /* The mantissa with its first bit and one more to round by; the exponent of 10^q is
      * floor(q * log2(10)), for which 217706 / 2^16 is near enough. */
     uint64_t m = high >> shift;
+    /* cppcheck-suppress shiftNegativeLHS ; arithmetic in gcc and clang, and rounding down is what is meant */
     int exponent = (int)((217706 * q) >> 16) + 63 + top - zeros + EXPONENT_BIAS;
     if (__builtin_expect(exponent <= 0, 0)) {
         /* Subnormal: fewer bits. No tie: 5^-q does not divide 64 bits there. Rounding up may give the

@@ -24,7 +24,7 @@ int redwi_text_bool(const char *p, size_t n, bool *out)
 
 /* 20 digits and more: leading zeros do not count, and 20 that do are more than 64 bits of a signed
  * number hold. */
-static int digits_long(const char *p, size_t n, uint64_t *out)
+static int digits_one_by_one(const char *p, size_t n, uint64_t *out)
 {
     uint64_t v = 0;
     size_t significant = 0;
@@ -45,23 +45,26 @@ static int digits_long(const char *p, size_t n, uint64_t *out)
 static inline int digits(const char *p, size_t n, uint64_t *out)
 {
     const uint64_t e8 = 100000000;
-    if (n - 1 < 8) {
-        uint64_t a = redwi_digits_upto8(p, n);
+    uint64_t a, b, c, fault = 0;
+    if (n - 1 <= 7) {
+        a = n >= 4 ? redwi_digits_4to8(p, n) : redwi_digits_1to3(p, n);
+        fault = redwi_digits_fault(a);
         *out = redwi_digits_value(a);
-        return redwi_digits_ok(a) ? REDW_OK : REDW_EPROTOCOL;
-    }
-    if (n - 9 < 8) {
-        uint64_t a = redwi_digits_upto8(p, n - 8), b = redwi_digits_8(p + n - 8);
+    } else if (n - 9 <= 7) {
+        a = redwi_digits_8(p) << (8 * (16 - n));
+        b = redwi_digits_8(p + n - 8);
+        fault = redwi_digits_fault(a) | redwi_digits_fault(b);
         *out = redwi_digits_value(a) * e8 + redwi_digits_value(b);
-        return redwi_digits_ok(a) && redwi_digits_ok(b) ? REDW_OK : REDW_EPROTOCOL;
-    }
-    if (n - 17 < 3) {
-        uint64_t a = redwi_digits_upto8(p, n - 16), b = redwi_digits_8(p + n - 16),
-                 c = redwi_digits_8(p + n - 8);
+    } else if (n - 17 <= 2) {
+        a = redwi_digits_8(p) << (8 * (24 - n));
+        b = redwi_digits_8(p + n - 16);
+        c = redwi_digits_8(p + n - 8);
+        fault = redwi_digits_fault(a) | redwi_digits_fault(b) | redwi_digits_fault(c);
         *out = (redwi_digits_value(a) * e8 + redwi_digits_value(b)) * e8 + redwi_digits_value(c);
-        return redwi_digits_ok(a) && redwi_digits_ok(b) && redwi_digits_ok(c) ? REDW_OK : REDW_EPROTOCOL;
+    } else {
+        return n > 0 ? digits_one_by_one(p, n, out) : REDW_EPROTOCOL;
     }
-    return n > 0 ? digits_long(p, n, out) : REDW_EPROTOCOL;
+    return fault == 0 ? REDW_OK : REDW_EPROTOCOL;
 }
 
 int redwi_text_int64(const char *p, size_t n, int64_t *out)
@@ -198,10 +201,10 @@ const char *redwi_utf8_fault(const char *text, size_t n)
             }
         }
         if (*p == 0)
-            return "a NUL byte";
+            return "contains a NUL byte";
         size_t len = *p < 0x80 ? 1 : character(p, n);
         if (len == 0)
-            return "invalid UTF-8";
+            return "not valid UTF-8";
         p += len;
         n -= len;
     }

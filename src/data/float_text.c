@@ -50,6 +50,7 @@ static inline uint64_t nearest(uint64_t w, int64_t q)
     /* The mantissa with its first bit and one more to round by; the exponent of 10^q is
      * floor(q * log2(10)), for which 217706 / 2^16 is near enough. */
     uint64_t m = high >> shift;
+    /* cppcheck-suppress shiftNegativeLHS ; arithmetic in gcc and clang, and rounding down is what is meant */
     int exponent = (int)((217706 * q) >> 16) + 63 + top - zeros + EXPONENT_BIAS;
     if (__builtin_expect(exponent <= 0, 0)) {
         /* Subnormal: fewer bits. No tie: 5^-q does not divide 64 bits there. Rounding up may give the
@@ -68,8 +69,8 @@ static inline uint64_t nearest(uint64_t w, int64_t q)
     return bits < INFINITY_BITS ? bits : INFINITY_BITS;
 }
 
-/* More than 19 characters of digits and point: the first 19 that count decide, but for the rare number
- * so near to the middle of two doubles that it takes all. */
+/* More than 19 digits: the first 19 that count decide, but for the rare number so near to the middle of
+ * two doubles that it takes all. */
 static uint64_t nearest_long(const struct redwi_digits *d)
 {
     uint64_t w = 0;
@@ -98,7 +99,7 @@ static uint64_t nearest_long(const struct redwi_digits *d)
     return side > 0 || (side == 0 && (below & 1)) ? above : below;
 }
 
-static int with_sign(uint64_t bits, bool negative, double *out)
+static int give(uint64_t bits, bool negative, double *out)
 {
     bits |= (uint64_t)negative << 63;
     memcpy(out, &bits, sizeof *out);
@@ -112,80 +113,114 @@ static bool is_word(const char *p, const char *end, const char *word)
     return p == end && !*word;
 }
 
-static int special(const char *p, const char *end, bool sign, bool negative, double *out)
+/* No digit follows the sign. */
+static __attribute__((noinline)) int special(const char *text, size_t n, double *out)
 {
+    const char *p = text, *end = text + n;
+    bool sign = *p == '-' || *p == '+';
+    p += sign;
     if (is_word(p, end, "infinity") || is_word(p, end, "inf"))
-        return with_sign(INFINITY_BITS, negative, out);
+        return give(INFINITY_BITS, *text == '-', out);
     if (!sign && is_word(p, end, "nan"))
-        return with_sign(INFINITY_BITS | UINT64_C(1) << (MANTISSA_BITS - 1), false, out);
+        return give(INFINITY_BITS | UINT64_C(1) << (MANTISSA_BITS - 1), false, out);
     *out = 0;
     return REDW_EPROTOCOL;
 }
 
-static inline bool is_digit(const char *p, const char *end)
+static inline unsigned digit_at(const char *p)
 {
-    return p < end && (unsigned)(unsigned char)*p - '0' < 10;
+    return (unsigned)(unsigned char)*p - '0';
 }
 
-/* What follows the e; NULL: not a whole exponent. */
-static const char *exponent(const char *p, const char *end, int64_t *out)
+/* What follows the e; false: not a whole exponent, and nothing else. */
+static bool exponent(const char *p, const char *end, int64_t *scale)
 {
     int64_t e = 0;
     bool negative = p < end && *p == '-';
     if (p < end && (*p == '-' || *p == '+'))
         p++;
-    if (!is_digit(p, end))
-        return NULL;
-    for (; is_digit(p, end); p++) {
+    if (p == end)
+        return false;
+    for (; p < end && digit_at(p) < 10; p++) {
         if (e < EXPONENT_ENOUGH)
-            e = e * 10 + (*p - '0');
+            e = e * 10 + digit_at(p);
     }
-    *out = negative ? -e : e;
-    return p;
+    *scale += negative ? -e : e;
+    return p == end;
 }
 
-int redwi_text_double(const char *text, size_t n, double *out)
+static int round_off(uint64_t bits, bool negative, double *out)
 {
-    const char *p = text, *end = text + n;
-    bool negative = n > 0 && *p == '-', sign = negative || (n > 0 && *p == '+');
-    p += sign;
-
-    struct redwi_digits d = {p, end, 0};
-    uint64_t w = 0; /* meaningless beyond 19 digits: nearest_long() starts over */
-    for (; is_digit(p, end); p++)
-        w = w * 10 + (unsigned)(*p - '0');
-    size_t ndigits = (size_t)(p - d.p);
-    if (p < end && *p == '.') {
-        const char *fraction = ++p;
-        for (; end - p >= 8; p += 8) {
-            uint64_t lanes = redwi_digits_8(p);
-            if (!redwi_digits_ok(lanes))
-                break;
-            w = w * 100000000 + redwi_digits_value(lanes);
-        }
-        for (; is_digit(p, end); p++)
-            w = w * 10 + (unsigned)(*p - '0');
-        d.scale = -(p - fraction);
-        ndigits += (size_t)(p - fraction);
-    }
-    if (ndigits == 0)
-        return special(d.p, end, sign, negative, out);
-    d.end = p;
-    if (p < end && (*p | 0x20) == 'e') {
-        int64_t e;
-        p = exponent(p + 1, end, &e);
-        if (p)
-            d.scale += e;
-    }
-    if (p != end) {
-        *out = 0;
-        return REDW_EPROTOCOL;
-    }
-
-    uint64_t bits = __builtin_expect(ndigits <= DIGITS_MAX, 1) ? nearest(w, d.scale) : nearest_long(&d);
     if (__builtin_expect(bits == INFINITY_BITS, 0)) {
         *out = 0;
         return REDW_ERANGE;
     }
-    return with_sign(bits, negative, out);
+    return give(bits, negative, out);
+}
+
+/* Apart from the scan, which has the fewer registers to save. */
+static __attribute__((noinline)) int round_short(uint64_t w, int64_t q, bool negative, double *out)
+{
+    return round_off(nearest(w, q), negative, out);
+}
+
+static __attribute__((noinline)) int round_long(struct redwi_digits d, bool negative, double *out)
+{
+    return round_off(nearest_long(&d), negative, out);
+}
+
+int redwi_text_double(const char *text, size_t n, double *out)
+{
+    static const double tens[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,  1e10, 1e11,
+                                  1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
+    static const uint32_t powers[] = {1, 10, 100, 1000, 10000, 100000, 1000000, 10000000};
+    if (n == 0) {
+        *out = 0;
+        return REDW_EPROTOCOL;
+    }
+    const char *p = text, *end = text + n;
+    bool negative = *p == '-';
+    p += negative | (*p == '+');
+
+    const char *start = p;
+    uint64_t w = 0; /* meaningless beyond 19 digits: nearest_long() starts over */
+    int64_t scale = 0;
+    for (; p < end && digit_at(p) < 10; p++)
+        w = w * 10 + digit_at(p);
+    size_t ndigits = (size_t)(p - start);
+    if (p < end && *p == '.') {
+        const char *fraction = ++p;
+        for (; end - p >= 8; p += 8) {
+            uint64_t lanes = redwi_digits_8(p);
+            if (redwi_digits_fault(lanes))
+                break;
+            w = w * 100000000 + redwi_digits_value(lanes);
+        }
+        size_t left = (size_t)(end - p);
+        uint64_t lanes = left >= 4 && left < 8 ? redwi_digits_4to8(p, left) : UINT64_MAX;
+        if (!redwi_digits_fault(lanes)) {
+            w = w * powers[left] + redwi_digits_value(lanes);
+            p = end;
+        }
+        for (; p < end && digit_at(p) < 10; p++)
+            w = w * 10 + digit_at(p);
+        scale = fraction - p;
+        ndigits += (size_t)(p - fraction);
+    }
+    const char *point_end = p;
+    if (__builtin_expect(ndigits == 0, 0))
+        return special(text, n, out);
+    if (p < end && ((*p | 0x20) != 'e' || !exponent(p + 1, end, &scale))) {
+        *out = 0;
+        return REDW_EPROTOCOL;
+    }
+    if (__builtin_expect(ndigits > DIGITS_MAX, 0))
+        return round_long((struct redwi_digits){start, point_end, scale}, negative, out);
+    /* Clinger's case: both numbers are doubles, and one division rounds once. */
+    if (w <= UINT64_C(1) << 53 && scale <= 0 && scale >= -22) {
+        double v = (double)(int64_t)w / tens[-scale];
+        *out = negative ? -v : v;
+        return REDW_OK;
+    }
+    return round_short(w, scale, negative, out);
 }

@@ -30,25 +30,27 @@ static inline size_t message_at(const uint8_t *p, const uint8_t *end)
     return (size_t)len + 1;
 }
 
-/* Fills the cells up to `last` from p; true when the last one ends exactly at the end. */
-static inline bool walk(const uint8_t *p, const uint8_t *end, redw_slice *cell, const redw_slice *last)
+/* Fills n cells from p; true when the last one ends exactly at the end. Every cell's length word is paid
+ * for in advance: `left` is what the values may still take, so that a value within it leaves the words
+ * behind it within the message, and one comparison per cell is enough. */
+static inline bool walk(const uint8_t *p, const uint8_t *end, redw_slice *cell, size_t n)
 {
     size_t left = (size_t)(end - p);
-    for (; cell < last; cell++) {
-        if (left < 4)
-            return false;
-        uint32_t n = redwi_load32(p);
+    if (n > left / 4)
+        return false;
+    left -= 4 * n;
+    for (; n > 0; n--, cell++) {
+        size_t len = redwi_load32(p);
         p += 4;
-        left -= 4;
-        if (__builtin_expect(n > left, 0)) {
-            if (n != UINT32_MAX)
+        if (__builtin_expect(len > left, 0)) {
+            if (len != UINT32_MAX)
                 return false;
             *cell = (redw_slice){NULL, 0};
             continue;
         }
-        *cell = (redw_slice){(const char *)p, n};
-        p += n;
-        left -= n;
+        *cell = (redw_slice){(const char *)p, len};
+        p += len;
+        left -= len;
     }
     return left == 0;
 }
@@ -57,7 +59,7 @@ bool redwi_row_parse(const uint8_t *body, size_t len, redw_slice *cells, size_t 
 {
     if (len < 2 || len > INT32_MAX || redwi_load16(body) != ncells)
         return false;
-    return walk(body + 2, body + len, cells, cells + ncells);
+    return walk(body + 2, body + len, cells, ncells);
 }
 
 redw_rows redwi_rows_streamed(struct redwi_rowset *set, const uint8_t *p, const uint8_t *end)
@@ -105,7 +107,7 @@ bool redw_rows_next(redw_rows *it, redw_row *row)
     struct redwi_rowset *set = (struct redwi_rowset *)it->priv_[ROWSET];
     redw_slice *cells = set->cells;
     size_t n = set->ncolumns;
-    if (redwi_load16(p + 5) != n || !walk(p + HEADER, p + len, cells, cells + n)) {
+    if (redwi_load16(p + 5) != n || !walk(p + HEADER, p + len, cells, n)) {
         set->corrupt = true;
         return false;
     }

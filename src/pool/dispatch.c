@@ -193,6 +193,10 @@ void redwi_pool_close(redw_client *c, struct redwi_conn *conn, bool politely)
  * would stop somebody else's statement. */
 static void unit_ended(redw_client *c, struct redwi_conn *conn)
 {
+    if (conn->state == REDWI_CONN_CLOSED) { /* it ended in a transaction */
+        taken_out(c, conn);
+        return;
+    }
     if (conn->cancel)
         return;
     if (conn->spoiled)
@@ -233,7 +237,10 @@ static void on_ended(void *owner, struct redwi_conn *conn, struct redwi_job *j)
 
     if (j)
         redwi_pool_end(c, j, NULL);
-    unit_ended(c, conn);
+    if (conn->state == REDWI_CONN_CLOSED) /* a transaction was left open */
+        taken_out(c, conn);
+    else
+        unit_ended(c, conn);
 }
 
 static void on_stopped(void *owner, struct redwi_conn *conn, struct redwi_job *j)

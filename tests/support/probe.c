@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "support/probe.h"
 
+#include <execinfo.h>
 #include <stdalign.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,7 +25,9 @@ static void must(bool ok, const char *rule)
 {
     if (ok)
         return;
+    void *stack[32];
     fprintf(stderr, "probe: %s\n", rule);
+    backtrace_symbols_fd(stack, backtrace(stack, 32), 2);
     abort();
 }
 
@@ -70,6 +73,8 @@ static void leave(struct probe *p, int64_t since)
     if (took > p->longest_cpu_us)
         p->longest_cpu_us = took;
     p->inside = false;
+    if (p->after != NULL)
+        p->after(p->after_arg);
 }
 
 static void io_fired(void *arg, unsigned events)

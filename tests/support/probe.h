@@ -26,6 +26,8 @@ struct probe {
     uint64_t io_wakeups;    /* of them, for a descriptor */
     int64_t longest_us;     /* the longest callback, by the loop's clock */
     int64_t longest_cpu_us; /* by this thread's CPU clock: other processes do not show */
+    void (*after)(void *arg); /* NULL, or called after each callback of the library */
+    void *after_arg;
     bool inside;
     int64_t cpu_since;
 };

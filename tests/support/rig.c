@@ -11,6 +11,14 @@ static void on_time(struct ev_loop *loop, ev_timer *w, int events)
     *(bool *)w->data = true;
 }
 
+/* The library's turn runs before the loop sleeps: who waited for it need not wait for what comes next. */
+static void check_goal(void *arg)
+{
+    struct rig *r = arg;
+    if (*r->counter >= r->goal)
+        ev_break(r->loop, EVBREAK_ONE);
+}
+
 /* Runs the loop until *counter reaches the goal or the time is up; true: reached. */
 static bool run(struct rig *r, const unsigned *counter, unsigned goal, double seconds)
 {
@@ -18,11 +26,16 @@ static bool run(struct rig *r, const unsigned *counter, unsigned goal, double se
     bool over = false;
     ev_timer_init(&timer, on_time, seconds, 0);
     timer.data = &over;
+    r->counter = counter;
+    r->goal = goal;
+    r->probe.after = check_goal;
+    r->probe.after_arg = r;
     ev_now_update(r->loop);
     ev_timer_start(r->loop, &timer);
     while (*counter < goal && !over)
         ev_run(r->loop, EVRUN_ONCE);
     ev_timer_stop(r->loop, &timer);
+    r->probe.after = NULL;
     return *counter >= goal;
 }
 

@@ -30,6 +30,8 @@ struct rig {
     redw_client *client;   /* NULL before rig_client and after destroy; set it to NULL if the test destroys */
     double patience_s;     /* rig_wait gives up after so long: 20, or less if the test says so */
     bool late;             /* it did */
+    const unsigned *counter; /* rig_wait's */
+    unsigned goal;
 };
 
 /* What the final callback of one request brought. */

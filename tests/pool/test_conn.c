@@ -245,39 +245,86 @@ START_TEST(a_server_that_sends_byte_by_byte_is_understood)
 }
 END_TEST
 
-/* A server that sends without end, for a statement it has not answered otherwise. */
-#define FLOOD ((size_t)1 << 20)
-
 START_TEST(one_wake_up_parses_a_bounded_part_of_a_fast_stream)
 {
     struct stand_server *s = stand_listen(&stand, &stand_trusting, NULL);
     struct stand_job j;
-    struct redwi_buf b;
-    const redw_slice cell = {"0123456789012345678901234567890123456789", 40};
-    struct redwi_field field = {.name = {"c", 1}, .type_oid = 25, .type_size = -1, .typmod = -1};
     stand_login(&stand);
     stand_job_init(&stand, &j, "flood");
     stand_start(&stand, &j);
+    size_t most = stand_flood(s, &j, 40, (size_t)1 << 20);
+    ck_assert_uint_le(most, 330000);
+    ck_assert_uint_gt(j.bytes, (size_t)1 << 19);
+}
+END_TEST
+
+START_TEST(rows_larger_than_the_buffer_come_through)
+{
+    struct stand_server *s = stand_listen(&stand, &stand_trusting, NULL);
+    struct stand_job j;
+    stand_login(&stand);
+    stand_job_init(&stand, &j, "flood");
+    stand_start(&stand, &j);
+    stand_flood(s, &j, 3000000, 9000000);
+    ck_assert_uint_eq(j.bytes, 9000000);
+}
+END_TEST
+
+/* A login of the server's own words. */
+static void send_login(struct stand_peer *p, bool with_key, char status)
+{
+    struct redwi_buf b;
+    redwi_buf_init(&b, &redwi_malloc, 65536);
+    redwi_be_put_authentication(&b, 0, NULL, 0);
+    if (with_key)
+        redwi_be_put_key_data(&b, 1, peer_key, 4);
+    redwi_be_put_ready(&b, status);
+    stand_peer_send(p, redwi_buf_front(&b), redwi_buf_len(&b));
+    redwi_buf_free(&b);
+}
+
+static struct stand_server *connect_mute(void)
+{
+    struct stand_server *s = stand_listen(&stand, &stand_trusting, NULL);
     s->mute = true;
-    redwi_buf_init(&b, &redwi_malloc, SIZE_MAX / 2);
-    redwi_be_put_simple(&b, '1');
-    redwi_be_put_simple(&b, '2');
-    redwi_be_put_row_description(&b, &field, 1);
-    while (redwi_buf_len(&b) < FLOOD)
-        redwi_be_put_data_row(&b, &cell, 1);
-    redwi_be_put_command_complete(&b, "SELECT 1");
-    redwi_be_put_ready(&b, 'I');
-    stand_run(&stand, 2);
+    ck_assert_int_eq(stand_connect(&stand, 5000), 0);
+    while (!s->naccepted || !s->peers[0].received)
+        stand_run(&stand, 1);
+    return s;
+}
+
+START_TEST(a_login_that_ends_in_a_transaction_is_refused)
+{
+    send_login(stand_peer_of(connect_mute(), 0), true, 'T');
+    stand_run_until(&stand, &stand.nclosed, 1);
+    stand_expect_why(&stand, REDW_EPROTOCOL, "login: 127.0.0.1:", "a transaction is open right after login");
+}
+END_TEST
+
+START_TEST(without_a_key_there_is_no_side_connection)
+{
+    send_login(stand_peer_of(connect_mute(), 0), false, 'I');
+    stand_run_until(&stand, &stand.nready, 1);
+    ck_assert_int_eq(stand_cancel(&stand, 5000), REDW_EINVAL);
+    ck_assert_ptr_null(stand.side);
+}
+END_TEST
+
+START_TEST(a_notice_between_units_is_nobodys)
+{
+    const struct redwi_error_field fields[] = {{'S', "NOTICE"}, {'C', "00000"}, {'M', "psst"}, {0, NULL}};
+    struct stand_server *s = stand_listen(&stand, &stand_trusting, NULL);
+    struct stand_job j;
+    struct redwi_buf b;
+    stand_login(&stand);
+    redwi_buf_init(&b, &redwi_malloc, 65536);
+    redwi_be_put_error(&b, 'N', fields);
     stand_peer_send(&s->peers[0], redwi_buf_front(&b), redwi_buf_len(&b));
     redwi_buf_free(&b);
-    size_t before = 0, most = 0;
-    while (!stand.nended) {
-        stand_run(&stand, 1);
-        most = j.bytes - before > most ? j.bytes - before : most;
-        before = j.bytes;
-    }
-    ck_assert_uint_gt(j.bytes, FLOOD / 2);
-    ck_assert_uint_le(most, 330000);
+    stand_run(&stand, 3);
+    ck_assert_int_eq(stand.conn->state, REDWI_CONN_IDLE);
+    stand_run_job(&stand, &j, "select");
+    ck_assert_int_eq(j.nnotices, 0);
 }
 END_TEST
 
@@ -552,6 +599,10 @@ int main(void)
     tcase_add_test(t, a_long_statement_goes_out_in_parts_while_the_server_does_not_read);
     tcase_add_test(t, a_server_that_sends_byte_by_byte_is_understood);
     tcase_add_test(t, one_wake_up_parses_a_bounded_part_of_a_fast_stream);
+    tcase_add_test(t, rows_larger_than_the_buffer_come_through);
+    tcase_add_test(t, a_login_that_ends_in_a_transaction_is_refused);
+    tcase_add_test(t, without_a_key_there_is_no_side_connection);
+    tcase_add_test(t, a_notice_between_units_is_nobodys);
     tcase_add_test(t, a_paused_connection_reads_nothing_and_goes_on_where_it_was);
     tcase_add_test(t, rows_not_taken_before_a_pause_come_again);
     tcase_add_test(t, what_a_server_said_before_it_died_is_read_after_the_pause);

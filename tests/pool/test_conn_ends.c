@@ -221,6 +221,80 @@ START_TEST(the_servers_last_words_are_heard_although_sending_fails)
 }
 END_TEST
 
+static ssize_t broken_recv(void *ctx, int fd, void *p, size_t n)
+{
+    (void)ctx, (void)fd, (void)p, (void)n;
+    errno = ECONNRESET;
+    return -1;
+}
+
+static ssize_t broken_send(void *ctx, int fd, const void *p, size_t n)
+{
+    (void)ctx, (void)fd, (void)p, (void)n;
+    errno = EPIPE;
+    return -1;
+}
+
+START_TEST(of_two_failures_the_first_is_told)
+{
+    struct stand_job j;
+    stand_listen(&stand, &stand_trusting, NULL);
+    stand_login(&stand);
+    stand.fault.sys.recv = broken_recv;
+    stand.fault.sys.send = broken_send;
+    stand_job_init(&stand, &j, "select");
+    stand_start(&stand, &j);
+    stand_run_until(&stand, &stand.nclosed, 1);
+    ck_assert_int_eq(redw_error_errno(j.job.error), EPIPE);
+    ck_assert_int_eq(redw_error_outcome(j.job.error), REDW_OUTCOME_NOT_SENT);
+    stand_job_fini(&j);
+}
+END_TEST
+
+START_TEST(sending_may_fail_during_a_pause_and_what_was_received_is_still_given)
+{
+    static char sql[(8 << 20) + 1];
+    const struct redwi_field field = {.name = {"c", 1}, .type_oid = 25, .type_size = -1, .typmod = -1};
+    const redw_slice cell = {"early", 5};
+    struct stand_server *s = stand_listen(&stand, &stand_trusting, NULL);
+    struct stand_job j;
+    struct redwi_buf b;
+    stand_login(&stand);
+    memset(sql, 'x', sizeof sql - 1);
+    s->deaf = s->mute = true;
+    ev_io_stop(stand.ev, &s->peers[0].io);
+    stand_job_init(&stand, &j, sql);
+    j.flow[0] = REDWI_JOB_PAUSE;
+    stand_start(&stand, &j);
+    stand_run(&stand, 20); /* the socket is full */
+    redwi_buf_init(&b, &redwi_malloc, 65536);
+    redwi_be_put_simple(&b, '1');
+    redwi_be_put_simple(&b, '2');
+    redwi_be_put_row_description(&b, &field, 1);
+    redwi_be_put_data_row(&b, &cell, 1);
+    stand_peer_send(&s->peers[0], redwi_buf_front(&b), redwi_buf_len(&b));
+    redwi_buf_free(&b);
+    while (!stand.conn->paused)
+        stand_run(&stand, 1);
+    ck_assert_int_eq(stand.probe.ios, 1); /* to go on sending */
+    fault_arm(&stand.fault, FAULT_SEND, 1, FAULT_STICKY,
+              (struct fault_kind){.name = "EPIPE", .error = EPIPE});
+    s->deaf = false;
+    stand_peer_send(&s->peers[0], "", 0);
+    while (!fault_fired(&stand.fault))
+        stand_run(&stand, 1);
+    ck_assert_int_eq(stand.probe.ios, 0);
+    stand_run(&stand, 5);
+    ck_assert_int_eq(stand.nclosed, 0);
+    redwi_conn_resume(stand.conn);
+    stand_run_until(&stand, &stand.nclosed, 1);
+    ck_assert_str_eq(j.text, "early;");
+    ck_assert_int_eq(redw_error_errno(j.job.error), EPIPE);
+    ck_assert_int_eq(redw_error_outcome(j.job.error), REDW_OUTCOME_UNKNOWN);
+    stand_job_fini(&j);
+}
+END_TEST
+
 START_TEST(a_polite_close_says_goodbye_and_an_impolite_one_does_not)
 {
     for (int politely = 0; politely < 2; politely++) {
@@ -278,6 +352,8 @@ int main(void)
     tcase_add_test(t, the_end_of_an_idle_connection_is_seen_at_once);
     tcase_add_test(t, a_lost_connection_tells_the_job_what_is_known_of_its_statement);
     tcase_add_test(t, the_servers_last_words_are_heard_although_sending_fails);
+    tcase_add_test(t, of_two_failures_the_first_is_told);
+    tcase_add_test(t, sending_may_fail_during_a_pause_and_what_was_received_is_still_given);
     tcase_add_test(t, a_polite_close_says_goodbye_and_an_impolite_one_does_not);
     tcase_add_test(t, a_unit_that_was_not_sent_is_not_sent_by_a_close);
     tcase_add_test(t, an_idle_connection_does_not_keep_the_loop_running);

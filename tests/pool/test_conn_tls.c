@@ -225,6 +225,41 @@ START_TEST(tls_that_is_cut_in_the_middle_is_an_error_but_an_idle_close_is_just_a
 }
 END_TEST
 
+START_TEST(a_fast_stream_through_tls_is_read_to_its_end_in_bounded_parts)
+{
+    static const size_t cells[] = {40, 5000, 3000000};
+    struct stand_server *s = listen_tls();
+    stand_login(&stand);
+    for (size_t i = 0; i < sizeof cells / sizeof cells[0]; i++) {
+        struct stand_job j;
+        stand_job_init(&stand, &j, "flood");
+        stand_start(&stand, &j);
+        size_t most = stand_flood(s, &j, cells[i], 6000000);
+        ck_assert_uint_ge(j.bytes, 4000000);
+        if (cells[i] < 65536)
+            ck_assert_uint_le(most, 400000);
+    }
+}
+END_TEST
+
+START_TEST(a_corrupted_record_is_a_tls_error)
+{
+    struct stand_server *s = listen_tls();
+    struct stand_job j;
+    stand_login(&stand);
+    s->mute = true;
+    stand_job_init(&stand, &j, "select");
+    stand_start(&stand, &j);
+    stand_wait_received(&s->peers[0], 1);
+    redwi_buf_bytes(&s->peers[0].out, "\x17\x03\x03\x00\x20 this is not what was agreed on...", 37);
+    stand_peer_send(&s->peers[0], "", 0);
+    stand_run_until(&stand, &stand.nclosed, 1);
+    ck_assert_int_eq(redw_error_code(j.job.error), REDW_ETLS);
+    ck_assert_int_eq(redw_error_outcome(j.job.error), REDW_OUTCOME_UNKNOWN);
+    stand_job_fini(&j);
+}
+END_TEST
+
 /* --- side connections ---------------------------------------------------------------------------- */
 
 START_TEST(a_side_connection_sends_the_key_to_the_same_address_and_reports_no_error)
@@ -262,7 +297,7 @@ START_TEST(a_side_connection_that_fails_says_why)
     struct stand_server *s = stand_listen(&stand, &stand_trusting, NULL);
     stand_login(&stand);
     s->mute = true; /* takes the request and does not close */
-    ck_assert_int_eq(stand_cancel(&stand, 10), 0);
+    ck_assert_int_eq(stand_cancel(&stand, 100), 0);
     stand_run_until(&stand, &stand.nside_closed, 1);
     ck_assert_int_eq(redw_error_code(stand.side_why), REDW_ETIMEDOUT);
     ck_assert(!strncmp(redw_error_message(stand.side_why), "cancel: 127.0.0.1:", 18));
@@ -326,6 +361,8 @@ int main(void)
     tcase_add_test(t, a_server_without_tls_is_refused_and_gets_no_startup_packet);
     tcase_add_test(t, settings_that_ask_for_tls_are_never_served_without);
     tcase_add_test(t, a_silent_server_is_left_at_the_deadline_in_the_handshake_too);
+    tcase_add_test(t, a_fast_stream_through_tls_is_read_to_its_end_in_bounded_parts);
+    tcase_add_test(t, a_corrupted_record_is_a_tls_error);
     tcase_add_test(t, tls_that_is_cut_in_the_middle_is_an_error_but_an_idle_close_is_just_a_close);
     tcase_add_test(t, a_side_connection_sends_the_key_to_the_same_address_and_reports_no_error);
     tcase_add_test(t, a_side_connection_that_fails_says_why);

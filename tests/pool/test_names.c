@@ -382,6 +382,18 @@ START_TEST(a_server_list_that_cannot_be_used_is_an_answer_too)
 }
 END_TEST
 
+START_TEST(a_silent_name_server_is_asked_again_until_it_has_timed_out)
+{
+    struct lookup l;
+    setenv("RES_OPTIONS", "retrans:10 retry:2", 1); /* c-ares: 10 ms, twice */
+    start(&l, "silent.test");
+    finish(&l);
+    ck_assert_uint_eq(l.n, 0);
+    ck_assert_str_eq(l.why, "Timeout while contacting DNS servers");
+    ck_assert_int_eq(dns.udp_questions, 4);
+}
+END_TEST
+
 START_TEST(a_look_up_can_be_cancelled_at_any_time)
 {
     static const char *const names[] = {"localhost",   "two.test",  "nx.test",
@@ -448,6 +460,7 @@ int main(void)
     tcase_add_test(cares, an_unknown_name_says_so);
     tcase_add_test(cares, names_that_no_server_is_asked_for_fail_later_too);
     tcase_add_test(cares, a_server_list_that_cannot_be_used_is_an_answer_too);
+    tcase_add_test(cares, a_silent_name_server_is_asked_again_until_it_has_timed_out);
     tcase_add_test(cares, a_look_up_can_be_cancelled_at_any_time);
     tcase_add_test(cares, many_look_ups_run_at_once);
     tcase_add_test(cares, without_memory_nothing_is_started);

@@ -730,3 +730,42 @@ void stand_expect_why(const struct stand *r, int code, const char *begin, const 
     ck_assert_msg(!strncmp(text, begin, strlen(begin)), "%s", text);
     ck_assert_msg(n >= strlen(end) && !strcmp(text + n - strlen(end), end), "%s", text);
 }
+
+/* A buffer of an answer: one column, rows of one cell, the end. */
+static void put_flood(struct redwi_buf *b, size_t cell_bytes, size_t total)
+{
+    const struct redwi_field field = {.name = {"c", 1}, .type_oid = 25, .type_size = -1, .typmod = -1};
+    char *text = malloc(cell_bytes);
+    const redw_slice cell = {text, cell_bytes};
+    memset(text, 'r', cell_bytes);
+    redwi_be_put_simple(b, '1');
+    redwi_be_put_simple(b, '2');
+    redwi_be_put_row_description(b, &field, 1);
+    while (redwi_buf_len(b) < total)
+        redwi_be_put_data_row(b, &cell, 1);
+    redwi_be_put_command_complete(b, "SELECT 1");
+    redwi_be_put_ready(b, 'I');
+    free(text);
+}
+
+size_t stand_flood(struct stand_server *s, const struct stand_job *j, size_t cell_bytes, size_t total)
+{
+    struct stand *r = s->stand;
+    struct redwi_buf b;
+    size_t before = 0, most = 0;
+    int ended = r->nended;
+    s->mute = true;
+    stand_wait_received(&s->peers[0], 1);
+    redwi_buf_init(&b, &redwi_malloc, SIZE_MAX / 2);
+    put_flood(&b, cell_bytes, total);
+    stand_peer_send(&s->peers[0], redwi_buf_front(&b), redwi_buf_len(&b));
+    redwi_buf_free(&b);
+    while (r->nended == ended && !r->nclosed) {
+        stand_run(r, 1);
+        most = j->bytes - before > most ? j->bytes - before : most;
+        before = j->bytes;
+    }
+    s->mute = false;
+    ck_assert_int_eq(r->nclosed, 0);
+    return most;
+}

@@ -155,4 +155,8 @@ void stand_wait_received(struct stand_peer *p, size_t more);
 /* Why the connection closed: the code, how the message begins and how it ends. */
 void stand_expect_why(const struct stand *r, int code, const char *begin, const char *end);
 
+/* Answers the unit under way, whatever it is, with `total` bytes of rows of one cell each; returns the
+ * most bytes of cells that came in one round of the loop. */
+size_t stand_flood(struct stand_server *s, const struct stand_job *j, size_t cell_bytes, size_t total);
+
 #endif

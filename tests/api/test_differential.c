@@ -177,6 +177,8 @@ static void same_fields(const redw_error *e, const PGresult *p, const char *what
     for (const char *k = letters; *k != '\0'; k++) {
         redw_slice mine = redw_error_field(e, *k);
         const char *theirs = PQresultErrorField(p, *k);
+        if (*k == 's' && theirs != NULL && strncmp(theirs, "pg_temp_", 8) == 0)
+            continue; /* a schema per connection */
         ck_assert_msg((mine.ptr == NULL) == (theirs == NULL) &&
                           (theirs == NULL || (strlen(theirs) == mine.len && memcmp(theirs, mine.ptr, mine.len) == 0)),
                       "%s: field %c: %.*s, libpq: %s", what, *k, REDW_ARG(mine), theirs ? theirs : "NULL");
@@ -359,9 +361,9 @@ START_TEST(libpq_and_redw_see_the_same)
             PQclear(text);
         }
         ck_assert_uint_eq(r.fault.opened, 1); /* no error cost the connection */
+        ck_assert(rig_close(&r));
         PQfinish(c);
         PQfinish(shown);
-        ck_assert(rig_close(&r));
     }
     printf("differential: %d statements, text and binary, %zu cells equal\n", QUERIES, cells);
 }

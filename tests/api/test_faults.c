@@ -255,7 +255,8 @@ static uint64_t wakeups_allowed(void)
 static void begin(const char *to)
 {
     uri = to;
-    pg_sql("create table if not exists ledger (token int8); grant all on ledger to public");
+    pg_sql("set client_min_messages = error; create table if not exists ledger (token int8); "
+           "grant all on ledger to public");
     /* Tokens of all programs and tests differ. */
     token = ((uint64_t)getpid() << 24) + (uint64_t)(ev_time() * 10) % 1024 * 16384;
 }
@@ -270,7 +271,8 @@ static void sweep_allocations(const char *to, const char *name)
                mode == FAULT_ONCE ? "once" : "for ever");
 }
 
-static void sweep_system(const char *to, const char *name)
+/* trimmed: of short transfers and of broken connections one each. */
+static void sweep_system(const char *to, const char *name, bool trimmed)
 {
     begin(to);
     uint64_t wakeups = wakeups_allowed();
@@ -278,14 +280,19 @@ static void sweep_system(const char *to, const char *name)
         size_t kinds;
         const struct fault_kind *k = fault_kinds((enum fault_class)c, &kinds);
         uint64_t pairs = 0, most = 0;
+        size_t used = 0;
         for (size_t i = 0; i < kinds; i++) {
+            if (trimmed && (k[i].bytes > 1 || (kinds > 5 && k[i].error > 0 && k[i].error != ECONNRESET &&
+                                               k[i].error != EINTR && k[i].error != EAGAIN)))
+                continue;
+            used++;
             uint64_t n = sweep((enum fault_class)c, FAULT_ONCE, k[i], is_harmless((enum fault_class)c, &k[i]),
                                wakeups);
             pairs += n;
             most = n > most ? n : most;
         }
         printf("faults: %s: N = %llu calls of %s, %llu pairs with %zu faults\n", name, (unsigned long long)most,
-               fault_class_name((enum fault_class)c), (unsigned long long)pairs, kinds);
+               fault_class_name((enum fault_class)c), (unsigned long long)pairs, used);
     }
 }
 
@@ -297,13 +304,13 @@ END_TEST
 
 START_TEST(every_system_call_of_a_session_may_fail_in_every_way)
 {
-    sweep_system(pg_server()->plainuri, "TCP, SCRAM");
+    sweep_system(pg_server()->plainuri, "TCP, SCRAM", false);
 }
 END_TEST
 
-START_TEST(every_system_call_of_a_tls_session_may_fail_in_every_way)
+START_TEST(every_system_call_of_a_tls_session_may_fail)
 {
-    sweep_system(pg_server()->uri, "TLS, SCRAM");
+    sweep_system(pg_server()->uri, "TLS, SCRAM", true);
 }
 END_TEST
 
@@ -331,7 +338,7 @@ int main(void)
     pg_server();
     tcase_add_test(t, every_allocation_of_a_tls_session_may_fail);
     tcase_add_test(t, every_system_call_of_a_session_may_fail_in_every_way);
-    tcase_add_test(t, every_system_call_of_a_tls_session_may_fail_in_every_way);
+    tcase_add_test(t, every_system_call_of_a_tls_session_may_fail);
     tcase_add_test(t, what_the_host_left_in_openssls_error_queue_changes_nothing);
     tcase_set_timeout(t, 240);
     suite_add_tcase(s, t);

@@ -193,6 +193,10 @@ void redwi_pool_close(redw_client *c, struct redwi_conn *conn, bool politely)
  * would stop somebody else's statement. */
 static void unit_ended(redw_client *c, struct redwi_conn *conn)
 {
+    if (conn->state == REDWI_CONN_CLOSED) { /* it ended in a transaction */
+        taken_out(c, conn);
+        return;
+    }
     if (conn->cancel)
         return;
     if (conn->spoiled)

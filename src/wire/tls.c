@@ -57,16 +57,16 @@ struct redwi_tls {
     const struct redw_allocator *mem;
     SSL *ssl;
     enum redwi_tls_mode mode;
-    char *name;            /* that the certificate must be for; without a final dot */
-    uint8_t address[16];   /* that the name is a literal of */
-    size_t address_len;    /* 4, 16; 0: it is a name */
-    time_t wall;           /* when certificates must be valid, Unix seconds */
-    struct redwi_buf in;   /* ciphertext from the peer */
-    struct redwi_buf out;  /* ciphertext for the peer */
-    size_t offered;        /* room last offered by redwi_tls_input */
-    bool bulk;             /* the last receive filled that room: offer more */
-    bool dead;             /* failed: SSL must not be called again */
-    int bad_depth;         /* which certificate of the chain was refused; 0 is the server's */
+    char *name;           /* that the certificate must be for; without a final dot */
+    uint8_t address[16];  /* that the name is a literal of */
+    size_t address_len;   /* 4, 16; 0: it is a name */
+    time_t wall;          /* when certificates must be valid, Unix seconds */
+    struct redwi_buf in;  /* ciphertext from the peer */
+    struct redwi_buf out; /* ciphertext for the peer */
+    size_t offered;       /* room last offered by redwi_tls_input */
+    bool bulk;            /* the last receive filled that room: offer more */
+    bool dead;            /* failed: SSL must not be called again */
+    int bad_depth;        /* which certificate of the chain was refused; 0 is the server's */
 };
 
 /* ---- OpenSSL's error queue ---- */
@@ -76,7 +76,7 @@ struct failure {
     unsigned long ssl;   /* the first that is TLS's own, below which are those of its ciphers; 0: none */
     int alert;           /* the peer's fatal alert; -1: none */
     bool no_memory;
-    bool unverified;     /* the certificate was refused */
+    bool unverified; /* the certificate was refused */
 };
 
 /* Empties the queue. */
@@ -219,7 +219,7 @@ static int openssl_failed(const char *what, const char *of, struct redw_diag *wh
 static bool set_policy(SSL_CTX *ssl)
 {
     SSL_CTX_set_options(ssl, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_NO_TICKET);
-    /* Records are encrypted from where the caller's bytes lie then; idle connections hold no buffers. */
+    /* A write that must be repeated may come from another place; idle connections hold no buffers. */
     SSL_CTX_set_mode(ssl, SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_RELEASE_BUFFERS);
     SSL_CTX_set_session_cache_mode(ssl, SSL_SESS_CACHE_OFF);
     if (SSL_CTX_get_security_level(ssl) < SECURITY_LEVEL)
@@ -386,8 +386,7 @@ static int setup_ssl(struct redwi_tls *t, const struct redwi_tls_ctx *ctx)
     return REDW_OK;
 }
 
-int redwi_tls_create(struct redwi_tls **out, struct redwi_tls_ctx *ctx, const char *name,
-                     int64_t wall_us)
+int redwi_tls_create(struct redwi_tls **out, struct redwi_tls_ctx *ctx, const char *name, int64_t wall_us)
 {
     struct redwi_tls *t = redwi_alloc_array(ctx->mem, 1, sizeof *t);
     int code;
@@ -477,13 +476,11 @@ static redw_error *not_trusted(const struct redwi_tls *t, long verdict)
         if (bad != NULL)
             redwi_cert_names(about, sizeof about, bad);
         return redwi_err_make(t->mem, &tls_failure,
-                              "the server's certificate is not for \"%.200s\"; it is for %s",
-                              t->name, about);
+                              "the server's certificate is not for \"%.200s\"; it is for %s", t->name, about);
     }
     if (bad != NULL)
         redwi_cert_about(about, sizeof about, bad);
-    return redwi_err_make(t->mem, &tls_failure,
-                          "the server's certificate is not trusted: %s (depth %d: %s)",
+    return redwi_err_make(t->mem, &tls_failure, "the server's certificate is not trusted: %s (depth %d: %s)",
                           X509_verify_cert_error_string(verdict), t->bad_depth, about);
 }
 
@@ -492,8 +489,7 @@ static redw_error *explain(const struct redwi_tls *t, const struct failure *f, c
     long verdict = SSL_get_verify_result(t->ssl);
     char room[128];
 
-    if (f->no_memory || t->out.failed == REDW_ENOMEM ||
-        (f->unverified && verdict == X509_V_ERR_OUT_OF_MEM))
+    if (f->no_memory || t->out.failed == REDW_ENOMEM || (f->unverified && verdict == X509_V_ERR_OUT_OF_MEM))
         return redwi_err_no_memory(REDW_OUTCOME_NOT_SENT);
     if (t->out.failed != 0)
         return redwi_err_make(t->mem, &tls_failure, "%s: the peer asks for more answers than it takes",
@@ -501,8 +497,7 @@ static redw_error *explain(const struct redwi_tls *t, const struct failure *f, c
     if (f->unverified && verdict != X509_V_OK)
         return not_trusted(t, verdict);
     if (f->alert >= 0)
-        return redwi_err_make(t->mem, &tls_failure, "%s: peer sent alert: %s", doing,
-                              alert_name(f->alert));
+        return redwi_err_make(t->mem, &tls_failure, "%s: peer sent alert: %s", doing, alert_name(f->alert));
     return redwi_err_make(t->mem, &tls_failure, "%s: %s", doing,
                           reason_text(f->ssl != 0 ? f->ssl : f->first, room));
 }
@@ -532,8 +527,8 @@ static enum redwi_tls_status ended(struct redwi_tls *t, int ret, const char *doi
 {
     int result = SSL_get_error(t->ssl, ret);
 
-    if (t->out.failed != 0 || (result != SSL_ERROR_NONE && result != SSL_ERROR_WANT_READ &&
-                               result != SSL_ERROR_ZERO_RETURN))
+    if (t->out.failed != 0 ||
+        (result != SSL_ERROR_NONE && result != SSL_ERROR_WANT_READ && result != SSL_ERROR_ZERO_RETURN))
         return fail(t, doing, why);
     ERR_clear_error();
     return result == SSL_ERROR_NONE        ? REDWI_TLS_DONE

@@ -16,7 +16,7 @@
 
 enum {
     NAME_SHOWN = 128, /* bytes of one name */
-    MORE_MAX = 24,        /* " and 4294967295 more" */
+    MORE_MAX = 24,    /* " and 4294967295 more" */
 };
 
 /* A list of names in a fixed room; keeps space to say how many did not fit. */

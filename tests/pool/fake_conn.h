@@ -9,6 +9,7 @@
 
 #include "pool/client.h"
 #include "wire/err.h"
+#include "wire/mem.h"
 
 #include <check.h>
 #include <stdlib.h>
@@ -148,15 +149,14 @@ static inline void fake_ready(struct fake *f)
     fake_leave(f);
 }
 
-/* The unit ended: its job is done, with an error or without. */
-static inline void fake_end(struct fake *f, redw_error *error)
+static inline void fake_end_as(struct fake *f, redw_error *error, enum redwi_conn_state state)
 {
     struct redwi_job *j = f->conn.job;
 
     ck_assert(f->conn.state == REDWI_CONN_BUSY || f->conn.state == REDWI_CONN_DRAINING);
     fake_enter(f);
     f->conn.job = NULL;
-    f->conn.state = REDWI_CONN_IDLE;
+    f->conn.state = state;
     f->conn.paused = false;
     f->sent = false;
     f->limit_us = 0;
@@ -166,11 +166,17 @@ static inline void fake_end(struct fake *f, redw_error *error)
     fake_leave(f);
 }
 
+/* The unit ended: its job is done, with an error or without. */
+static inline void fake_end(struct fake *f, redw_error *error)
+{
+    fake_end_as(f, error, REDWI_CONN_IDLE);
+}
+
 static inline redw_error *fake_error(int code, enum redw_class cls, enum redw_outcome outcome,
                                      const char *text)
 {
     struct redwi_err_spec spec = {.code = code, .cls = cls, .outcome = outcome};
-    return redwi_err_make(fakes[0]->config.mem, &spec, "%s", text);
+    return redwi_err_make(&redwi_malloc, &spec, "%s", text);
 }
 
 /* It closes by itself. */
@@ -200,22 +206,39 @@ static inline void fake_side_done(struct fake *f)
     fake_leave(f);
 }
 
-/* A row callback of the job on it runs. */
-static inline void fake_rows(struct fake *f)
+/* Does what a callback of the job answered, as drive.c does. */
+static inline void fake_follow(struct fake *f, struct redwi_job *j, enum redwi_job_flow flow)
 {
-    static const uint8_t row[] = {'D'};
+    if (f->conn.job != j)
+        return;
+    f->conn.paused = flow == REDWI_JOB_PAUSE;
+    if (flow == REDWI_JOB_STOP)
+        f->config.ops->stopped(f->config.owner, &f->conn, j);
+}
+
+/* A description of rows came. */
+static inline void fake_columns(struct fake *f, const uint8_t *body, size_t len)
+{
+    struct redwi_job *j = f->conn.job;
+
+    fake_enter(f);
+    fake_follow(f, j, j->ops->columns(j, body, len));
+    fake_leave(f);
+}
+
+/* Rows came; returns how many bytes were taken, SIZE_MAX for a malformed one. */
+static inline size_t fake_rows(struct fake *f, const uint8_t *p, size_t len)
+{
     struct redwi_job *j = f->conn.job;
     const uint8_t *taken;
     bool corrupt;
 
     fake_enter(f);
-    enum redwi_job_flow flow = j->ops->rows(j, row, row + 1, &taken, &corrupt);
-    if (f->conn.job == j && f->conn.state == REDWI_CONN_BUSY) {
-        f->conn.paused = flow == REDWI_JOB_PAUSE;
-        if (flow == REDWI_JOB_STOP)
-            f->config.ops->stopped(f->config.owner, &f->conn, j);
-    }
+    enum redwi_job_flow flow = j->ops->rows(j, p, p + len, &taken, &corrupt);
+    if (!corrupt)
+        fake_follow(f, j, flow);
     fake_leave(f);
+    return corrupt ? SIZE_MAX : (size_t)(taken - p);
 }
 
 static inline void fakes_forget(void)

@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 #define NOT_BEFORE INT64_C(1577836800) /* 2020-01-01 */
-#define NOT_AFTER INT64_C(2493072000)  /* 2049-01-01 */
+#define NOT_AFTER  INT64_C(2493072000) /* 2049-01-01 */
 
 static void must(bool ok, const char *what)
 {
@@ -115,8 +115,7 @@ static void set_extensions(X509 *x, const struct cert_spec *spec)
 
     X509V3_set_ctx(&ctx, spec->issuer != NULL ? spec->issuer->x509 : x, x, NULL, NULL, 0);
     add_ext(x, &ctx, NID_basic_constraints, spec->ca ? "critical,CA:TRUE" : "critical,CA:FALSE");
-    add_ext(x, &ctx, NID_key_usage,
-            spec->ca ? "critical,keyCertSign,cRLSign" : "critical,digitalSignature");
+    add_ext(x, &ctx, NID_key_usage, spec->ca ? "critical,keyCertSign,cRLSign" : "critical,digitalSignature");
     add_ext(x, &ctx, NID_subject_key_identifier, "hash");
     if (spec->issuer != NULL)
         add_ext(x, &ctx, NID_authority_key_identifier, "keyid");

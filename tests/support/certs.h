@@ -20,7 +20,7 @@
 #include <stdint.h>
 
 /* 2024-07-01 00:00:00 UTC, inside the default validity (2020 to 2049) of everything made here. */
-#define CERT_NOW INT64_C(1719792000)
+#define CERT_NOW    INT64_C(1719792000)
 #define CERT_NOW_US (CERT_NOW * 1000000)
 
 enum cert_key {
@@ -38,16 +38,16 @@ struct cert {
 };
 
 struct cert_spec {
-    const char *cn;            /* default "localhost"; "": empty subject */
-    size_t cn_len;             /* of cn, when it holds a NUL; 0: up to the first */
-    const char *san;           /* as in openssl.cnf: "DNS:a,IP:127.0.0.1"; "": none; default
-                                  "DNS:localhost,IP:127.0.0.1" (none with ca) */
-    const char *san_raw;       /* instead: one dNSName of san_raw_len bytes, whatever they are */
+    const char *cn;      /* default "localhost"; "": empty subject */
+    size_t cn_len;       /* of cn, when it holds a NUL; 0: up to the first */
+    const char *san;     /* as in openssl.cnf: "DNS:a,IP:127.0.0.1"; "": none; default
+                            "DNS:localhost,IP:127.0.0.1" (none with ca) */
+    const char *san_raw; /* instead: one dNSName of san_raw_len bytes, whatever they are */
     size_t san_raw_len;
-    const char *eku;           /* default "serverAuth" (none with ca); "": none */
-    bool ca;                   /* CA:TRUE and keyCertSign; otherwise CA:FALSE */
-    int64_t not_before;        /* Unix seconds; default 2020-01-01 */
-    int64_t not_after;         /* default 2049-01-01 */
+    const char *eku;    /* default "serverAuth" (none with ca); "": none */
+    bool ca;            /* CA:TRUE and keyCertSign; otherwise CA:FALSE */
+    int64_t not_before; /* Unix seconds; default 2020-01-01 */
+    int64_t not_after;  /* default 2049-01-01 */
     enum cert_key kind;
     const char *hash;          /* of the signature; default "SHA256"; EdDSA has none */
     const struct cert *issuer; /* NULL: self-signed. Need not be a CA */

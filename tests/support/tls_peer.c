@@ -10,8 +10,8 @@
 struct tls_peer {
     SSL_CTX *ctx;
     SSL *ssl;
-    BIO *in, *out;   /* owned by ssl */
-    BIO *plain;      /* decrypted */
+    BIO *in, *out; /* owned by ssl */
+    BIO *plain;    /* decrypted */
     bool failed, ended;
     char sni[256];
 };
@@ -27,10 +27,10 @@ static void must(bool ok, const char *what)
 
 static int on_sni(SSL *ssl, int *alert, void *arg)
 {
-    struct tls_peer *p = arg;
+    struct tls_peer *p = SSL_get_app_data(ssl);
     const char *name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
 
-    (void)alert;
+    (void)alert, (void)arg;
     snprintf(p->sni, sizeof p->sni, "%s", name != NULL ? name : "");
     return SSL_TLSEXT_ERR_OK;
 }
@@ -41,7 +41,7 @@ static int any_client(int ok, X509_STORE_CTX *store)
     return 1;
 }
 
-static SSL_CTX *make_ctx(struct tls_peer *p, const struct tls_peer_config *config)
+static SSL_CTX *make_ctx(const struct tls_peer_config *config)
 {
     SSL_CTX *ctx = SSL_CTX_new(TLS_server_method());
     int verify = config->demands_certificate ? SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT
@@ -62,7 +62,6 @@ static SSL_CTX *make_ctx(struct tls_peer *p, const struct tls_peer_config *confi
     SSL_CTX_set_verify(ctx, verify, any_client);
     must(SSL_CTX_set_session_id_context(ctx, (const unsigned char *)"redw", 4), "session id");
     SSL_CTX_set_tlsext_servername_callback(ctx, on_sni);
-    SSL_CTX_set_tlsext_servername_arg(ctx, p);
     return ctx;
 }
 
@@ -71,12 +70,18 @@ struct tls_peer *tls_peer_new(const struct tls_peer_config *config)
     struct tls_peer *p = calloc(1, sizeof *p);
 
     must(p != NULL, "memory");
-    p->ctx = make_ctx(p, config);
+    if (config->like != NULL) {
+        p->ctx = config->like->ctx;
+        SSL_CTX_up_ref(p->ctx);
+    } else {
+        p->ctx = make_ctx(config);
+    }
     p->ssl = SSL_new(p->ctx);
     p->in = BIO_new(BIO_s_mem());
     p->out = BIO_new(BIO_s_mem());
     p->plain = BIO_new(BIO_s_mem());
     must(p->ssl != NULL && p->in != NULL && p->out != NULL && p->plain != NULL, "memory");
+    must(SSL_set_app_data(p->ssl, p), "memory");
     SSL_set_bio(p->ssl, p->in, p->out);
     SSL_set_accept_state(p->ssl);
     return p;

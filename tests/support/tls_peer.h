@@ -20,24 +20,25 @@
 struct tls_peer;
 
 struct tls_peer_config {
-    const struct cert *cert;  /* required; must outlive the peer */
-    const struct cert *chain; /* sent behind it; NULL: nothing */
+    const struct tls_peer *like;  /* if not NULL: all as with this one, which saves the setting up */
+    const struct cert *cert;      /* otherwise required; must outlive the peer */
+    const struct cert *chain;     /* sent behind it; NULL: nothing */
     int min_version, max_version; /* TLS1_2_VERSION ...; 0: all OpenSSL has */
-    const char *ciphers;      /* up to TLS 1.2; default: all, at security level 0 */
-    bool asks_certificate;    /* of the client; goes on without one */
-    bool demands_certificate; /* and does not */
+    const char *ciphers;          /* up to TLS 1.2; default: all, at security level 0 */
+    bool asks_certificate;        /* of the client; goes on without one */
+    bool demands_certificate;     /* and does not */
 };
 
 struct tls_peer *tls_peer_new(const struct tls_peer_config *config);
 void tls_peer_free(struct tls_peer *p); /* NULL is allowed */
 
 void tls_peer_feed(struct tls_peer *p, const void *bytes, size_t n);
-size_t tls_peer_waiting(const struct tls_peer *p);             /* ciphertext for the client */
+size_t tls_peer_waiting(const struct tls_peer *p); /* ciphertext for the client */
 size_t tls_peer_take(struct tls_peer *p, void *buf, size_t cap);
 
-bool tls_peer_is_open(const struct tls_peer *p);  /* the handshake is done */
-bool tls_peer_failed(const struct tls_peer *p);   /* broken by the client, or its alert came */
-bool tls_peer_ended(const struct tls_peer *p);    /* the client sent close_notify */
+bool tls_peer_is_open(const struct tls_peer *p);    /* the handshake is done */
+bool tls_peer_failed(const struct tls_peer *p);     /* broken by the client, or its alert came */
+bool tls_peer_ended(const struct tls_peer *p);      /* the client sent close_notify */
 const char *tls_peer_sni(const struct tls_peer *p); /* what the client asked for; NULL: nothing */
 
 /* Plaintext received so far and not read yet. */

@@ -327,7 +327,8 @@ void redwi_on_copy_out(struct redwi_session *s, const struct redwi_message *m, s
         .cls = REDW_CLASS_INVALID_SQL,
         .outcome = REDW_OUTCOME_UNKNOWN,
     };
-    redw_error *e = redwi_err_make(s->config.mem, &spec, "COPY TO STDOUT is not supported by this client");
+    redw_error *e =
+        redwi_err_make(s->config.mem, &spec, "COPY TO STDOUT is not supported by this client");
     fail_unit(s, e, REDWI_DUE_COPY_OUT, ev);
 }
 

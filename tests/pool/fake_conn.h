@@ -60,6 +60,9 @@ int redwi_conn_start(struct redwi_conn *c, struct redwi_job *job)
     ck_assert_ptr_null(c->job);
     if (f->begin_rc)
         return f->begin_rc;
+    int rc = job->ops->begin ? job->ops->begin(job, c->session) : 0;
+    if (rc)
+        return rc;
     c->state = REDWI_CONN_BUSY;
     c->job = job;
     f->starts++;

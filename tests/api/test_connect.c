@@ -423,7 +423,7 @@ START_TEST(logging_in_never_keeps_the_loop_for_more_than_ten_milliseconds)
     rig_open(&r);
     for (int i = 0; i < 5; i++)
         must_enter(s->uri, "redw TLSv1.3");
-    printf("login: longest callback %lld us, %lld us of CPU\n", (long long)r.probe.longest_us,
+    printf("connect: longest callback %lld us, %lld us of CPU\n", (long long)r.probe.longest_us,
            (long long)r.probe.longest_cpu_us);
     ck_assert_int_le(r.probe.longest_cpu_us, 10000);
     ck_assert(rig_close(&r));
@@ -432,8 +432,8 @@ END_TEST
 
 int main(void)
 {
-    Suite *s = suite_create("login");
-    TCase *t = tcase_create("login");
+    Suite *s = suite_create("connect");
+    TCase *t = tcase_create("connect");
     pg_server();
     tcase_add_test(t, verified_tls_and_scram_let_in);
     tcase_add_test(t, an_ipv6_literal_is_an_address_and_a_name_of_the_certificate);

@@ -4,7 +4,7 @@
  * counts, notices and errors; and typed getters that equal what the C library makes of libpq's text.
  */
 #include "support/pg.h"
-#include "support/rig.h"
+#include "support/lab.h"
 
 #include <check.h>
 #include <libpq-fe.h>
@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static struct rig r;
+static struct lab r;
 
 /* Parameters are texts whose types the server infers; the list ends at the first missing one. */
 static const char null_param[] = "";
@@ -164,7 +164,7 @@ static struct answer by_redw(const struct query *q, int wire)
     redw_param p[3];
     for (size_t i = 0; i < params_of(q); i++)
         p[i] = redw_p_text(q->params[i] == null_param ? NULL : q->params[i]);
-    return rig_query(&r, REDW_REQUEST(.sql = q->sql, .params = p, .nparams = params_of(q),
+    return lab_query(&r, REDW_REQUEST(.sql = q->sql, .params = p, .nparams = params_of(q),
                                       .wire = (enum redw_wire)wire));
 }
 
@@ -346,8 +346,8 @@ START_TEST(libpq_and_redw_see_the_same)
     ck_assert_int_ge(QUERIES, 60);
     for (int wire = 0; wire <= 1; wire++) {
         PGconn *c = connect_libpq(), *shown = connect_libpq();
-        rig_open(&r);
-        rig_pool(&r, pg_server()->uri, pg_server()->password, 1);
+        lab_open(&r);
+        lab_pool(&r, pg_server()->uri, pg_server()->password, 1);
         for (size_t k = 0; k < QUERIES; k++) {
             const struct query *q = &queries[k];
             PGresult *text = by_libpq(shown, q, 0); /* the values as text, whatever the format compared */
@@ -364,7 +364,7 @@ START_TEST(libpq_and_redw_see_the_same)
             PQclear(text);
         }
         ck_assert_uint_eq(r.fault.opened, 1); /* no error cost the connection */
-        ck_assert(rig_close(&r));
+        ck_assert(lab_close(&r));
         PQfinish(c);
         PQfinish(shown);
     }

@@ -366,7 +366,8 @@ START_TEST(a_refused_login_is_the_servers_own_word)
     rig_listen(&rig, &config, NULL);
     ck_assert_int_eq(rig_connect(&rig, 5000), 0);
     rig_run_until(&rig, &rig.nclosed, 1);
-    ck_assert_int_eq(redw_error_code(rig.why), REDW_ESERVER);
+    ck_assert_int_eq(redw_error_code(rig.why), REDW_EAUTH);
+    ck_assert_int_eq(redw_error_origin(rig.why), REDW_ORIGIN_SERVER);
     ck_assert_int_eq(redw_error_class(rig.why), REDW_CLASS_AUTHENTICATION_FAILED);
     ck_assert_ptr_nonnull(strstr(redw_error_message(rig.why), "login: 127.0.0.1:"));
     ck_assert_ptr_null(strstr(redw_error_message(rig.why), wrong));

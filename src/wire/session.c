@@ -229,23 +229,11 @@ static bool advance(struct redwi_session *s, struct redwi_ev *ev)
     return take_message(s, ev);
 }
 
-/* Back to the usual size after a long message. Best effort: without memory the large one stays. */
+/* Back to the usual size after a long message, which filled its buffer to the last byte. */
 static void shrink_input(struct redwi_session *s)
 {
-    size_t len = redwi_buf_len(&s->in), room;
-    if (s->in.cap <= INPUT_BYTES || s->need > INPUT_BYTES || len > INPUT_BYTES - INPUT_ROOM_MIN)
-        return;
-    struct redwi_buf small;
-    redwi_buf_init(&small, s->config.mem, INPUT_BYTES);
-    if (len) {
-        uint8_t *p = redwi_buf_room(&small, INPUT_BYTES, &room);
-        if (!p)
-            return;
-        memcpy(p, redwi_buf_front(&s->in), len);
-        redwi_buf_added(&small, len);
-    }
-    redwi_buf_free(&s->in);
-    s->in = small;
+    if (s->in.cap > INPUT_BYTES && !redwi_buf_len(&s->in))
+        redwi_buf_free(&s->in);
 }
 
 /* --- life --------------------------------------------------------------------------------------- */
@@ -359,7 +347,6 @@ uint8_t *redwi_session_input(struct redwi_session *s, size_t *room)
     *room = 0;
     if (s->phase == REDWI_PHASE_DEAD)
         return NULL;
-    shrink_input(s);
     /* The buffer grows by doubling, but never further than the message in front needs: a header alone
      * makes no server own much of our memory. An owner that feeds on without taking what is whole gets
      * its room too. */
@@ -449,7 +436,7 @@ enum redwi_ev_kind redwi_session_next(struct redwi_session *s, struct redwi_ev *
         if (ev->kind || !went_on)
             break;
     }
-    if (!ev->kind && !redwi_buf_len(&s->in))
+    if (!ev->kind)
         shrink_input(s);
     return ev->kind;
 }

@@ -302,7 +302,8 @@ void redwi_session_take_back_unit(struct redwi_session *s)
 }
 
 /* COPY FROM STDIN: nobody has data to send. The server ignores Sync while it reads COPY data, ours too,
- * so CopyFail takes another one along ("COPY Operations"). Its ErrorResponse is the unit's. */
+ * so CopyFail takes another one along ("COPY Operations"). Its ErrorResponse is the unit's. (A unit that
+ * was sent behind this one is no COPY data either: PostgreSQL then gives up the connection by itself.) */
 void redwi_on_copy_in(struct redwi_session *s, const struct redwi_message *m, struct redwi_ev *ev)
 {
     (void)m;

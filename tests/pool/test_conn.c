@@ -366,7 +366,8 @@ START_TEST(a_refused_login_is_the_servers_own_word)
     rig_listen(&rig, &config, NULL);
     ck_assert_int_eq(rig_connect(&rig, 5000), 0);
     rig_run_until(&rig, &rig.nclosed, 1);
-    ck_assert_int_eq(redw_error_code(rig.why), REDW_ESERVER);
+    ck_assert_int_eq(redw_error_code(rig.why), REDW_EAUTH);
+    ck_assert_int_eq(redw_error_origin(rig.why), REDW_ORIGIN_SERVER);
     ck_assert_int_eq(redw_error_class(rig.why), REDW_CLASS_AUTHENTICATION_FAILED);
     ck_assert_ptr_nonnull(strstr(redw_error_message(rig.why), "login: 127.0.0.1:"));
     ck_assert_ptr_null(strstr(redw_error_message(rig.why), wrong));
@@ -532,7 +533,7 @@ START_TEST(a_server_that_sends_byte_by_byte_is_understood)
 END_TEST
 
 /* A server that sends without end, for a statement it has not answered otherwise. */
-static uint8_t flood[1 << 20];
+#define FLOOD ((size_t)1 << 20)
 
 START_TEST(one_wake_up_parses_a_bounded_part_of_a_fast_stream)
 {
@@ -549,7 +550,7 @@ START_TEST(one_wake_up_parses_a_bounded_part_of_a_fast_stream)
     redwi_be_put_simple(&b, '1');
     redwi_be_put_simple(&b, '2');
     redwi_be_put_row_description(&b, &field, 1);
-    while (redwi_buf_len(&b) < sizeof flood)
+    while (redwi_buf_len(&b) < FLOOD)
         redwi_be_put_data_row(&b, &cell, 1);
     redwi_be_put_command_complete(&b, "SELECT 1");
     redwi_be_put_ready(&b, 'I');
@@ -562,7 +563,7 @@ START_TEST(one_wake_up_parses_a_bounded_part_of_a_fast_stream)
         most = j.bytes - before > most ? j.bytes - before : most;
         before = j.bytes;
     }
-    ck_assert_uint_gt(j.bytes, sizeof flood / 2);
+    ck_assert_uint_gt(j.bytes, FLOOD / 2);
     ck_assert_uint_le(most, 330000);
 }
 END_TEST

@@ -271,7 +271,7 @@ struct play {
     bool pending[GOLDEN_UNITS];     /* sent, neither ended nor discarded */
 };
 
-static bool fail(struct play *p, const char *fmt, ...)
+static REDW_PRINTF(2, 3) bool fail(struct play *p, const char *fmt, ...)
 {
     va_list args;
     va_start(args, fmt);
@@ -280,7 +280,7 @@ static bool fail(struct play *p, const char *fmt, ...)
     return false;
 }
 
-static void print(struct play *p, const char *fmt, ...)
+static REDW_PRINTF(2, 3) void print(struct play *p, const char *fmt, ...)
 {
     char text[2048];
     va_list args;

@@ -273,7 +273,7 @@ START_TEST(rows_not_taken_come_again_and_discarded_ones_never)
     ck_assert_uint_eq(ev.len, sizeof rows - 1); /* everything buffered, and not copied */
     ck_assert_ptr_eq(ev.data, at);
     ck_assert_int_eq(redwi_session_next(r.s, &again), REDWI_EV_ROWS);
-    ck_assert(memcmp(&ev, &again, sizeof ev) == 0);
+    ck_assert(again.unit == ev.unit && again.data == ev.data && again.len == ev.len);
     redwi_session_rows_taken(r.s, ev.data + 12);
     ck_assert_int_eq(redwi_session_next(r.s, &again), REDWI_EV_ROWS);
     ck_assert_ptr_eq(again.data, at + 12);
@@ -374,6 +374,66 @@ START_TEST(copy_fail_takes_an_unfinished_unit_back)
 }
 END_TEST
 
+START_TEST(copy_fail_without_memory_ends_the_session)
+{
+    struct solo r;
+    char *sql = calloc(1, 100001);
+    memset(sql, 'x', 100000);
+    solo_init(&r);
+    solo_reach(&r, SOLO_AT_IDLE);
+    ck_assert_int_eq(solo_queue_unit(&r, &solo_unit, sql), 0);
+    solo_send_all(&r); /* the output is given back */
+    SOLO_FEED(&r, '1', "");
+    SOLO_FEED(&r, '2', "");
+    SOLO_FEED(&r, 'n', "");
+    r.memory.fail_at = r.memory.calls + 1;
+    SOLO_FEED(&r, 'G', "\0\0\0");
+    solo_must_be_dead(&r, REDW_ENOMEM);
+    free(sql);
+    solo_free(&r);
+}
+END_TEST
+
+START_TEST(fatal_after_the_units_own_error_still_ends_the_session)
+{
+    struct solo r;
+    solo_init(&r);
+    solo_reach(&r, SOLO_AT_FAILED);
+    SOLO_FEED(&r, 'E', "SFATAL\0C57P01\0Mbye\0\0");
+    solo_must_be_dead(&r, REDW_ESERVER);
+    ck_assert_uint_eq(r.seen.errors, 1);
+    ck_assert_int_eq(redw_error_outcome(r.seen.fatal_error), REDW_OUTCOME_UNKNOWN);
+    /* The first doom counts. */
+    redwi_session_corrupt(r.s, "late");
+    redwi_session_rows_taken(r.s, NULL);
+    solo_drain(&r);
+    ck_assert_uint_eq(r.seen.fatal, 1);
+    solo_free(&r);
+}
+END_TEST
+
+START_TEST(a_unit_of_nothing_but_sync_is_answered_by_ready)
+{
+    struct solo r;
+    size_t n;
+    solo_init(&r);
+    solo_reach(&r, SOLO_AT_IDLE);
+    ck_assert_int_eq(solo_queue_unit(&r, &solo_unit, "a"), 0);
+    redwi_session_output(r.s, &n);
+    ck_assert_ptr_nonnull(redwi_session_unit_begin(r.s));
+    redwi_session_sent(r.s, n); /* what was whole may go meanwhile */
+    ck_assert_int_eq(redwi_session_unit_end(r.s, &tag_b, 0, REDW_OUTCOME_NOT_EXECUTED), 0);
+    ck_assert_int_eq(redwi_session_outcome(r.s, &tag_b), REDW_OUTCOME_NOT_SENT);
+    ck_assert_uint_eq(solo_send_all(&r), 5);
+    SOLO_FEED(&r, 'E', SOLO_SOME_ERROR "\0");
+    SOLO_FEED(&r, 'Z', "I");
+    SOLO_FEED(&r, 'Z', "I");
+    ck_assert_uint_eq(r.seen.ready, 2);
+    ck_assert_ptr_eq(r.seen.unit, &tag_b);
+    solo_free(&r);
+}
+END_TEST
+
 /* --- memory ------------------------------------------------------------------------------------- */
 
 START_TEST(the_input_grows_with_what_came_and_shrinks_again)
@@ -410,15 +470,27 @@ START_TEST(the_input_grows_with_what_came_and_shrinks_again)
     ck_assert(redwi_session_input(r.s, &room) && room == 64 * 1024);
     ck_assert_uint_le(r.memory.bytes, before);
 
-    /* Also when the next message has begun. */
-    solo_feed_header(&r, 'D', (uint32_t)row + 4);
-    solo_feed(&r, body, row - 1);
-    redwi_session_input(r.s, &room);
-    solo_feed(&r, "\0D\0", 3);
-    ck_assert_uint_eq(r.seen.rows, 2);
-    ck_assert(redwi_session_input(r.s, &room) && room == 64 * 1024 - 2);
-    ck_assert_uint_le(r.memory.bytes, before);
     free(body);
+    solo_free(&r);
+}
+END_TEST
+
+START_TEST(rows_that_are_not_taken_cost_memory_but_no_row)
+{
+    struct solo r;
+    size_t room, fed = 0;
+    solo_init(&r);
+    solo_reach(&r, SOLO_AT_ROWS);
+    static const char row[12] = "D\0\0\0\13" SOLO_ONE_ROW;
+    while (fed < 200000) {
+        uint8_t *at = redwi_session_input(r.s, &room);
+        ck_assert(at && room);
+        for (size_t i = 0; i < room; i++, fed++)
+            at[i] = (uint8_t)row[fed % sizeof row];
+        redwi_session_received(r.s, room);
+    }
+    solo_drain(&r);
+    ck_assert_uint_eq(r.seen.rows, fed / sizeof row);
     solo_free(&r);
 }
 END_TEST
@@ -599,7 +671,11 @@ int main(void)
     tcase_add_test(c, the_outcome_depends_on_the_first_byte_of_the_unit);
     tcase_add_test(c, a_unit_that_was_not_ended_is_not_sent);
     tcase_add_test(c, copy_fail_takes_an_unfinished_unit_back);
+    tcase_add_test(c, copy_fail_without_memory_ends_the_session);
+    tcase_add_test(c, fatal_after_the_units_own_error_still_ends_the_session);
+    tcase_add_test(c, a_unit_of_nothing_but_sync_is_answered_by_ready);
     tcase_add_test(c, the_input_grows_with_what_came_and_shrinks_again);
+    tcase_add_test(c, rows_that_are_not_taken_cost_memory_but_no_row);
     tcase_add_test(c, room_is_found_without_moving_bytes_while_there_is_enough);
     tcase_add_test(c, a_large_statement_does_not_stay_in_the_output);
     tcase_add_test(c, a_unit_that_finds_no_memory_leaves_the_output_as_it_was);

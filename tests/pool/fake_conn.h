@@ -217,12 +217,12 @@ static inline void fake_follow(struct fake *f, struct redwi_job *j, enum redwi_j
 }
 
 /* A description of rows came. */
-static inline void fake_columns(struct fake *f, const uint8_t *body, size_t len)
+static inline void fake_columns(struct fake *f, const struct redwi_columns *columns)
 {
     struct redwi_job *j = f->conn.job;
 
     fake_enter(f);
-    fake_follow(f, j, j->ops->columns(j, body, len));
+    fake_follow(f, j, j->ops->columns(j, columns));
     fake_leave(f);
 }
 

@@ -94,8 +94,8 @@ def count(command, sizes):
     rows = sizes[1] - sizes[0]
     return {
         "instructions": (ir_b - ir_a) / rows,
-        "mallocs": (b["mallocs"] - a["mallocs"]) / rows,
-        "sends": (b["sends"] - a["sends"]) / rows,
+        "mallocs_each": (b["mallocs"] - a["mallocs"]) / rows,
+        "sends_each": (b["sends"] - a["sends"]) / rows,
     }
 
 

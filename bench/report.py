@@ -8,12 +8,13 @@ from workloads import JUDGED, LIBPQ, TIMED
 UNITS = {
     "mb_per_s": "MB/s", "cpu_ns": "ns", "user_ns": "ns", "sys_ns": "ns", "recvs": "calls", "sends": "calls",
     "bytes_per_recv": "bytes", "switches": "count", "mallocs": "count", "peak_kb": "KiB", "peak_growth_kb": "KiB",
-    "p50_us": "us", "p99_us": "us", "p999_us": "us", "instructions": "count", "cpu_libpq_ratio": "ratio",
+    "p50_us": "us", "p99_us": "us", "p999_us": "us", "instructions": "count", "mallocs_each": "count",
+    "cpu_libpq_ratio": "ratio",
     "cpu_limit_ratio": "ratio", "p50_limit_ratio": "ratio", "rate_drain_ratio": "ratio",
 }
-PER_UNIT = {"cpu_ns", "user_ns", "sys_ns", "mallocs", "instructions"}
+PER_UNIT = {"cpu_ns", "user_ns", "sys_ns", "mallocs", "mallocs_each", "instructions"}
 WORDS = {
-    "cpu_libpq_ratio": f"CPU of {LIBPQ} / redw", "instructions": "instructions", "mallocs": "allocations",
+    "cpu_libpq_ratio": f"CPU of {LIBPQ} / redw", "instructions": "instructions", "mallocs_each": "allocations",
     "rate_drain_ratio": "rate / limit-drain", "p50_limit_ratio": "p50 / limit",
     "peak_growth_kb": "memory growth, KiB",
 }

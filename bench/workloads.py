@@ -50,16 +50,16 @@ def instructions(floor, goal):
     return Check("instructions", floor, goal)
 
 
-NO_ALLOCATION = Check("mallocs", 0, 0)
+NO_ALLOCATION = Check("mallocs_each", 0, 0)
 FLAT_MEMORY = Check("peak_growth_kb", 1024, 512)
 
 
 class Workload:
     def __init__(self, name, options, size, checks, quick=False, drivers=STREAMS, quick_drivers=STREAMS_QUICK,
-                 unit="row", gated=False):
+                 unit="row", gated=False, slack=1.03):
         self.name, self.options, self.size, self.checks = name, options.split(), SIZES[size], checks
         self.in_quick, self.drivers, self.quick_drivers = quick, drivers, quick_drivers
-        self.unit, self.gated = unit, gated
+        self.unit, self.gated, self.slack = unit, gated, slack
 
 
 def stream(shape, form, consume, *checks, **kw):
@@ -92,8 +92,9 @@ WORKLOADS = [
     stream_tls("mixed", cpu_ratio(3, 4)),
     stream_tls("fat", cpu_ratio(1.1, 1.15), drain_rate(0.88, 0.95)),
     Workload("ping", "--work ping", "ping",
-             [instructions(3000, 2000), Check("p50_limit_ratio", 1.08, 1.03), Check("mallocs", 1, 0)],
-             quick=True, drivers=PINGS, quick_drivers=PINGS_QUICK, unit="query", gated=True),
+             [instructions(3000, 2000), Check("p50_limit_ratio", 1.08, 1.03), Check("mallocs_each", 1, 0)],
+             quick=True, drivers=PINGS, quick_drivers=PINGS_QUICK, unit="query", gated=True,
+             slack=1.06),  # how often the loop wakes for an answer is not exact
 ]
 
 # Timed metrics are judged with tolerance and only on a quiet machine; the others as they are.

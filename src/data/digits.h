@@ -29,8 +29,9 @@ static inline uint64_t redwi_digits_value(uint64_t lanes)
 {
     const uint64_t every_fourth = UINT64_C(0x000000ff000000ff);
     lanes = lanes * 10 + (lanes >> 8);
-    return ((lanes & every_fourth) * (100 + (UINT64_C(1000000) << 32)) +
-            ((lanes >> 16) & every_fourth) * (1 + (UINT64_C(10000) << 32))) >> 32;
+    uint64_t odd = (lanes & every_fourth) * (100 + (UINT64_C(1000000) << 32));
+    uint64_t even = ((lanes >> 16) & every_fourth) * (1 + (UINT64_C(10000) << 32));
+    return (odd + even) >> 32;
 }
 
 /* The lanes of the eight bytes at p, '0' taken off. */

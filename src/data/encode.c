@@ -98,7 +98,9 @@ static const char *fault(const redw_param *p)
     case KIND_BOOL:
         return p->type == REDW_BOOLEAN ? NULL : foreign;
     case KIND_INT:
-        return p->type == REDW_SMALLINT || p->type == REDW_INTEGER || p->type == REDW_BIGINT ? NULL : foreign;
+        if (p->type == REDW_SMALLINT || p->type == REDW_INTEGER || p->type == REDW_BIGINT)
+            return NULL;
+        return foreign;
     case KIND_FLOAT:
         return p->type == REDW_REAL || p->type == REDW_DOUBLE ? NULL : foreign;
     case KIND_TEXT:

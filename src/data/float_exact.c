@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A decimal against the middle of two doubles, exactly: both sides are made integers by powers of two and
- * five, and compared. See float_text.h.
+ * A decimal against the middle of two doubles, exactly: both sides are made integers by powers of two
+ * and five, and compared. See float_text.h.
  *
  * Why the size is bounded: a middle has at most 767 significant digits, so beyond DIGITS it only matters
  * whether anything follows. The decimal is then d * 10^s with d < 10^780 and s > -342 - 780, and the

@@ -117,7 +117,7 @@ static bool is_word(const char *p, const char *end, const char *word)
 static __attribute__((noinline)) int special(const char *text, size_t n, double *out)
 {
     const char *p = text, *end = text + n;
-    bool sign = n > 0 && (*p == '-' || *p == '+');
+    bool sign = *p == '-' || *p == '+';
     p += sign;
     if (is_word(p, end, "infinity") || is_word(p, end, "inf"))
         return give(INFINITY_BITS, *text == '-', out);
@@ -174,8 +174,10 @@ int redwi_text_double(const char *text, size_t n, double *out)
     static const double tens[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,  1e10, 1e11,
                                   1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
     static const uint32_t powers[] = {1, 10, 100, 1000, 10000, 100000, 1000000, 10000000};
-    if (n == 0)
-        return special(text, n, out);
+    if (n == 0) {
+        *out = 0;
+        return REDW_EPROTOCOL;
+    }
     const char *p = text, *end = text + n;
     bool negative = *p == '-';
     p += negative | (*p == '+');

@@ -9,8 +9,8 @@
  *                  Parsing Without Fallback", 2023).
  *   float_exact.c  decides what digits beyond the 19th leave open, with integers of bounded size.
  *
- * Nothing here depends on the locale or allocates. Rounding is to nearest, ties to even; the one division
- * in use, for short numbers, expects the processor's default rounding mode.
+ * Nothing here depends on the locale or allocates. Rounding is to nearest, ties to even; the one
+ * division in use, for short numbers, expects the processor's default rounding mode.
  */
 #ifndef REDWI_DATA_FLOAT_TEXT_H
 #define REDWI_DATA_FLOAT_TEXT_H

@@ -29,8 +29,10 @@ static int integer(const struct redw_column *c, redw_slice s, int64_t *out)
  * nine digits), not so near the middle of two that this could matter. */
 static int floating(const struct redw_column *c, redw_slice s, double *out)
 {
+    if (c->binary && s.len != (c->type == REDW_REAL ? 4U : 8U))
+        return REDW_EPROTOCOL;
     if (c->binary)
-        return s.len == (c->type == REDW_REAL ? 4U : 8U) ? redwi_binary_float(s.ptr, s.len, out) : REDW_EPROTOCOL;
+        return redwi_binary_float(s.ptr, s.len, out);
     int rc = redwi_text_double(s.ptr, s.len, out);
     if (rc != REDW_OK || c->type == REDW_DOUBLE)
         return rc;

@@ -39,7 +39,7 @@ static inline bool walk(const uint8_t *p, const uint8_t *end, redw_slice *cell, 
     if (n > left / 4)
         return false;
     left -= 4 * n;
-    for (const redw_slice *last = cell + n; cell < last; cell++) {
+    for (; n > 0; n--, cell++) {
         size_t len = redwi_load32(p);
         p += 4;
         if (__builtin_expect(len > left, 0)) {

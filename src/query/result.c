@@ -46,22 +46,19 @@ redw_result *redwi_result_create(const struct redw_allocator *mem)
     return r;
 }
 
-/* Room for n bytes at r->room, without passing max_bytes in all. Near the bound a chunk is cut to what
- * is left of it. */
+/* Room for n bytes at r->room, without passing max_bytes in all. Near the bound a chunk takes no more than
+ * half of what is left if that will do: the index has to grow too. */
 static int reserve(redw_result *r, size_t n, uint64_t max_bytes)
 {
-    size_t header = sizeof(struct redwi_chunk);
-
     if (n <= (size_t)(r->room_end - r->room))
         return 0;
     uint64_t left = r->bytes < max_bytes ? max_bytes - r->bytes : 0;
-    if (n > SIZE_MAX - header || n + header > left)
+    if (n > SIZE_MAX / 2 || n + sizeof(struct redwi_chunk) > left)
         return REDW_EFULL;
-    size_t size = n + header > r->next_chunk ? n + header : r->next_chunk;
-    if (size > left)
-        size = (size_t)left & ~(size_t)7;
-    if (size < n + header)
-        return REDW_EFULL;
+    size_t least = n + sizeof(struct redwi_chunk);
+    size_t size = r->next_chunk < left / 2 ? r->next_chunk : (size_t)(left / 2) & ~(size_t)7;
+    if (size < least)
+        size = least;
     struct redwi_chunk *chunk = redwi_alloc(&r->mem, size);
     if (!chunk)
         return REDW_ENOMEM;

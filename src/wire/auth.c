@@ -45,12 +45,14 @@ static redw_error *refuse_method(const struct redwi_auth *a, uint32_t code)
     };
     for (size_t i = 0; i < sizeof refused / sizeof refused[0]; i++) {
         if (refused[i].code == code)
-            return redwi_err_make(a->mem, &spec, "login: server asks for %s, which this version does not speak",
+            return redwi_err_make(a->mem, &spec,
+                                  "login: server asks for %s, which this version does not speak",
                                   refused[i].name);
     }
-    return redwi_err_make(a->mem, &spec,
-                          "login: server asks for authentication method %lu, which this version does not speak",
-                          (unsigned long)code);
+    return redwi_err_make(
+        a->mem, &spec,
+        "login: server asks for authentication method %lu, which this version does not speak",
+        (unsigned long)code);
 }
 
 /* One message is put whole or not at all; a full output is no memory to the login. */
@@ -98,7 +100,8 @@ static redw_error *create_scram(struct redwi_auth *a, bool plus, bool offered_pl
     return code ? redwi_err_no_memory(REDW_OUTCOME_NOT_SENT) : NULL;
 }
 
-static redw_error *sasl_begin(struct redwi_auth *a, const uint8_t *list, size_t len, struct redwi_buf *out)
+static redw_error *sasl_begin(struct redwi_auth *a, const uint8_t *list, size_t len,
+                              struct redwi_buf *out)
 {
     bool offered_plus, well_formed;
     const char *mechanism = choose_mechanism(a, list, len, &offered_plus, &well_formed);
@@ -157,7 +160,8 @@ static redw_error *accepted(struct redwi_auth *a, size_t rest_len)
     return NULL;
 }
 
-redw_error *redwi_auth_request(struct redwi_auth *a, const uint8_t *body, size_t len, struct redwi_buf *out)
+redw_error *redwi_auth_request(struct redwi_auth *a, const uint8_t *body, size_t len,
+                               struct redwi_buf *out)
 {
     uint32_t code;
     const uint8_t *rest;

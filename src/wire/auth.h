@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The login's exchange: what is answered to each authentication request, and when AuthenticationOk may be
+ * The login's exchange: what is answered to each authentication request, and when AuthenticationOk is
  * believed: never between the start of an exchange and the proof that the server knows the password.
  *
  *   ANY -> FIRST_SENT -> DERIVING -> FINAL_SENT -> VERIFIED -> OK       ANY -> OK (nothing was asked)
@@ -39,7 +39,8 @@ struct redwi_auth {
 };
 
 /* Body of an authentication request; the answer goes to out. NULL, or the error that ends the login. */
-redw_error *redwi_auth_request(struct redwi_auth *a, const uint8_t *body, size_t len, struct redwi_buf *out);
+redw_error *redwi_auth_request(struct redwi_auth *a, const uint8_t *body, size_t len,
+                               struct redwi_buf *out);
 
 /* DERIVING: up to n iterations, and the answer to out after the last. NULL, or the error as above. */
 redw_error *redwi_auth_work(struct redwi_auth *a, unsigned iterations, struct redwi_buf *out);

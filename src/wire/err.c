@@ -264,6 +264,8 @@ redw_error *redwi_err_server(const struct redw_allocator *mem, const uint8_t *bo
     facts.fatal = slice_is(severity, "FATAL") || slice_is(severity, "PANIC");
     copy_sqlstate(facts.sqlstate, redwi_be_field(body, len, 'C'));
     facts.cls = redwi_errmap_class(facts.sqlstate);
+    if (facts.cls == REDW_CLASS_AUTHENTICATION_FAILED)
+        facts.code = REDW_EAUTH; /* who refuses a login, server or client, is the origin's to say */
 
     char text[MESSAGE_CAP];
     redw_slice message = redwi_be_field(body, len, 'M');

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One object per exchange, used in the order of the header; a call out of order is a protocol error. Kept
- * texts are those RFC 5802 section 3 signs:
+ * One object per exchange, used in the order of the header; a call out of order is a protocol error. The
+ * texts that are kept are those RFC 5802 section 3 signs:
  *
  *   AuthMessage = client-first-bare "," server-first "," client-final-without-proof
  *
@@ -25,7 +25,15 @@
 static const char no_memory[] = "no memory for the SCRAM exchange";
 static const char out_of_order[] = "SCRAM message out of order";
 
-enum step { STEP_START, STEP_FIRST_SENT, STEP_DERIVING, STEP_DERIVED, STEP_FINAL_SENT, STEP_VERIFIED, STEP_FAILED };
+enum step {
+    STEP_START,
+    STEP_FIRST_SENT,
+    STEP_DERIVING,
+    STEP_DERIVED,
+    STEP_FINAL_SENT,
+    STEP_VERIFIED,
+    STEP_FAILED
+};
 
 struct redwi_scram {
     const struct redw_allocator *mem;
@@ -169,7 +177,8 @@ static void write_first(struct redwi_scram *s, const struct redwi_scram_config *
         put_base64(&s->first, c->nonce, sizeof c->nonce);
     if (s->first.failed)
         return;
-    s->nonce = (redw_slice){(const char *)redwi_buf_front(&s->first) + at, redwi_buf_len(&s->first) - at};
+    s->nonce =
+        (redw_slice){(const char *)redwi_buf_front(&s->first) + at, redwi_buf_len(&s->first) - at};
 }
 
 static void write_binding(struct redwi_scram *s, const struct redwi_scram_config *c)
@@ -339,7 +348,8 @@ int redwi_scram_challenge(struct redwi_scram *s, const char *message, size_t n, 
     if (n >= 2 && memcmp(message, "m=", 2) == 0)
         return failed(s, REDW_EPROTOCOL, why, "SCRAM challenge asks for an extension that is not known");
     if (!take_attribute(&rest, 'r', &nonce) || !nonce_extends(s, nonce))
-        return failed(s, REDW_EPROTOCOL, why, "SCRAM challenge without a nonce that extends the client's");
+        return failed(s, REDW_EPROTOCOL, why,
+                      "SCRAM challenge without a nonce that extends the client's");
 
     uint8_t salt[REDWI_SCRAM_SALT_MAX];
     size_t salt_len;

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The protocol machine. What may come when is one table (rules): a message that has no row for the state
- * and for what is due ends the session. The login's answers are made in auth.c, what is due is in
- * reply_queue.c, what a message does is in steps.c. Protocol: PostgreSQL documentation, "Message Flow" and "Message Formats".
+ * The protocol machine. What may come when is one table (rules): a message that has no row for the phase
+ * and for what is due ends the session. What a message does is in steps.c, the login's answers are in
+ * auth.c, what is due in reply_queue.c. Protocol: PostgreSQL documentation, "Message Flow".
  *
  * Invariants: BUSY exactly while a unit is queued; `need` is only ever a length that passed its bounds;
- * the output holds whole messages, but for a unit between begin and end, which is not shown to the sender.
+ * the output holds whole messages, but for a unit between begin and end, which the sender is not shown.
  */
 #include "wire/session.h"
 
@@ -37,16 +37,17 @@
 #define IN(phase) (1u << REDWI_PHASE_##phase)
 #define DUE(what) (1u << REDWI_DUE_##what)
 #define ANY       (~0u)
+#define ALWAYS    (IN(LOGIN) | IN(SETTLING) | IN(READY) | IN(BUSY))
 #define ANY_ERROR (DUE(FAILED) | DUE(COPY_OUT)) /* the unit's error was reported already */
 
 static const struct rule {
     char type;
     const char *name;
-    unsigned states;
+    unsigned phases;
     unsigned dues; /* BUSY: what the unit in front waits for */
     redwi_on_message *take;
 } rules[] = {
-    {'D', "DataRow", IN(BUSY), DUE(ROWS), redwi_on_nothing}, /* of a discarded unit; others: rows_in_front */
+    {'D', "DataRow", IN(BUSY), DUE(ROWS), redwi_on_nothing}, /* discarded; others: rows_in_front */
     {'1', "ParseComplete", IN(BUSY), DUE(PARSE), redwi_on_step},
     {'2', "BindComplete", IN(BUSY), DUE(BIND), redwi_on_step},
     {'T', "RowDescription", IN(BUSY), DUE(DESCRIBE), redwi_on_columns},
@@ -59,8 +60,8 @@ static const struct rule {
     {'E', "ErrorResponse", IN(BUSY), ANY & ~ANY_ERROR, redwi_on_unit_error},
     {'E', "ErrorResponse", IN(BUSY), ANY_ERROR, redwi_on_later_error},
     {'E', "ErrorResponse", IN(LOGIN) | IN(SETTLING) | IN(READY), ANY, redwi_on_last_words},
-    {'N', "NoticeResponse", IN(LOGIN) | IN(SETTLING) | IN(READY) | IN(BUSY), ANY, redwi_on_notice},
-    {'S', "ParameterStatus", IN(LOGIN) | IN(SETTLING) | IN(READY) | IN(BUSY), ANY, redwi_on_parameter},
+    {'N', "NoticeResponse", ALWAYS, ANY, redwi_on_notice},
+    {'S', "ParameterStatus", ALWAYS, ANY, redwi_on_parameter},
     {'A', "NotificationResponse", IN(READY) | IN(BUSY), ANY, redwi_on_nothing},
     {'R', "Authentication", IN(LOGIN), ANY, redwi_on_authentication},
     {'K', "BackendKeyData", IN(SETTLING), ANY, redwi_on_key},
@@ -83,9 +84,10 @@ static const struct rule {
 
 static bool applies(const struct redwi_session *s, const struct rule *rule)
 {
-    if (!(rule->states & (1u << s->phase)))
+    if (!(rule->phases & (1u << s->phase)))
         return false;
-    return s->phase != REDWI_PHASE_BUSY || (rule->dues & (1u << redwi_reply_queue_front(&s->queue)->due));
+    return s->phase != REDWI_PHASE_BUSY ||
+           (rule->dues & (1u << redwi_reply_queue_front(&s->queue)->due));
 }
 
 /* The rule for a type now; NULL, and the session is dead, if there is none. */
@@ -124,7 +126,8 @@ static const struct rule *check_header(struct redwi_session *s)
     if (!rule)
         return NULL;
     size_t len = redwi_load32(p + 1), min, max;
-    if (!redwi_be_limits(rule->type, redwi_session_logged_in(s), s->row_max, &min, &max) || len < min || len > max) {
+    if (!redwi_be_limits(rule->type, redwi_session_logged_in(s), s->row_max, &min, &max) || len < min ||
+        len > max) {
         redwi_die_protocol(s, "length out of bounds in", rule->name);
         return NULL;
     }
@@ -229,23 +232,11 @@ static bool advance(struct redwi_session *s, struct redwi_ev *ev)
     return take_message(s, ev);
 }
 
-/* Back to the usual size after a long message. Best effort: without memory the large one stays. */
+/* Back to the usual size after a long message, which filled its buffer to the last byte. */
 static void shrink_input(struct redwi_session *s)
 {
-    size_t len = redwi_buf_len(&s->in), room;
-    if (s->in.cap <= INPUT_BYTES || s->need > INPUT_BYTES || len > INPUT_BYTES - INPUT_ROOM_MIN)
-        return;
-    struct redwi_buf small;
-    redwi_buf_init(&small, s->config.mem, INPUT_BYTES);
-    if (len) {
-        uint8_t *p = redwi_buf_room(&small, INPUT_BYTES, &room);
-        if (!p)
-            return;
-        memcpy(p, redwi_buf_front(&s->in), len);
-        redwi_buf_added(&small, len);
-    }
-    redwi_buf_free(&s->in);
-    s->in = small;
+    if (s->in.cap > INPUT_BYTES && !redwi_buf_len(&s->in))
+        redwi_buf_free(&s->in);
 }
 
 /* --- life --------------------------------------------------------------------------------------- */
@@ -359,7 +350,6 @@ uint8_t *redwi_session_input(struct redwi_session *s, size_t *room)
     *room = 0;
     if (s->phase == REDWI_PHASE_DEAD)
         return NULL;
-    shrink_input(s);
     /* The buffer grows by doubling, but never further than the message in front needs: a header alone
      * makes no server own much of our memory. An owner that feeds on without taking what is whole gets
      * its room too. */
@@ -449,7 +439,7 @@ enum redwi_ev_kind redwi_session_next(struct redwi_session *s, struct redwi_ev *
         if (ev->kind || !went_on)
             break;
     }
-    if (!ev->kind && !redwi_buf_len(&s->in))
+    if (!ev->kind)
         shrink_input(s);
     return ev->kind;
 }

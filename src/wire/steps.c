@@ -301,7 +301,8 @@ void redwi_session_take_back_unit(struct redwi_session *s)
 }
 
 /* COPY FROM STDIN: nobody has data to send. The server ignores Sync while it reads COPY data, ours too,
- * so CopyFail takes another one along ("COPY Operations"). Its ErrorResponse is the unit's. */
+ * so CopyFail takes another one along ("COPY Operations"). Its ErrorResponse is the unit's. (A unit that
+ * was sent behind this one is no COPY data either: PostgreSQL then gives up the connection by itself.) */
 void redwi_on_copy_in(struct redwi_session *s, const struct redwi_message *m, struct redwi_ev *ev)
 {
     (void)m;
@@ -326,7 +327,8 @@ void redwi_on_copy_out(struct redwi_session *s, const struct redwi_message *m, s
         .cls = REDW_CLASS_INVALID_SQL,
         .outcome = REDW_OUTCOME_UNKNOWN,
     };
-    redw_error *e = redwi_err_make(s->config.mem, &spec, "COPY TO STDOUT is not supported by this client");
+    redw_error *e =
+        redwi_err_make(s->config.mem, &spec, "COPY TO STDOUT is not supported by this client");
     fail_unit(s, e, REDWI_DUE_COPY_OUT, ev);
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The inside of a session, shared by its two files: session.c has the table of what may come when and the
- * functions of session.h; steps.c has what each message does. Nobody else includes this.
+ * The inside of a session, shared by its two files: session.c has the table of what may come when and
+ * the functions of session.h; steps.c has what each message does. Nobody else includes this.
  *
  * A step gets a whole message whose type was legal and whose length was within its bounds. It sets *ev
  * (given zeroed) if there is something to report, and redwi_die()s if the message is malformed.
@@ -78,7 +78,8 @@ void redwi_die_tls(struct redwi_session *s, const char *what);
 void redwi_die_no_memory(struct redwi_session *s);
 void redwi_die_ended(struct redwi_session *s);
 
-typedef void redwi_on_message(struct redwi_session *s, const struct redwi_message *m, struct redwi_ev *ev);
+typedef void redwi_on_message(struct redwi_session *s, const struct redwi_message *m,
+                              struct redwi_ev *ev);
 
 redwi_on_message redwi_on_nothing;        /* dropped */
 redwi_on_message redwi_on_authentication; /* login */

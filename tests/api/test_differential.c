@@ -4,7 +4,7 @@
  * counts, notices and errors; and typed getters that equal what the C library makes of libpq's text.
  */
 #include "support/pg.h"
-#include "support/rig.h"
+#include "support/lab.h"
 
 #include <check.h>
 #include <libpq-fe.h>
@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static struct rig r;
+static struct lab r;
 
 /* Parameters are texts whose types the server infers; the list ends at the first missing one. */
 static const char null_param[] = "";
@@ -164,7 +164,7 @@ static struct answer by_redw(const struct query *q, int wire)
     redw_param p[3];
     for (size_t i = 0; i < params_of(q); i++)
         p[i] = redw_p_text(q->params[i] == null_param ? NULL : q->params[i]);
-    return rig_query(&r, REDW_REQUEST(.sql = q->sql, .params = p, .nparams = params_of(q),
+    return lab_query(&r, REDW_REQUEST(.sql = q->sql, .params = p, .nparams = params_of(q),
                                       .wire = (enum redw_wire)wire));
 }
 
@@ -177,6 +177,8 @@ static void same_fields(const redw_error *e, const PGresult *p, const char *what
     for (const char *k = letters; *k != '\0'; k++) {
         redw_slice mine = redw_error_field(e, *k);
         const char *theirs = PQresultErrorField(p, *k);
+        if (*k == 's' && theirs != NULL && strncmp(theirs, "pg_temp_", 8) == 0)
+            continue; /* a schema per connection */
         ck_assert_msg((mine.ptr == NULL) == (theirs == NULL) &&
                           (theirs == NULL || (strlen(theirs) == mine.len && memcmp(theirs, mine.ptr, mine.len) == 0)),
                       "%s: field %c: %.*s, libpq: %s", what, *k, REDW_ARG(mine), theirs ? theirs : "NULL");
@@ -236,9 +238,11 @@ static bool same_double(double a, double b)
 }
 
 /* What each getter must say of a value that libpq shows as this text (NULL: SQL NULL). */
-static void check_getters(const redw_row *row, size_t c, enum redw_type type, bool binary, const char *text,
+static void check_getters(const redw_row *row, size_t c, const struct redw_column *col, const char *text,
                           const char *what)
 {
+    enum redw_type type = col->type;
+    bool binary = col->binary;
     bool b = true;
     int32_t i = 7;
     int64_t l = 7;
@@ -250,7 +254,8 @@ static void check_getters(const redw_row *row, size_t c, enum redw_type type, bo
                                  text ? text : "NULL", #cond)
     bool whole = type == REDW_SMALLINT || type == REDW_INTEGER || type == REDW_BIGINT;
     bool floating = type == REDW_REAL || type == REDW_DOUBLE;
-    bool texts = type == REDW_CHAR || type == REDW_VARCHAR || type == REDW_SUPER || !binary;
+    bool texts = type == REDW_CHAR || type == REDW_VARCHAR || type == REDW_SUPER || !binary ||
+                 col->oid == 18 || col->oid == 114; /* "char", json: binary is their text */
     if (text == NULL) {
         MUST(rb == (type == REDW_BOOLEAN ? REDW_NULL : rb) && !b);
         MUST(!whole || (ri == REDW_NULL && rl == REDW_NULL && rd == REDW_NULL));
@@ -291,13 +296,13 @@ static void check_getters(const redw_row *row, size_t c, enum redw_type type, bo
 #undef MUST
 }
 
-static void same_values(const redw_result *mine, const PGresult *as_text, bool binary, const char *what)
+static void same_values(const redw_result *mine, const PGresult *as_text, const char *what)
 {
     redw_rows it = redw_result_rows(mine);
     redw_row row;
     for (int i = 0; redw_rows_next(&it, &row); i++)
         for (size_t c = 0; c < row.ncells; c++)
-            check_getters(&row, c, redw_result_column(mine, c)->type, binary,
+            check_getters(&row, c, redw_result_column(mine, c),
                           PQgetisnull(as_text, i, (int)c) ? NULL : PQgetvalue(as_text, i, (int)c), what);
 }
 
@@ -341,8 +346,8 @@ START_TEST(libpq_and_redw_see_the_same)
     ck_assert_int_ge(QUERIES, 60);
     for (int wire = 0; wire <= 1; wire++) {
         PGconn *c = connect_libpq(), *shown = connect_libpq();
-        rig_open(&r);
-        rig_pool(&r, pg_server()->uri, pg_server()->password, 1);
+        lab_open(&r);
+        lab_pool(&r, pg_server()->uri, pg_server()->password, 1);
         for (size_t k = 0; k < QUERIES; k++) {
             const struct query *q = &queries[k];
             PGresult *text = by_libpq(shown, q, 0); /* the values as text, whatever the format compared */
@@ -353,15 +358,15 @@ START_TEST(libpq_and_redw_see_the_same)
             cells += same(mine.res, theirs, wire, where(q, wire));
             same_notices(mine.res, where(q, wire));
             if (redw_result_error(mine.res) == NULL)
-                same_values(mine.res, text, wire == 1, where(q, wire));
+                same_values(mine.res, text, where(q, wire));
             answer_release(&mine);
             PQclear(theirs);
             PQclear(text);
         }
         ck_assert_uint_eq(r.fault.opened, 1); /* no error cost the connection */
+        ck_assert(lab_close(&r));
         PQfinish(c);
         PQfinish(shown);
-        ck_assert(rig_close(&r));
     }
     printf("differential: %d statements, text and binary, %zu cells equal\n", QUERIES, cells);
 }

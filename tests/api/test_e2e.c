@@ -4,7 +4,7 @@
  * order, streams, giving up, deadlines, closing.
  */
 #include "support/pg.h"
-#include "support/rig.h"
+#include "support/lab.h"
 
 #include <check.h>
 #include <float.h>
@@ -12,24 +12,24 @@
 #include <stdlib.h>
 #include <string.h>
 
-static struct rig r;
+static struct lab r;
 
 static void start(uint32_t pool_max)
 {
-    rig_open(&r);
-    rig_pool(&r, pg_server()->uri, pg_server()->password, pool_max);
+    lab_open(&r);
+    lab_pool(&r, pg_server()->uri, pg_server()->password, pool_max);
 }
 
 static void finish(void)
 {
     ck_assert_msg(!r.late, "the test waited in vain");
-    ck_assert(rig_close(&r));
+    ck_assert(lab_close(&r));
 }
 
 /* The one value of a statement as text. */
 static void must_answer(const struct redw_request *rq, const char *text)
 {
-    struct answer a = rig_query(&r, rq);
+    struct answer a = lab_query(&r, rq);
     ck_assert_pstr_eq(answer_text(&a), text);
     answer_release(&a);
 }
@@ -37,7 +37,7 @@ static void must_answer(const struct redw_request *rq, const char *text)
 static void must_fail(const struct redw_request *rq, const char *sqlstate, enum redw_class cls,
                       enum redw_outcome outcome)
 {
-    struct answer a = rig_query(&r, rq);
+    struct answer a = lab_query(&r, rq);
     const redw_error *e = answer_error(&a);
     ck_assert_msg(e != NULL, "%s succeeded", rq->sql);
     ck_assert_msg(strcmp(redw_error_sqlstate(e), sqlstate) == 0 && redw_error_class(e) == cls &&
@@ -53,7 +53,7 @@ START_TEST(every_kind_of_parameter_arrives_and_comes_back_in_text_and_in_binary)
 {
     start(1);
     for (int wire = REDW_WIRE_TEXT; wire <= REDW_WIRE_BINARY; wire++) {
-        struct answer a = rig_query(
+        struct answer a = lab_query(
             &r, REDW_REQUEST(.sql = "select $1, $2, $3, $4, $5, $6, $7::text, $8::date::text, $9::int8, $10::text",
                              .wire = (enum redw_wire)wire,
                              REDW_PARAMS(redw_p_bool(true), redw_p_int16(INT16_MIN), redw_p_int32(INT32_MIN),
@@ -107,7 +107,7 @@ START_TEST(floats_of_every_sort_survive_the_way_there_and_back)
     start(1);
     for (int wire = REDW_WIRE_TEXT; wire <= REDW_WIRE_BINARY; wire++)
         for (size_t i = 0; i < sizeof values / sizeof values[0]; i++) {
-            struct answer a = rig_query(&r, REDW_REQUEST(.sql = "select $1", .wire = (enum redw_wire)wire,
+            struct answer a = lab_query(&r, REDW_REQUEST(.sql = "select $1", .wire = (enum redw_wire)wire,
                                                          REDW_PARAMS(redw_p_double(values[i]))));
             redw_row row;
             double d;
@@ -127,21 +127,21 @@ END_TEST
 START_TEST(columns_tags_and_counts_are_told)
 {
     start(1);
-    struct answer a = rig_query(&r, REDW_QUERY("create temp table t as select g as id, 'x' || g as label "
+    struct answer a = lab_query(&r, REDW_QUERY("create temp table t as select g as id, 'x' || g as label "
                                                "from generate_series(1, 7) g"));
     answer_must_succeed(&a);
     ck_assert_str_eq(redw_result_tag(a.res), "SELECT 7");
     ck_assert_int_eq(redw_result_affected(a.res), 7);
     answer_release(&a);
 
-    a = rig_query(&r, REDW_QUERY("update t set label = 'y' where id > $1", redw_p_int32(4)));
+    a = lab_query(&r, REDW_QUERY("update t set label = 'y' where id > $1", redw_p_int32(4)));
     ck_assert_str_eq(redw_result_tag(a.res), "UPDATE 3");
     ck_assert_int_eq(redw_result_affected(a.res), 3);
     ck_assert_uint_eq(redw_result_column_count(a.res), 0);
     ck_assert_uint_eq(redw_result_row_count(a.res), 0);
     answer_release(&a);
 
-    a = rig_query(&r, REDW_QUERY("select id, label, 1.25::numeric(10, 2) as \"a Number\" from t order by id"));
+    a = lab_query(&r, REDW_QUERY("select id, label, 1.25::numeric(10, 2) as \"a Number\" from t order by id"));
     answer_must_succeed(&a);
     ck_assert_uint_eq(redw_result_row_count(a.res), 7);
     ck_assert_uint_eq(redw_result_column_count(a.res), 3);
@@ -168,7 +168,7 @@ START_TEST(columns_tags_and_counts_are_told)
     ck_assert_int_gt(redw_result_elapsed_us(a.res), 0);
     answer_release(&a);
 
-    a = rig_query(&r, REDW_QUERY("drop table t"));
+    a = lab_query(&r, REDW_QUERY("drop table t"));
     ck_assert_str_eq(redw_result_tag(a.res), "DROP TABLE");
     ck_assert_int_eq(redw_result_affected(a.res), -1);
     answer_release(&a);
@@ -179,7 +179,7 @@ END_TEST
 START_TEST(nulls_empty_texts_and_rows_without_columns_are_three_things)
 {
     start(1);
-    struct answer a = rig_query(&r, REDW_QUERY("select null::text, ''::text, $1::text, $2::text",
+    struct answer a = lab_query(&r, REDW_QUERY("select null::text, ''::text, $1::text, $2::text",
                                                redw_p_text(NULL), redw_p_text("")));
     redw_row row;
     answer_must_succeed(&a);
@@ -191,13 +191,13 @@ START_TEST(nulls_empty_texts_and_rows_without_columns_are_three_things)
     ck_assert_ptr_nonnull(row.cells[3].ptr);
     answer_release(&a);
 
-    a = rig_query(&r, REDW_QUERY("select from generate_series(1, 3)"));
+    a = lab_query(&r, REDW_QUERY("select from generate_series(1, 3)"));
     answer_must_succeed(&a);
     ck_assert_uint_eq(redw_result_row_count(a.res), 3);
     ck_assert_uint_eq(redw_result_column_count(a.res), 0);
     answer_release(&a);
 
-    a = rig_query(&r, REDW_QUERY("select 1 where false"));
+    a = lab_query(&r, REDW_QUERY("select 1 where false"));
     answer_must_succeed(&a);
     ck_assert_uint_eq(redw_result_row_count(a.res), 0);
     ck_assert_uint_eq(redw_result_column_count(a.res), 1);
@@ -215,7 +215,7 @@ START_TEST(large_values_travel_whole_in_both_directions)
     for (size_t i = 0; i < N; i++)
         text[i] = (char)('a' + i % 26);
     text[N] = '\0';
-    struct answer a = rig_query(&r, REDW_QUERY("select $1::text, length($1::text)", redw_p_text(text)));
+    struct answer a = lab_query(&r, REDW_QUERY("select $1::text, length($1::text)", redw_p_text(text)));
     redw_row row;
     answer_must_succeed(&a);
     ck_assert(redw_result_first(a.res, &row));
@@ -230,7 +230,7 @@ START_TEST(large_values_travel_whole_in_both_directions)
     char *big = malloc((16 << 20) + 2);
     memset(big, ' ', (16 << 20) + 2);
     memcpy(big, "select 1", 8);
-    a = rig_query(&r, REDW_REQUEST(.sql = big, .sql_len = (16 << 20) + 1));
+    a = lab_query(&r, REDW_REQUEST(.sql = big, .sql_len = (16 << 20) + 1));
     ck_assert_int_eq((int)a.id, REDW_EINVAL);
     free(big);
     free(text);
@@ -243,7 +243,7 @@ START_TEST(an_empty_query_succeeds_with_nothing)
     static const char *const texts[] = {" ", ";", "-- only a comment", "/* and another */ ;"};
     start(1);
     for (size_t i = 0; i < 4; i++) {
-        struct answer a = rig_query(&r, REDW_QUERY(texts[i]));
+        struct answer a = lab_query(&r, REDW_QUERY(texts[i]));
         answer_must_succeed(&a);
         ck_assert_str_eq(redw_result_tag(a.res), "");
         ck_assert_uint_eq(redw_result_row_count(a.res), 0);
@@ -293,7 +293,7 @@ START_TEST(errors_say_what_they_are_and_what_they_prove_and_the_connection_goes_
     must_answer(REDW_QUERY("select 2"), "2");
     ck_assert_uint_eq(r.fault.opened, 1);
 
-    struct answer a = rig_query(&r, REDW_QUERY("select 1 +\n 'a\x1b[2J'::int"));
+    struct answer a = lab_query(&r, REDW_QUERY("select 1 +\n 'a\x1b[2J'::int"));
     const redw_error *e = answer_error(&a);
     ck_assert_int_eq(redw_error_origin(e), REDW_ORIGIN_SERVER);
     ck_assert_int_eq(redw_error_code(e), REDW_ESERVER);
@@ -314,7 +314,7 @@ END_TEST
 START_TEST(notices_are_kept_in_order_and_bounded)
 {
     start(1);
-    struct answer a = rig_query(
+    struct answer a = lab_query(
         &r, REDW_QUERY("do $$ begin for i in 1..100 loop raise notice 'note %', i; end loop; end $$"));
     answer_must_succeed(&a);
     ck_assert_uint_eq(redw_result_notice_count(a.res), 64);
@@ -347,7 +347,7 @@ START_TEST(what_is_wrong_before_anything_is_sent_is_refused_with_its_name)
         {REDW_REQUEST(.sql = "select 1", .params = NULL, .nparams = 1), "param"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        a = rig_query(&r, cases[i].rq);
+        a = lab_query(&r, cases[i].rq);
         ck_assert_msg(a.id == REDW_EINVAL, "case %zu: %d", i, (int)a.id);
         ck_assert_msg(strstr(redw_client_why(r.client), cases[i].says) != NULL, "case %zu: %s", i,
                       redw_client_why(r.client));
@@ -362,13 +362,13 @@ END_TEST
 START_TEST(bounds_of_a_buffered_result_are_errors_not_truncations)
 {
     start(1);
-    struct answer a = rig_query(&r, REDW_REQUEST(.sql = "select generate_series(1, 11)", .max_rows = 10));
+    struct answer a = lab_query(&r, REDW_REQUEST(.sql = "select generate_series(1, 11)", .max_rows = 10));
     ck_assert_int_eq(redw_error_code(answer_error(&a)), REDW_EFULL);
     answer_release(&a);
-    a = rig_query(&r, REDW_REQUEST(.sql = "select generate_series(1, 10)", .max_rows = 10));
+    a = lab_query(&r, REDW_REQUEST(.sql = "select generate_series(1, 10)", .max_rows = 10));
     answer_must_succeed(&a);
     answer_release(&a);
-    a = rig_query(&r, REDW_REQUEST(.sql = "select repeat('x', 10000) from generate_series(1, 100)",
+    a = lab_query(&r, REDW_REQUEST(.sql = "select repeat('x', 10000) from generate_series(1, 100)",
                                    .max_bytes = 200000));
     ck_assert_int_eq(redw_error_code(answer_error(&a)), REDW_EFULL);
     answer_release(&a);
@@ -384,10 +384,10 @@ START_TEST(ten_requests_run_on_ten_connections_at_once)
     struct answer a[10];
     start(10);
     for (size_t i = 0; i < 10; i++)
-        rig_submit(&r, &a[i], REDW_QUERY("select pg_backend_pid() from pg_sleep(0.5)"));
+        lab_submit(&r, &a[i], REDW_QUERY("select pg_backend_pid() from pg_sleep(0.5)"));
     double since = ev_time();
     for (size_t i = 0; i < 10; i++)
-        ck_assert(rig_wait(&r, &a[i].calls, 1));
+        ck_assert(lab_wait(&r, &a[i].calls, 1));
     ck_assert_double_lt(ev_time() - since, 4.5); /* one after the other is 5 */
     for (size_t i = 0; i < 10; i++) {
         for (size_t k = 0; k < i; k++)
@@ -417,7 +417,7 @@ START_TEST(one_connection_serves_in_the_order_of_submission)
     ended = 0;
     for (size_t i = 0; i < 200; i++)
         ck_assert_int_gt(redw_submit(r.client, REDW_QUERY("select 1"), note_order, &o[i]), 0);
-    ck_assert(rig_wait(&r, &ended, 200));
+    ck_assert(lab_wait(&r, &ended, 200));
     for (unsigned i = 0; i < 200; i++)
         ck_assert_uint_eq(o[i].at, i + 1);
     ck_assert_uint_eq(r.fault.opened, 1);
@@ -429,11 +429,11 @@ START_TEST(a_full_queue_refuses_and_forgets_nothing_it_accepted)
 {
     struct answer a[8];
     struct redw_diag why;
-    rig_open(&r);
-    ck_assert_int_eq(rig_client(&r, REDW_OPTIONS(.uri = pg_uri(), .pool_max = 1, .queue_max = 5), &why), 0);
+    lab_open(&r);
+    ck_assert_int_eq(lab_client(&r, REDW_OPTIONS(.uri = pg_uri(), .pool_max = 1, .queue_max = 5), &why), 0);
     unsigned accepted = 0;
     for (size_t i = 0; i < 8; i++) {
-        rig_submit(&r, &a[i], REDW_QUERY("select 1"));
+        lab_submit(&r, &a[i], REDW_QUERY("select 1"));
         ck_assert(a[i].id > 0 || a[i].id == REDW_EFULL);
         accepted += a[i].id > 0;
     }
@@ -441,7 +441,7 @@ START_TEST(a_full_queue_refuses_and_forgets_nothing_it_accepted)
     ck_assert_uint_le(accepted, 6);
     for (size_t i = 0; i < 8; i++)
         if (a[i].id > 0) {
-            ck_assert(rig_wait(&r, &a[i].calls, 1));
+            ck_assert(lab_wait(&r, &a[i].calls, 1));
             answer_must_succeed(&a[i]);
             answer_release(&a[i]);
         }
@@ -453,11 +453,16 @@ END_TEST
 START_TEST(a_transaction_left_open_ends_with_its_connection)
 {
     start(1);
-    must_answer(REDW_QUERY("select 1"), "1");
-    struct answer a = rig_query(&r, REDW_QUERY("begin"));
+    must_answer(REDW_QUERY("select count(*) from pg_class where relname = 'left_open'"), "0");
+    struct answer a = lab_query(&r, REDW_QUERY("begin"));
+    answer_must_succeed(&a);
     answer_release(&a);
-    must_answer(REDW_QUERY("select (now() = statement_timestamp())::text"), "true");
-    ck_assert_uint_eq(r.fault.opened, 2);
+    must_answer(REDW_QUERY("select txid_current_if_assigned()"), NULL);
+    ck_assert_uint_eq(r.fault.opened, 2); /* not the connection of the transaction */
+    a = lab_query(&r, REDW_QUERY("commit"));
+    answer_must_succeed(&a);
+    ck_assert_uint_eq(redw_result_notice_count(a.res), 1); /* "there is no transaction in progress" */
+    answer_release(&a);
     finish();
 }
 END_TEST
@@ -468,16 +473,16 @@ START_TEST(a_connection_that_the_server_ended_is_replaced)
     must_answer(REDW_QUERY("select 1"), "1");
     pg_sql("select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'redw' and "
            "usename = 'redw' and pid <> pg_backend_pid() and query = 'select 1'");
-    rig_run_ms(&r, 50); /* seen while idle */
+    lab_run_ms(&r, 50); /* seen while idle */
     must_answer(REDW_QUERY("select 2"), "2");
     ck_assert_uint_eq(r.fault.opened, 2);
 
     struct answer a;
-    rig_submit(&r, &a, REDW_QUERY("select pg_sleep(20), 'ended in the middle'"));
-    rig_run_ms(&r, 100);
+    lab_submit(&r, &a, REDW_QUERY("select pg_sleep(20), 'ended in the middle'"));
+    lab_run_ms(&r, 100);
     pg_sql("select pg_terminate_backend(pid) from pg_stat_activity where "
            "query = 'select pg_sleep(20), ''ended in the middle'''");
-    ck_assert(rig_wait(&r, &a.calls, 1));
+    ck_assert(lab_wait(&r, &a.calls, 1));
     ck_assert_int_eq(redw_error_class(answer_error(&a)), REDW_CLASS_CONNECTION_FAILED);
     ck_assert_str_eq(redw_error_sqlstate(answer_error(&a)), "57P01");
     answer_release(&a);
@@ -490,7 +495,7 @@ START_TEST(idle_connections_do_not_keep_the_loop_running_and_work_does)
 {
     struct answer a;
     start(2);
-    rig_submit(&r, &a, REDW_QUERY("select 1"));
+    lab_submit(&r, &a, REDW_QUERY("select 1"));
     ev_run(r.loop, 0); /* returns when the answer was given */
     answer_must_succeed(&a);
     answer_release(&a);
@@ -504,16 +509,16 @@ START_TEST(several_clients_share_a_loop)
     enum { CLIENTS = 5, EACH = 20 };
     struct answer a[CLIENTS][EACH];
     redw_client *c[CLIENTS];
-    rig_open(&r);
+    lab_open(&r);
     for (int k = 0; k < CLIENTS; k++) {
-        rig_pool(&r, pg_server()->uri, pg_server()->password, 2);
+        lab_pool(&r, pg_server()->uri, pg_server()->password, 2);
         c[k] = r.client;
         for (int i = 0; i < EACH; i++)
-            rig_submit(&r, &a[k][i], REDW_QUERY("select $1", redw_p_int32(k * EACH + i)));
+            lab_submit(&r, &a[k][i], REDW_QUERY("select $1", redw_p_int32(k * EACH + i)));
     }
     for (int k = 0; k < CLIENTS; k++)
         for (int i = 0; i < EACH; i++) {
-            ck_assert(rig_wait(&r, &a[k][i].calls, 1));
+            ck_assert(lab_wait(&r, &a[k][i].calls, 1));
             ck_assert_int_eq(atoi(answer_text(&a[k][i])), k * EACH + i);
             answer_release(&a[k][i]);
         }
@@ -597,7 +602,7 @@ START_TEST(a_stream_brings_every_row_once_and_in_order)
     for (int wire = REDW_WIRE_TEXT; wire <= REDW_WIRE_BINARY; wire++) {
         struct flow f = {0};
         flow_start(&f, SERIES, (enum redw_wire)wire);
-        ck_assert(rig_wait(&r, &f.done, 1));
+        ck_assert(lab_wait(&r, &f.done, 1));
         ck_assert_int_eq(f.code, REDW_OK);
         ck_assert_int_eq(f.next, 50000);
         ck_assert_uint_eq(f.counted, 50000);
@@ -614,22 +619,22 @@ START_TEST(a_paused_stream_waits_and_loses_no_row)
     struct flow f = {.pause_every = 7001};
     flow_start(&f, SERIES, REDW_WIRE_TEXT);
     for (unsigned k = 1; k <= 7; k++) {
-        ck_assert(rig_wait(&r, &f.pauses, k));
+        ck_assert(lab_wait(&r, &f.pauses, k));
         int64_t at = f.next;
-        rig_run_ms(&r, 20);
+        lab_run_ms(&r, 20);
         ck_assert_int_eq(f.next, at);
         ck_assert_int_eq(redw_resume(r.client, f.id), 0);
         ck_assert_int_eq(f.next, at); /* never from inside */
         ck_assert_int_eq(redw_resume(r.client, f.id), 0);
     }
-    ck_assert(rig_wait(&r, &f.done, 1));
+    ck_assert(lab_wait(&r, &f.done, 1));
     ck_assert_int_eq(f.code, REDW_OK);
     ck_assert_int_eq(f.next, 50000);
     ck_assert_int_eq(redw_resume(r.client, f.id), REDW_ENOENT);
 
     f = (struct flow){.pause_every = 100, .resume_inside = true};
     flow_start(&f, SERIES, REDW_WIRE_BINARY);
-    ck_assert(rig_wait(&r, &f.done, 1));
+    ck_assert(lab_wait(&r, &f.done, 1));
     ck_assert_int_eq(f.next, 50000);
     ck_assert_uint_eq(f.pauses, 500);
     finish();
@@ -642,12 +647,12 @@ START_TEST(a_paused_stream_stops_reading_and_memory_stays_flat)
     struct flow f = {.pause_every = 10};
     uint64_t base = r.fault.live_bytes;
     flow_start(&f, "select g::int8, repeat('y', 1000) from generate_series(0, 199999) g", REDW_WIRE_TEXT);
-    ck_assert(rig_wait(&r, &f.pauses, 1));
-    rig_run_ms(&r, 200); /* 200 MB wait on the other side */
+    ck_assert(lab_wait(&r, &f.pauses, 1));
+    lab_run_ms(&r, 200); /* 200 MB wait on the other side */
     ck_assert_uint_lt(r.fault.peak_bytes - base, 2 << 20);
     f.pause_every = 0;
     ck_assert_int_eq(redw_resume(r.client, f.id), 0);
-    ck_assert(rig_wait(&r, &f.done, 1));
+    ck_assert(lab_wait(&r, &f.done, 1));
     ck_assert_int_eq(f.next, 200000);
     ck_assert_uint_lt(r.fault.peak_bytes - base, 2 << 20);
     finish();
@@ -659,11 +664,11 @@ START_TEST(a_stopped_stream_cancels_its_statement_and_its_connection_serves_agai
     start(1);
     struct flow f = {.stop_at = 100};
     flow_start(&f, "select g::int8, repeat('z', 1000) from generate_series(0, 9999999) g", REDW_WIRE_TEXT);
-    ck_assert(rig_wait(&r, &f.done, 1));
+    ck_assert(lab_wait(&r, &f.done, 1));
     ck_assert_int_eq(f.code, REDW_ECANCELLED);
     ck_assert_int_eq(f.next, 100);
     must_answer(REDW_QUERY("select 1"), "1");
-    rig_run_ms(&r, 50);
+    lab_run_ms(&r, 50);
     ck_assert_uint_le(r.fault.opened, 2); /* the session, and the side connection of the cancel */
     finish();
 }
@@ -690,7 +695,7 @@ START_TEST(going_on_with_rows_not_taken_is_an_error_never_a_skip)
     start(1);
     ended = 0;
     ck_assert_int_gt(redw_stream(r.client, REDW_QUERY("select 1"), &h, &batches), 0);
-    ck_assert(rig_wait(&r, &ended, 1));
+    ck_assert(lab_wait(&r, &ended, 1));
     ck_assert_uint_eq(batches, 1);
     must_answer(REDW_QUERY("select 1"), "1");
     finish();
@@ -702,13 +707,13 @@ START_TEST(a_stream_without_rows_and_one_that_fails_half_way)
     start(1);
     struct flow f = {0};
     flow_start(&f, "select 1::int8, 2 where false", REDW_WIRE_TEXT);
-    ck_assert(rig_wait(&r, &f.done, 1));
+    ck_assert(lab_wait(&r, &f.done, 1));
     ck_assert_int_eq(f.code, REDW_OK);
     ck_assert_uint_eq(f.columns, 1);
     ck_assert_uint_eq(f.batches, 0);
     f = (struct flow){0};
     flow_start(&f, "select g::int8, 1 / (30000 - g) from generate_series(0, 50000) g", REDW_WIRE_TEXT);
-    ck_assert(rig_wait(&r, &f.done, 1));
+    ck_assert(lab_wait(&r, &f.done, 1));
     ck_assert_int_eq(f.code, REDW_ESERVER);
     ck_assert_int_eq(f.next, 30000);
     must_answer(REDW_QUERY("select 1"), "1");
@@ -722,13 +727,13 @@ START_TEST(a_running_statement_is_cancelled_on_the_server)
 {
     struct answer a;
     start(1);
-    rig_submit(&r, &a, REDW_QUERY("select pg_sleep(60)"));
-    rig_run_ms(&r, 150);
+    lab_submit(&r, &a, REDW_QUERY("select pg_sleep(60)"));
+    lab_run_ms(&r, 150);
     double since = ev_time();
     ck_assert_int_eq(redw_cancel(r.client, a.id), 0);
     ck_assert_uint_eq(a.calls, 0); /* later, from the loop */
     ck_assert_int_eq(redw_cancel(r.client, a.id), 0);
-    ck_assert(rig_wait(&r, &a.calls, 1));
+    ck_assert(lab_wait(&r, &a.calls, 1));
     ck_assert_double_lt(ev_time() - since, 4);
     const redw_error *e = answer_error(&a);
     ck_assert_int_eq(redw_error_class(e), REDW_CLASS_QUERY_CANCELLED);
@@ -749,17 +754,17 @@ START_TEST(a_waiting_request_is_cancelled_at_once_and_unsent)
     struct answer first, second;
     start(1);
     must_answer(REDW_QUERY("select 1"), "1");
-    rig_submit(&r, &first, REDW_QUERY("select 'first' from pg_sleep(0.2)"));
-    rig_submit(&r, &second, REDW_QUERY("select 'second'"));
-    rig_run_ms(&r, 20);
+    lab_submit(&r, &first, REDW_QUERY("select 'first' from pg_sleep(0.2)"));
+    lab_submit(&r, &second, REDW_QUERY("select 'second'"));
+    lab_run_ms(&r, 20);
     ck_assert_int_eq(redw_cancel(r.client, second.id), 0);
     ck_assert_uint_eq(second.calls, 0);
-    ck_assert(rig_wait(&r, &second.calls, 1));
+    ck_assert(lab_wait(&r, &second.calls, 1));
     ck_assert_uint_eq(first.calls, 0);
     ck_assert_int_eq(redw_error_code(answer_error(&second)), REDW_ECANCELLED);
     ck_assert_int_eq(redw_error_class(answer_error(&second)), REDW_CLASS_QUERY_CANCELLED);
     ck_assert_int_eq(redw_error_outcome(answer_error(&second)), REDW_OUTCOME_NOT_SENT);
-    ck_assert(rig_wait(&r, &first.calls, 1));
+    ck_assert(lab_wait(&r, &first.calls, 1));
     ck_assert_str_eq(answer_text(&first), "first");
     answer_release(&first);
     answer_release(&second);
@@ -772,9 +777,9 @@ START_TEST(a_forgotten_request_is_never_heard_of_again)
     struct answer *a = malloc(sizeof *a), *b = malloc(sizeof *b);
     start(1);
     must_answer(REDW_QUERY("select 1"), "1");
-    rig_submit(&r, a, REDW_QUERY("select pg_sleep(60)"));
-    rig_submit(&r, b, REDW_QUERY("select 1"));
-    rig_run_ms(&r, 100);
+    lab_submit(&r, a, REDW_QUERY("select pg_sleep(60)"));
+    lab_submit(&r, b, REDW_QUERY("select 1"));
+    lab_run_ms(&r, 100);
     redw_id id = a->id;
     ck_assert_int_eq(redw_forget(r.client, a->id), 0);
     ck_assert_int_eq(redw_forget(r.client, b->id), 0);
@@ -793,16 +798,16 @@ START_TEST(a_deadline_ends_a_running_statement_and_a_waiting_one)
     struct answer a, b;
     start(1);
     must_answer(REDW_QUERY("select 1"), "1");
-    rig_submit(&r, &a, REDW_REQUEST(.sql = "select pg_sleep(60)", .timeout_ms = 300));
-    rig_submit(&r, &b, REDW_REQUEST(.sql = "select 1", .deadline_ms = redw_client_now_ms(r.client) + 100));
+    lab_submit(&r, &a, REDW_REQUEST(.sql = "select pg_sleep(60)", .timeout_ms = 300));
+    lab_submit(&r, &b, REDW_REQUEST(.sql = "select 1", .deadline_ms = redw_client_now_ms(r.client) + 100));
     double since = ev_time();
-    ck_assert(rig_wait(&r, &b.calls, 1));
+    ck_assert(lab_wait(&r, &b.calls, 1));
     ck_assert_double_ge(ev_time() - since, 0.09);
     ck_assert_uint_eq(a.calls, 0);
     ck_assert_int_eq(redw_error_class(answer_error(&b)), REDW_CLASS_QUERY_TIMEOUT);
     ck_assert_int_eq(redw_error_code(answer_error(&b)), REDW_ETIMEDOUT);
     ck_assert_int_eq(redw_error_outcome(answer_error(&b)), REDW_OUTCOME_NOT_SENT);
-    ck_assert(rig_wait(&r, &a.calls, 1));
+    ck_assert(lab_wait(&r, &a.calls, 1));
     ck_assert_double_ge(ev_time() - since, 0.29);
     ck_assert_int_eq(redw_error_class(answer_error(&a)), REDW_CLASS_QUERY_TIMEOUT);
     ck_assert_int_eq(redw_error_code(answer_error(&a)), REDW_ETIMEDOUT);
@@ -829,14 +834,14 @@ START_TEST(closing_lets_accepted_work_end_and_refuses_new_work)
     struct answer a[2], late;
     start(1);
     watched = a;
-    rig_submit(&r, &a[0], REDW_QUERY("select 'a' from pg_sleep(0.1)"));
-    rig_submit(&r, &a[1], REDW_QUERY("select 'b'"));
+    lab_submit(&r, &a[0], REDW_QUERY("select 'a' from pg_sleep(0.1)"));
+    lab_submit(&r, &a[1], REDW_QUERY("select 'b'"));
     closed_calls = 0;
     redw_client_close(r.client, 10000, on_closed, NULL);
-    rig_submit(&r, &late, REDW_QUERY("select 1"));
+    lab_submit(&r, &late, REDW_QUERY("select 1"));
     ck_assert_int_eq((int)late.id, REDW_ECLOSED);
     ck_assert_uint_eq(closed_calls, 0);
-    ck_assert(rig_wait(&r, &closed_calls, 1));
+    ck_assert(lab_wait(&r, &closed_calls, 1));
     ck_assert_uint_eq(calls_at_close, 2); /* last of all callbacks */
     ck_assert_str_eq(answer_text(&a[0]), "a");
     ck_assert_str_eq(answer_text(&a[1]), "b");
@@ -853,14 +858,14 @@ START_TEST(a_drain_that_ends_gives_up_what_is_left)
     struct answer a[2];
     start(1);
     watched = a;
-    rig_submit(&r, &a[0], REDW_QUERY("select pg_sleep(60)"));
-    rig_submit(&r, &a[1], REDW_QUERY("select 1"));
-    rig_run_ms(&r, 150);
+    lab_submit(&r, &a[0], REDW_QUERY("select pg_sleep(60)"));
+    lab_submit(&r, &a[1], REDW_QUERY("select 1"));
+    lab_run_ms(&r, 150);
     closed_calls = 0;
     redw_client_close(r.client, REDW_NONE, NULL, NULL);
     redw_client_close(r.client, 100, on_closed, NULL); /* shortens */
     double since = ev_time();
-    ck_assert(rig_wait(&r, &closed_calls, 1));
+    ck_assert(lab_wait(&r, &closed_calls, 1));
     ck_assert_double_lt(ev_time() - since, 10);
     ck_assert_uint_eq(calls_at_close, 2);
     ck_assert_int_eq(redw_error_class(answer_error(&a[0])), REDW_CLASS_CLOSED);
@@ -877,9 +882,9 @@ START_TEST(destroying_ends_everything_before_it_returns)
     struct answer a[2];
     start(1);
     watched = a;
-    rig_submit(&r, &a[0], REDW_QUERY("select pg_sleep(60)"));
-    rig_submit(&r, &a[1], REDW_QUERY("select 1"));
-    rig_run_ms(&r, 150);
+    lab_submit(&r, &a[0], REDW_QUERY("select pg_sleep(60)"));
+    lab_submit(&r, &a[1], REDW_QUERY("select 1"));
+    lab_run_ms(&r, 150);
     closed_calls = 0;
     redw_client_close(r.client, REDW_NONE, on_closed, NULL);
     redw_client_destroy(r.client);
@@ -898,7 +903,7 @@ END_TEST
 START_TEST(results_kept_outlive_the_client)
 {
     start(1);
-    struct answer a = rig_query(&r, REDW_QUERY("select repeat('k', 100000)"));
+    struct answer a = lab_query(&r, REDW_QUERY("select repeat('k', 100000)"));
     redw_client_destroy(r.client);
     r.client = NULL;
     ck_assert_uint_eq(strlen(answer_text(&a)), 100000);

@@ -13,7 +13,7 @@
  * A failure prints the fault; REDW_FAULT='recv 7 once ECONNRESET' runs that one alone.
  */
 #include "support/pg.h"
-#include "support/rig.h"
+#include "support/lab.h"
 
 #include <check.h>
 #include <errno.h>
@@ -21,7 +21,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static struct rig r;
+static struct lab r;
 static const char *uri;
 static uint64_t token; /* of the last insert */
 
@@ -84,7 +84,7 @@ static bool settle(struct answer *a)
         MUST(a->id == REDW_ENOMEM);
         return false;
     }
-    if (!rig_wait(&r, &a->calls, 1))
+    if (!lab_wait(&r, &a->calls, 1))
         broken("no callback for an accepted request", "");
     MUST(a->calls == 1);
     const redw_error *e = redw_result_error(a->res);
@@ -122,14 +122,14 @@ static void run_session(struct report *p)
 {
     struct answer a, b;
     *p = (struct report){.all_ok = true};
-    rig_submit(&r, &a, REDW_QUERY("insert into ledger values ($1)", redw_p_int64((int64_t)++token)));
+    lab_submit(&r, &a, REDW_QUERY("insert into ledger values ($1)", redw_p_int64((int64_t)++token)));
     p->inserted = a.id > 0;
     p->insert_ok = settle(&a);
     if (p->inserted && !p->insert_ok)
         p->outcome = redw_error_outcome(redw_result_error(a.res));
     answer_release(&a);
 
-    rig_submit(&r, &a, REDW_QUERY("select $1::text, 1.5::float8 as f, g from generate_series(1, 200) g",
+    lab_submit(&r, &a, REDW_QUERY("select $1::text, 1.5::float8 as f, g from generate_series(1, 200) g",
                                   redw_p_text("text")));
     bool ok = settle(&a);
     MUST(!ok || redw_result_row_count(a.res) == 200);
@@ -137,9 +137,9 @@ static void run_session(struct report *p)
     ok &= run_stream();
 
     /* A cancel: of a statement that runs and of one that waits behind it. */
-    rig_submit(&r, &a, REDW_REQUEST(.sql = "select pg_sleep(0.05)", .timeout_ms = 5000));
-    rig_submit(&r, &b, REDW_QUERY("select 2"));
-    rig_run_ms(&r, 4);
+    lab_submit(&r, &a, REDW_REQUEST(.sql = "select pg_sleep(0.05)", .timeout_ms = 5000));
+    lab_submit(&r, &b, REDW_QUERY("select 2"));
+    lab_run_ms(&r, 4);
     if (a.id > 0)
         redw_cancel(r.client, a.id);
     settle(&a); /* cancelled, or done before */
@@ -159,7 +159,7 @@ static void on_closed(void *ctx)
 static int make_client(void)
 {
     struct redw_diag why;
-    return rig_client(&r, REDW_OPTIONS(.uri = uri, .password = pg_server()->password, .pool_max = 1,
+    return lab_client(&r, REDW_OPTIONS(.uri = uri, .password = pg_server()->password, .pool_max = 1,
                                        .connect_timeout_ms = 10000, .request_timeout_ms = 15000),
                       &why);
 }
@@ -168,7 +168,7 @@ static int make_client(void)
 static void check_ledger(const struct report *p)
 {
     struct answer a;
-    rig_submit(&r, &a, REDW_QUERY("select count(*)::int4 from ledger where token = $1",
+    lab_submit(&r, &a, REDW_QUERY("select count(*)::int4 from ledger where token = $1",
                                   redw_p_int64((int64_t)token)));
     if (!settle(&a))
         broken("the client does not serve again:",
@@ -186,7 +186,7 @@ static void check_ledger(const struct report *p)
 static bool run_fault(enum fault_class c, uint64_t n, enum fault_mode mode, struct fault_kind kind,
                       struct report *p)
 {
-    rig_open(&r);
+    lab_open(&r);
     fault_arm(&r.fault, c, n, mode, kind);
     int rc = make_client();
     if (rc == 0) {
@@ -205,10 +205,10 @@ static bool run_fault(enum fault_class c, uint64_t n, enum fault_mode mode, stru
     }
     closed_calls = 0;
     redw_client_close(r.client, 3000, on_closed, NULL);
-    MUST(rig_wait(&r, &closed_calls, 1));
+    MUST(lab_wait(&r, &closed_calls, 1));
     bool fired = fault_fired(&r.fault);
     MUST(!r.late);
-    if (!rig_close(&r))
+    if (!lab_close(&r))
         broken("something leaked:", "see above");
     return fired;
 }
@@ -255,7 +255,8 @@ static uint64_t wakeups_allowed(void)
 static void begin(const char *to)
 {
     uri = to;
-    pg_sql("create table if not exists ledger (token int8); grant all on ledger to public");
+    pg_sql("set client_min_messages = error; create table if not exists ledger (token int8); "
+           "grant all on ledger to public");
     /* Tokens of all programs and tests differ. */
     token = ((uint64_t)getpid() << 24) + (uint64_t)(ev_time() * 10) % 1024 * 16384;
 }
@@ -270,7 +271,8 @@ static void sweep_allocations(const char *to, const char *name)
                mode == FAULT_ONCE ? "once" : "for ever");
 }
 
-static void sweep_system(const char *to, const char *name)
+/* trimmed: of short transfers and of broken connections one each. */
+static void sweep_system(const char *to, const char *name, bool trimmed)
 {
     begin(to);
     uint64_t wakeups = wakeups_allowed();
@@ -278,14 +280,19 @@ static void sweep_system(const char *to, const char *name)
         size_t kinds;
         const struct fault_kind *k = fault_kinds((enum fault_class)c, &kinds);
         uint64_t pairs = 0, most = 0;
+        size_t used = 0;
         for (size_t i = 0; i < kinds; i++) {
+            if (trimmed && (k[i].bytes > 1 || (kinds > 5 && k[i].error > 0 && k[i].error != ECONNRESET &&
+                                               k[i].error != EINTR && k[i].error != EAGAIN)))
+                continue;
+            used++;
             uint64_t n = sweep((enum fault_class)c, FAULT_ONCE, k[i], is_harmless((enum fault_class)c, &k[i]),
                                wakeups);
             pairs += n;
             most = n > most ? n : most;
         }
         printf("faults: %s: N = %llu calls of %s, %llu pairs with %zu faults\n", name, (unsigned long long)most,
-               fault_class_name((enum fault_class)c), (unsigned long long)pairs, kinds);
+               fault_class_name((enum fault_class)c), (unsigned long long)pairs, used);
     }
 }
 
@@ -297,13 +304,13 @@ END_TEST
 
 START_TEST(every_system_call_of_a_session_may_fail_in_every_way)
 {
-    sweep_system(pg_server()->plainuri, "TCP, SCRAM");
+    sweep_system(pg_server()->plainuri, "TCP, SCRAM", false);
 }
 END_TEST
 
-START_TEST(every_system_call_of_a_tls_session_may_fail_in_every_way)
+START_TEST(every_system_call_of_a_tls_session_may_fail)
 {
-    sweep_system(pg_server()->uri, "TLS, SCRAM");
+    sweep_system(pg_server()->uri, "TLS, SCRAM", true);
 }
 END_TEST
 
@@ -313,14 +320,14 @@ START_TEST(what_the_host_left_in_openssls_error_queue_changes_nothing)
 {
     struct report p;
     begin(pg_server()->uri);
-    rig_open(&r);
+    lab_open(&r);
     MUST(make_client() == 0);
     for (int i = 0; i < 20; i++)
         ERR_raise(ERR_LIB_SSL, ERR_R_INTERNAL_ERROR);
     run_session(&p);
     MUST(p.all_ok);
     ERR_clear_error();
-    MUST(rig_close(&r));
+    MUST(lab_close(&r));
 }
 END_TEST
 
@@ -331,7 +338,7 @@ int main(void)
     pg_server();
     tcase_add_test(t, every_allocation_of_a_tls_session_may_fail);
     tcase_add_test(t, every_system_call_of_a_session_may_fail_in_every_way);
-    tcase_add_test(t, every_system_call_of_a_tls_session_may_fail_in_every_way);
+    tcase_add_test(t, every_system_call_of_a_tls_session_may_fail);
     tcase_add_test(t, what_the_host_left_in_openssls_error_queue_changes_nothing);
     tcase_set_timeout(t, 240);
     suite_add_tcase(s, t);

@@ -25,9 +25,9 @@ static int plain_int64(const char *p, size_t n, int64_t *out)
         if (p[i] < '0' || p[i] > '9')
             return REDW_EPROTOCOL;
         v = v * 10 + (p[i] - '0');
-        over = over || v > (__extension__(__int128)1 << 100);
+        over = over || v > (__extension__(__int128) 1 << 100);
         if (over)
-            v = (__extension__(__int128)1 << 100);
+            v = (__extension__(__int128) 1 << 100);
     }
     v = p[0] == '-' ? -v : v;
     if (v < INT64_MIN || v > INT64_MAX)
@@ -52,14 +52,30 @@ static void assert_int64(const char *text, size_t n)
 START_TEST(integers_are_exact_to_the_last_one_that_fits)
 {
     static const char *const limits[] = {
-        "0", "-0", "+0", "9223372036854775806", "9223372036854775807", "9223372036854775808", "9223372036854775809",
-        "9223372036854775810", "9223372036854775817", "9999999999999999999", "10000000000000000000",
-        "18446744073709551615", "18446744073709551616", "18446744073709551617", "36893488147419103232",
-        "99999999999999999999", "100000000000000000000000000000000000000000000000000",
-        "2147483647", "2147483648", "4294967296",
+        "0",
+        "-0",
+        "+0",
+        "9223372036854775806",
+        "9223372036854775807",
+        "9223372036854775808",
+        "9223372036854775809",
+        "9223372036854775810",
+        "9223372036854775817",
+        "9999999999999999999",
+        "10000000000000000000",
+        "18446744073709551615",
+        "18446744073709551616",
+        "18446744073709551617",
+        "36893488147419103232",
+        "99999999999999999999",
+        "100000000000000000000000000000000000000000000000000",
+        "2147483647",
+        "2147483648",
+        "4294967296",
     };
     for (size_t i = 0; i < sizeof limits / sizeof *limits; i++) {
-        static const char *const before[] = {"", "-", "+", "0", "-0", "-000000000000000000000000000000000"};
+        static const char *const before[] = {"",  "-",  "+",
+                                             "0", "-0", "-000000000000000000000000000000000"};
         for (size_t k = 0; k < sizeof before / sizeof *before; k++) {
             char text[128];
             int n = snprintf(text, sizeof text, "%s%s", before[k], limits[i]);
@@ -103,8 +119,9 @@ START_TEST(any_byte_that_is_no_digit_is_refused_wherever_it_stands)
             }
         }
     }
-    static const char *const refused[] = {"", "-", "+", "--1", "+-1", "-+1", " 1", "1 ", "1.", "1e3", "0x1", "1,000",
-                                          "-12345678-", "12345678+12345678"};
+    static const char *const refused[] = {
+        "",   "-",  "+",   "--1", "+-1",   "-+1",        " 1",
+        "1 ", "1.", "1e3", "0x1", "1,000", "-12345678-", "12345678+12345678"};
     for (size_t i = 0; i < sizeof refused / sizeof *refused; i++) {
         int64_t v = 5;
         ck_assert_int_eq(redwi_text_int64(refused[i], strlen(refused[i]), &v), REDW_EPROTOCOL);
@@ -122,10 +139,21 @@ START_TEST(booleans_have_six_spellings)
         int rc;
         bool value;
     } rows[] = {
-        {"t", 0, true}, {"true", 0, true}, {"1", 0, true}, {"f", 0, false}, {"false", 0, false}, {"0", 0, false},
-        {"", REDW_EPROTOCOL, false}, {"T", REDW_EPROTOCOL, false}, {"yes", REDW_EPROTOCOL, false},
-        {"tr", REDW_EPROTOCOL, false}, {"true ", REDW_EPROTOCOL, false}, {"trues", REDW_EPROTOCOL, false},
-        {"falsy", REDW_EPROTOCOL, false}, {"2", REDW_EPROTOCOL, false}, {"01", REDW_EPROTOCOL, false},
+        {"t", 0, true},
+        {"true", 0, true},
+        {"1", 0, true},
+        {"f", 0, false},
+        {"false", 0, false},
+        {"0", 0, false},
+        {"", REDW_EPROTOCOL, false},
+        {"T", REDW_EPROTOCOL, false},
+        {"yes", REDW_EPROTOCOL, false},
+        {"tr", REDW_EPROTOCOL, false},
+        {"true ", REDW_EPROTOCOL, false},
+        {"trues", REDW_EPROTOCOL, false},
+        {"falsy", REDW_EPROTOCOL, false},
+        {"2", REDW_EPROTOCOL, false},
+        {"01", REDW_EPROTOCOL, false},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         bool v = true;
@@ -143,22 +171,45 @@ START_TEST(a_numeric_is_an_integer_when_its_fraction_is_zero)
         int rc;
         int64_t value;
     } rows[] = {
-        {"0", 0, 0}, {"12", 0, 12}, {"-12.00", 0, -12}, {"0.000", 0, 0}, {"-0.0", 0, 0}, {"+3.0", 0, 3},
+        {"0", 0, 0},
+        {"12", 0, 12},
+        {"-12.00", 0, -12},
+        {"0.000", 0, 0},
+        {"-0.0", 0, 0},
+        {"+3.0", 0, 3},
         {"9223372036854775807.0000000000000000000", 0, INT64_MAX},
         {"-9223372036854775808.0", 0, INT64_MIN},
-        {"9223372036854775808.0", REDW_ERANGE, 0}, {"9223372036854775808", REDW_ERANGE, 0},
-        {"-9223372036854775808.5", REDW_ERANGE, 0}, {"99999999999999999999999999999999999999", REDW_ERANGE, 0},
-        {"12.5", REDW_ERANGE, 0}, {"0.01", REDW_ERANGE, 0}, {"-7.0000000000000000000000000000000000001", REDW_ERANGE, 0},
-        {"NaN", REDW_ERANGE, 0}, {"Infinity", REDW_ERANGE, 0}, {"-Infinity", REDW_ERANGE, 0},
-        {"", REDW_EPROTOCOL, 0}, {".", REDW_EPROTOCOL, 0}, {"-", REDW_EPROTOCOL, 0}, {"1.", REDW_EPROTOCOL, 0},
-        {".0", REDW_EPROTOCOL, 0}, {"-.0", REDW_EPROTOCOL, 0}, {"1.0.0", REDW_EPROTOCOL, 0}, {"1.0 ", REDW_EPROTOCOL, 0},
-        {"1.-0", REDW_EPROTOCOL, 0}, {"1.5x", REDW_EPROTOCOL, 0}, {"x.5", REDW_EPROTOCOL, 0}, {"1e3", REDW_EPROTOCOL, 0},
-        {"nan", REDW_EPROTOCOL, 0}, {"Infinit", REDW_EPROTOCOL, 0}, {"x", REDW_EPROTOCOL, 0},
+        {"9223372036854775808.0", REDW_ERANGE, 0},
+        {"9223372036854775808", REDW_ERANGE, 0},
+        {"-9223372036854775808.5", REDW_ERANGE, 0},
+        {"99999999999999999999999999999999999999", REDW_ERANGE, 0},
+        {"12.5", REDW_ERANGE, 0},
+        {"0.01", REDW_ERANGE, 0},
+        {"-7.0000000000000000000000000000000000001", REDW_ERANGE, 0},
+        {"NaN", REDW_ERANGE, 0},
+        {"Infinity", REDW_ERANGE, 0},
+        {"-Infinity", REDW_ERANGE, 0},
+        {"", REDW_EPROTOCOL, 0},
+        {".", REDW_EPROTOCOL, 0},
+        {"-", REDW_EPROTOCOL, 0},
+        {"1.", REDW_EPROTOCOL, 0},
+        {".0", REDW_EPROTOCOL, 0},
+        {"-.0", REDW_EPROTOCOL, 0},
+        {"1.0.0", REDW_EPROTOCOL, 0},
+        {"1.0 ", REDW_EPROTOCOL, 0},
+        {"1.-0", REDW_EPROTOCOL, 0},
+        {"1.5x", REDW_EPROTOCOL, 0},
+        {"x.5", REDW_EPROTOCOL, 0},
+        {"1e3", REDW_EPROTOCOL, 0},
+        {"nan", REDW_EPROTOCOL, 0},
+        {"Infinit", REDW_EPROTOCOL, 0},
+        {"x", REDW_EPROTOCOL, 0},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         int64_t v = 99;
         size_t n = strlen(rows[i].text);
-        ck_assert_msg(redwi_text_whole(fence_behind(rows[i].text, n), n, &v) == rows[i].rc, "%s", rows[i].text);
+        ck_assert_msg(redwi_text_whole(fence_behind(rows[i].text, n), n, &v) == rows[i].rc, "%s",
+                      rows[i].text);
         ck_assert_msg(v == rows[i].value, "%s", rows[i].text);
     }
 }
@@ -172,7 +223,8 @@ START_TEST(binary_values_have_exactly_their_type_s_width)
         double d = 99;
         bool b = true;
         const char *p = fence_behind(bytes, n);
-        ck_assert_int_eq(redwi_binary_int(p, n, &v), n == 2 || n == 4 || n == 8 ? REDW_OK : REDW_EPROTOCOL);
+        ck_assert_int_eq(redwi_binary_int(p, n, &v),
+                         n == 2 || n == 4 || n == 8 ? REDW_OK : REDW_EPROTOCOL);
         ck_assert_int_eq(v, n == 2 ? -2 : n == 4 ? -66052 : n == 8 ? -283686952306184 : 0);
         ck_assert_int_eq(redwi_binary_float(p, n, &d), n == 4 || n == 8 ? REDW_OK : REDW_EPROTOCOL);
         ck_assert(n == 4 || n == 8 ? d < 0 || isnan(d) : d == 0);
@@ -182,7 +234,8 @@ START_TEST(binary_values_have_exactly_their_type_s_width)
     bool b;
     for (int byte = 0; byte < 256; byte++) {
         char c = (char)byte;
-        ck_assert_int_eq(redwi_binary_bool(fence_behind(&c, 1), 1, &b), byte < 2 ? REDW_OK : REDW_EPROTOCOL);
+        ck_assert_int_eq(redwi_binary_bool(fence_behind(&c, 1), 1, &b),
+                         byte < 2 ? REDW_OK : REDW_EPROTOCOL);
         ck_assert_int_eq(b, byte == 1);
     }
 }
@@ -195,14 +248,20 @@ START_TEST(binary_numbers_are_their_bytes)
         size_t n;
         int64_t value;
     } ints[] = {
-        {"\x00\x00", 2, 0}, {"\x7f\xff", 2, 32767}, {"\x80\x00", 2, -32768},
-        {"\x7f\xff\xff\xff", 4, INT32_MAX}, {"\x80\x00\x00\x00", 4, INT32_MIN}, {"\x00\x00\x01\x02", 4, 258},
-        {"\x7f\xff\xff\xff\xff\xff\xff\xff", 8, INT64_MAX}, {"\x80\x00\x00\x00\x00\x00\x00\x00", 8, INT64_MIN},
+        {"\x00\x00", 2, 0},
+        {"\x7f\xff", 2, 32767},
+        {"\x80\x00", 2, -32768},
+        {"\x7f\xff\xff\xff", 4, INT32_MAX},
+        {"\x80\x00\x00\x00", 4, INT32_MIN},
+        {"\x00\x00\x01\x02", 4, 258},
+        {"\x7f\xff\xff\xff\xff\xff\xff\xff", 8, INT64_MAX},
+        {"\x80\x00\x00\x00\x00\x00\x00\x00", 8, INT64_MIN},
         {"\x01\x02\x03\x04\x05\x06\x07\x08", 8, 0x0102030405060708},
     };
     for (size_t i = 0; i < sizeof ints / sizeof *ints; i++) {
         int64_t v;
-        ck_assert_int_eq(redwi_binary_int(fence_before(ints[i].bytes, ints[i].n), ints[i].n, &v), REDW_OK);
+        ck_assert_int_eq(redwi_binary_int(fence_before(ints[i].bytes, ints[i].n), ints[i].n, &v),
+                         REDW_OK);
         ck_assert(v == ints[i].value);
     }
     static const struct {
@@ -210,9 +269,13 @@ START_TEST(binary_numbers_are_their_bytes)
         size_t n;
         double value;
     } floats[] = {
-        {"\x3f\xc0\x00\x00", 4, 1.5}, {"\x3d\xcc\xcc\xcd", 4, (double)0.1F}, {"\x00\x00\x00\x01", 4, (double)FLT_TRUE_MIN},
-        {"\x3f\xb9\x99\x99\x99\x99\x99\x9a", 8, 0.1}, {"\x00\x00\x00\x00\x00\x00\x00\x01", 8, DBL_TRUE_MIN},
-        {"\x7f\xf0\x00\x00\x00\x00\x00\x00", 8, (double)INFINITY}, {"\xff\x80\x00\x00", 4, -(double)INFINITY},
+        {"\x3f\xc0\x00\x00", 4, 1.5},
+        {"\x3d\xcc\xcc\xcd", 4, (double)0.1F},
+        {"\x00\x00\x00\x01", 4, (double)FLT_TRUE_MIN},
+        {"\x3f\xb9\x99\x99\x99\x99\x99\x9a", 8, 0.1},
+        {"\x00\x00\x00\x00\x00\x00\x00\x01", 8, DBL_TRUE_MIN},
+        {"\x7f\xf0\x00\x00\x00\x00\x00\x00", 8, (double)INFINITY},
+        {"\xff\x80\x00\x00", 4, -(double)INFINITY},
         {"\x7f\xef\xff\xff\xff\xff\xff\xff", 8, DBL_MAX},
     };
     double d;
@@ -263,7 +326,9 @@ START_TEST(every_code_point_is_accepted_in_its_shortest_form_alone)
     for (int byte = 0; byte < 256; byte++) {
         char c = (char)byte;
         const char *fault = redwi_utf8_fault(fence_behind(&c, 1), 1);
-        ck_assert_pstr_eq(fault, byte == 0 ? "contains a NUL byte" : byte < 0x80 ? NULL : "not valid UTF-8");
+        ck_assert_pstr_eq(fault, byte == 0     ? "contains a NUL byte"
+                                 : byte < 0x80 ? NULL
+                                               : "not valid UTF-8");
     }
     ck_assert_ptr_null(redwi_utf8_fault(NULL, 0));
     ck_assert_ptr_null(redwi_utf8_fault("\xf4\x8f\xbf\xbf", 4));
@@ -274,9 +339,22 @@ END_TEST
 
 START_TEST(a_fault_in_a_text_is_found_wherever_it_stands)
 {
-    static const char *const faults[] = {"\x80", "\xbf", "\xc0\x80", "\xc1\xbf", "\xc3(", "\xe0\x80\x80", "\xe2\x82",
-                                         "\xe2\x28\xa1", "\xe2\x82\x28", "\xed\xa0\x80", "\xf0\x80\x80\x80",
-                                         "\xf0\x9f\x8e", "\xf0\x9f\x8e(", "\xf8\x88\x80\x80\x80", "\xff", "\xfe"};
+    static const char *const faults[] = {"\x80",
+                                         "\xbf",
+                                         "\xc0\x80",
+                                         "\xc1\xbf",
+                                         "\xc3(",
+                                         "\xe0\x80\x80",
+                                         "\xe2\x82",
+                                         "\xe2\x28\xa1",
+                                         "\xe2\x82\x28",
+                                         "\xed\xa0\x80",
+                                         "\xf0\x80\x80\x80",
+                                         "\xf0\x9f\x8e",
+                                         "\xf0\x9f\x8e(",
+                                         "\xf8\x88\x80\x80\x80",
+                                         "\xff",
+                                         "\xfe"};
     for (size_t before = 0; before < 20; before++) {
         for (size_t after = 0; after < 20; after++) {
             char text[64];

@@ -56,7 +56,8 @@ START_TEST(each_value_has_its_oid_format_and_bytes)
         {redw_p_text(""), 0, 0, 0, ""},
         {redw_p_text_n("abc", 2), 0, 0, 2, "ab"},
         {redw_p_text_n("", 0), 0, 0, 0, ""},
-        {redw_p_text("na\xc3\xafve \xe2\x82\xac \xf0\x9f\x8e\x88"), 0, 0, 15, "na\xc3\xafve \xe2\x82\xac \xf0\x9f\x8e\x88"},
+        {redw_p_text("na\xc3\xafve \xe2\x82\xac \xf0\x9f\x8e\x88"), 0, 0, 15,
+         "na\xc3\xafve \xe2\x82\xac \xf0\x9f\x8e\x88"},
         {redw_p_text(NULL), 0, 0, SIZE_MAX, NULL},
         {redw_p_text_n(NULL, 5), 0, 0, SIZE_MAX, NULL},
         {redw_p_null(REDW_UNKNOWN_TYPE), 0, 0, SIZE_MAX, NULL},
@@ -132,7 +133,8 @@ START_TEST(what_is_wrong_is_named_and_never_quoted)
     ck_assert_str_eq(refused(p, 3), "parameter $2: not made by a redw_p_ function");
     p[1] = (redw_param){.flags = 1000};
     ck_assert_str_eq(refused(p, 3), "parameter $2: not made by a redw_p_ function");
-    const redw_param numbers[] = {redw_p_bool(true), redw_p_int16(1), redw_p_int64(1), redw_p_real(1), redw_p_double(1)};
+    const redw_param numbers[] = {redw_p_bool(true), redw_p_int16(1), redw_p_int64(1), redw_p_real(1),
+                                  redw_p_double(1)};
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
         for (uint32_t type = 0; type < 40; type++) {
             p[2] = numbers[i];
@@ -181,7 +183,7 @@ struct watch {
     union {
         max_align_t align;
         size_t bytes;
-    } *block;
+    } * block;
 };
 
 static void *watch_alloc(void *ctx, size_t bytes)
@@ -221,8 +223,9 @@ START_TEST(a_copy_is_one_allocation_owes_nothing_to_the_caller_and_is_wiped)
     struct watch w = {0};
     struct redw_allocator mem = {sizeof mem, &w, watch_alloc, watch_resize, watch_release};
     char one[] = "first secret", two[] = "second";
-    redw_param p[] = {redw_p_text(one), redw_p_int32(7), redw_p_text(""), redw_p_null(REDW_DATE),
-                      redw_p_text_n(two, 3), redw_p_double(2.5), redw_p_text(NULL)};
+    redw_param p[] = {redw_p_text(one),       redw_p_int32(7),       redw_p_text(""),
+                      redw_p_null(REDW_DATE), redw_p_text_n(two, 3), redw_p_double(2.5),
+                      redw_p_text(NULL)};
     const size_t n = sizeof p / sizeof *p;
     redw_param *copy = redwi_params_copy(&mem, p, n);
     ck_assert_ptr_nonnull(copy);

@@ -14,7 +14,8 @@ struct row {
     struct redw_column column;
 };
 
-static const redw_row *row_of(struct row *r, enum redw_type type, bool binary, const char *bytes, size_t n)
+static const redw_row *row_of(struct row *r, enum redw_type type, bool binary, const char *bytes,
+                              size_t n)
 {
     r->column = (struct redw_column){.name = "c", .type = type, .typmod = -1, .binary = binary};
     r->cell = (redw_slice){bytes, n};
@@ -33,7 +34,7 @@ struct want {
     double number;
 };
 
-#define T(text) false, text, sizeof(text) - 1
+#define T(text)  false, text, sizeof(text) - 1
 #define B(bytes) true, bytes, sizeof(bytes) - 1
 #define OK       REDW_OK
 #define ETYPE    REDW_ETYPE
@@ -69,7 +70,8 @@ static const struct want wants[] = {
     {REDW_BIGINT, T("9223372036854775807"), ETYPE, ERANGE_, OK, OK, INT64_MAX, 9223372036854775808.0},
     {REDW_BIGINT, T("9223372036854775808"), ETYPE, ERANGE_, ERANGE_, ERANGE_, 0, 0},
     {REDW_BIGINT, B("\xff\xff\xff\xff\xff\xff\xff\xfe"), ETYPE, OK, OK, OK, -2, -2},
-    {REDW_BIGINT, B("\x80\x00\x00\x00\x00\x00\x00\x00"), ETYPE, ERANGE_, OK, OK, INT64_MIN, -9223372036854775808.0},
+    {REDW_BIGINT, B("\x80\x00\x00\x00\x00\x00\x00\x00"), ETYPE, ERANGE_, OK, OK, INT64_MIN,
+     -9223372036854775808.0},
     {REDW_BIGINT, B("\x00\x00\x00\x01"), ETYPE, EPROTO, EPROTO, EPROTO, 0, 0},
 
     {REDW_DOUBLE, T("0.1"), ETYPE, ETYPE, ETYPE, OK, 0, 0.1},
@@ -153,7 +155,9 @@ START_TEST(nan_is_read_in_all_its_columns)
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         struct row r;
         double d = 0;
-        ck_assert_int_eq(redw_row_double(row_of(&r, rows[i].type, rows[i].binary, rows[i].bytes, rows[i].n), 0, &d), OK);
+        ck_assert_int_eq(
+            redw_row_double(row_of(&r, rows[i].type, rows[i].binary, rows[i].bytes, rows[i].n), 0, &d),
+            OK);
         ck_assert(isnan(d));
     }
 }
@@ -166,14 +170,18 @@ START_TEST(text_is_every_column_in_text_and_the_strings_in_binary)
         uint32_t oid;
         bool text; /* the binary form is text */
     } rows[] = {
-        {REDW_VARCHAR, 1043, true}, {REDW_VARCHAR, 25, true}, {REDW_VARCHAR, 19, true}, {REDW_VARCHAR, 705, true},
-        {REDW_CHAR, 1042, true}, {REDW_SUPER, 4000, true}, {REDW_UNKNOWN_TYPE, 114, true},
-        {REDW_UNKNOWN_TYPE, 18, true}, {REDW_UNKNOWN_TYPE, 1790, true}, {REDW_UNKNOWN_TYPE, 2275, true},
-        {REDW_UNKNOWN_TYPE, 2935, true},
-        {REDW_UNKNOWN_TYPE, 0, false}, {REDW_UNKNOWN_TYPE, 3802, false}, {REDW_UNKNOWN_TYPE, 17, false},
-        {REDW_UNKNOWN_TYPE, 26, false}, {REDW_UNKNOWN_TYPE, 2950, false}, {REDW_BOOLEAN, 16, false},
-        {REDW_INTEGER, 23, false}, {REDW_NUMERIC, 1700, false}, {REDW_DATE, 1082, false}, {REDW_VARBYTE, 6551, false},
-        {REDW_TIMESTAMPTZ, 1184, false}, {REDW_GEOMETRY, 3000, false}, {REDW_INTERVAL_YM, 1188, false},
+        {REDW_VARCHAR, 1043, true},       {REDW_VARCHAR, 25, true},
+        {REDW_VARCHAR, 19, true},         {REDW_VARCHAR, 705, true},
+        {REDW_CHAR, 1042, true},          {REDW_SUPER, 4000, true},
+        {REDW_UNKNOWN_TYPE, 114, true},   {REDW_UNKNOWN_TYPE, 18, true},
+        {REDW_UNKNOWN_TYPE, 1790, true},  {REDW_UNKNOWN_TYPE, 2275, true},
+        {REDW_UNKNOWN_TYPE, 2935, true},  {REDW_UNKNOWN_TYPE, 0, false},
+        {REDW_UNKNOWN_TYPE, 3802, false}, {REDW_UNKNOWN_TYPE, 17, false},
+        {REDW_UNKNOWN_TYPE, 26, false},   {REDW_UNKNOWN_TYPE, 2950, false},
+        {REDW_BOOLEAN, 16, false},        {REDW_INTEGER, 23, false},
+        {REDW_NUMERIC, 1700, false},      {REDW_DATE, 1082, false},
+        {REDW_VARBYTE, 6551, false},      {REDW_TIMESTAMPTZ, 1184, false},
+        {REDW_GEOMETRY, 3000, false},     {REDW_INTERVAL_YM, 1188, false},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         for (int binary = 0; binary < 2; binary++) {

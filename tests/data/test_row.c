@@ -166,7 +166,8 @@ END_TEST
 
 START_TEST(a_length_that_no_row_can_have_is_left_to_the_session)
 {
-    static const uint32_t lengths[] = {0, 1, 2, 3, 4, 5, 0x7fffffff, 0x80000000, 0x80000006, 0xfffffffe, 0xffffffff};
+    static const uint32_t lengths[] = {0,          1,          2,          3,          4,         5,
+                                       0x7fffffff, 0x80000000, 0x80000006, 0xfffffffe, 0xffffffff};
     for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++) {
         struct bytes b = {.n = 0};
         struct stream s;
@@ -296,7 +297,8 @@ static bool plain_parse(const uint8_t *p, size_t n, redw_slice *cells, size_t nc
     for (size_t i = 0; i < ncells; i++) {
         if (n - at < 4)
             return false;
-        int64_t len = (int32_t)((uint32_t)p[at] << 24 | (uint32_t)p[at + 1] << 16 | (uint32_t)p[at + 2] << 8 | p[at + 3]);
+        int64_t len = (int32_t)((uint32_t)p[at] << 24 | (uint32_t)p[at + 1] << 16 |
+                                (uint32_t)p[at + 2] << 8 | p[at + 3]);
         at += 4;
         cells[i] = (redw_slice){NULL, 0};
         if (len == -1)
@@ -396,6 +398,25 @@ START_TEST(the_widest_row_is_read)
 }
 END_TEST
 
+START_TEST(lengths_are_signed_even_where_so_many_bytes_are_there)
+{
+    const size_t n = ((size_t)1 << 31) + 11;
+    uint8_t *p =
+        mmap(NULL, n, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    ck_assert_ptr_ne(p, MAP_FAILED);
+    /* A message of 2^31 + 10 bytes with one value of 2^31: negative lengths, both of them. */
+    memcpy(p, (uint8_t[]){'D', 0x80, 0, 0, 10, 0, 1, 0x80, 0, 0, 0}, 11);
+    redw_slice cell;
+    struct redwi_rowset set = {.ncolumns = 1, .cells = &cell};
+    redw_rows it = redwi_rows_streamed(&set, p, p + n);
+    redw_row row;
+    ck_assert(!redwi_rows_left(&it));
+    ck_assert(!redw_rows_next(&it, &row));
+    ck_assert(!redwi_row_parse(p + 5, n - 5, &cell, 1));
+    ck_assert_int_eq(munmap(p, n), 0);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("row");
@@ -412,6 +433,7 @@ int main(void)
     tcase_add_test(t, mutated_rows_are_read_as_a_plain_reader_reads_them);
     tcase_add_test(t, kept_rows_are_walked_by_index_and_copies_of_a_cursor_are_independent);
     tcase_add_test(t, the_widest_row_is_read);
+    tcase_add_test(t, lengths_are_signed_even_where_so_many_bytes_are_there);
     SRunner *r = srunner_create(s);
     srunner_run_all(r, CK_ENV);
     int failed = srunner_ntests_failed(r);

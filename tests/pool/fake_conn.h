@@ -8,6 +8,7 @@
 #define TESTS_POOL_FAKE_CONN_H
 
 #include "pool/client.h"
+#include "wire/be_read.h"
 #include "wire/err.h"
 #include "wire/mem.h"
 
@@ -60,6 +61,9 @@ int redwi_conn_start(struct redwi_conn *c, struct redwi_job *job)
     ck_assert_ptr_null(c->job);
     if (f->begin_rc)
         return f->begin_rc;
+    int rc = job->ops->begin ? job->ops->begin(job, c->session) : 0;
+    if (rc)
+        return rc;
     c->state = REDWI_CONN_BUSY;
     c->job = job;
     f->starts++;
@@ -217,12 +221,14 @@ static inline void fake_follow(struct fake *f, struct redwi_job *j, enum redwi_j
 }
 
 /* A description of rows came. */
-static inline void fake_columns(struct fake *f, const struct redwi_columns *columns)
+static inline void fake_columns(struct fake *f, const uint8_t *body, size_t len)
 {
     struct redwi_job *j = f->conn.job;
+    struct redwi_columns columns;
 
+    ck_assert(redwi_be_row_description(body, len, 0, &columns));
     fake_enter(f);
-    fake_follow(f, j, j->ops->columns(j, columns));
+    fake_follow(f, j, j->ops->columns(j, &columns));
     fake_leave(f);
 }
 

@@ -99,7 +99,8 @@ static bool put_line(struct redwi_buf *b, const char *p, bool raw)
 static struct golden_step *add_step(struct golden *g, enum golden_kind kind, int line)
 {
     /* Bytes of one direction that nothing comes between are one stretch. */
-    if (g->nsteps && g->steps[g->nsteps - 1].kind == kind && (kind == GOLDEN_FEED || kind == GOLDEN_EXPECT))
+    if (g->nsteps && g->steps[g->nsteps - 1].kind == kind &&
+        (kind == GOLDEN_FEED || kind == GOLDEN_EXPECT))
         return &g->steps[g->nsteps - 1];
     if (g->nsteps == GOLDEN_STEPS)
         abort();
@@ -160,7 +161,8 @@ static bool load_action(struct golden *g, const char *p, int line)
     if (strcmp(what, "unit") == 0 && sscanf(p, "%*s %*s %7s %n", flags, &at) == 1) {
         struct golden_step *s = add_step(g, GOLDEN_UNIT, line);
         s->unit = unit_named(g, name);
-        s->sent = (strchr(flags, 'P') ? REDWI_SENT_PARSE : 0u) | (strchr(flags, 'B') ? REDWI_SENT_BIND : 0u) |
+        s->sent = (strchr(flags, 'P') ? REDWI_SENT_PARSE : 0u) |
+                  (strchr(flags, 'B') ? REDWI_SENT_BIND : 0u) |
                   (strchr(flags, 'D') ? REDWI_SENT_DESCRIBE : 0u) |
                   (strchr(flags, 'E') ? REDWI_SENT_EXECUTE : 0u);
         redwi_buf_bytes(&s->bytes, p + at, strlen(p + at));
@@ -198,8 +200,8 @@ static bool load_line(struct golden *g, const char *p, int line)
     case '<':
     case '>':
         raw = p[1] == p[0];
-        return put_line(&add_step(g, p[0] == '<' ? GOLDEN_FEED : GOLDEN_EXPECT, line)->bytes, p + (raw ? 2 : 1),
-                        raw);
+        return put_line(&add_step(g, p[0] == '<' ? GOLDEN_FEED : GOLDEN_EXPECT, line)->bytes,
+                        p + (raw ? 2 : 1), raw);
     default:
         return false;
     }
@@ -269,7 +271,7 @@ struct play {
     bool pending[GOLDEN_UNITS];     /* sent, neither ended nor discarded */
 };
 
-static bool fail(struct play *p, const char *fmt, ...)
+static REDW_PRINTF(2, 3) bool fail(struct play *p, const char *fmt, ...)
 {
     va_list args;
     va_start(args, fmt);
@@ -278,7 +280,7 @@ static bool fail(struct play *p, const char *fmt, ...)
     return false;
 }
 
-static void print(struct play *p, const char *fmt, ...)
+static REDW_PRINTF(2, 3) void print(struct play *p, const char *fmt, ...)
 {
     char text[2048];
     va_list args;
@@ -370,7 +372,8 @@ static void print_fatal(struct play *p, struct redwi_ev *ev)
     }
     for (size_t i = 0; i < p->g->nunits; i++) {
         if (p->pending[i])
-            print(p, "lost %s %s\n", p->g->units[i], redw_outcome_name(redwi_session_outcome(p->s, p->g->units[i])));
+            print(p, "lost %s %s\n", p->g->units[i],
+                  redw_outcome_name(redwi_session_outcome(p->s, p->g->units[i])));
     }
 }
 
@@ -405,7 +408,8 @@ static bool drain(struct play *p)
             print_error(p, ev.error);
             break;
         case REDWI_EV_PARAMETER:
-            print(p, "parameter %s=%s\n", (const char *)ev.data, (const char *)ev.data + strlen((const char *)ev.data) + 1);
+            print(p, "parameter %s=%s\n", (const char *)ev.data,
+                  (const char *)ev.data + strlen((const char *)ev.data) + 1);
             break;
         case REDWI_EV_READY:
             print(p, "ready %s %c\n", unit, ev.status);
@@ -483,8 +487,8 @@ static bool expect(struct play *p, const struct golden_step *step)
     while (same < n && same < got && want[same] == have[same])
         same++;
     if (same < n || same < got)
-        return fail(p, "line %d: the client sent %zu bytes instead of %zu; they differ from byte %zu on", step->line,
-                    got, n, same);
+        return fail(p, "line %d: the client sent %zu bytes instead of %zu; they differ from byte %zu on",
+                    step->line, got, n, same);
     redwi_buf_take(&p->sent, got);
     return true;
 }
@@ -495,7 +499,8 @@ static bool send_unit(struct play *p, const struct golden_step *step)
     if (!b)
         return fail(p, "line %d: no unit can be sent now", step->line);
     if (step->sent & REDWI_SENT_PARSE)
-        redwi_fe_parse(b, "", (const char *)redwi_buf_front(&step->bytes), redwi_buf_len(&step->bytes), NULL, 0);
+        redwi_fe_parse(b, "", (const char *)redwi_buf_front(&step->bytes), redwi_buf_len(&step->bytes),
+                       NULL, 0);
     if (step->sent & REDWI_SENT_BIND)
         redwi_fe_bind_end(b, redwi_fe_bind_begin(b, "", "", NULL, 0), 0);
     if (step->sent & REDWI_SENT_DESCRIBE)
@@ -503,7 +508,8 @@ static bool send_unit(struct play *p, const struct golden_step *step)
     if (step->sent & REDWI_SENT_EXECUTE)
         redwi_fe_execute(b, "", 0);
     p->pending[step->unit] = true;
-    int code = redwi_session_unit_end(p->s, (void *)p->g->units[step->unit], step->sent, REDW_OUTCOME_NOT_EXECUTED);
+    int code = redwi_session_unit_end(p->s, (void *)p->g->units[step->unit], step->sent,
+                                      REDW_OUTCOME_NOT_EXECUTED);
     return code == 0 || fail(p, "line %d: unit_end returned %d", step->line, code);
 }
 
@@ -518,7 +524,8 @@ static bool play_step(struct play *p, const struct golden_step *step)
         redwi_session_discard(p->s, (void *)p->g->units[step->unit]);
         return true;
     case GOLDEN_TLS:
-        return redwi_session_tls_started(p->s, redwi_buf_front(&step->bytes), redwi_buf_len(&step->bytes)) == 0 ||
+        return redwi_session_tls_started(p->s, redwi_buf_front(&step->bytes),
+                                         redwi_buf_len(&step->bytes)) == 0 ||
                fail(p, "line %d: tls_started refused", step->line);
     case GOLDEN_HOLD: p->hold = true; return true;
     case GOLDEN_EOF:
@@ -554,7 +561,8 @@ static bool play_all(struct play *p)
     return drain(p);
 }
 
-bool golden_play(const struct golden *g, const struct golden_run *run, struct redwi_buf *trace, char why[256])
+bool golden_play(const struct golden *g, const struct golden_run *run, struct redwi_buf *trace,
+                 char why[256])
 {
     struct play p = {.g = g, .run = run, .trace = trace, .why = why};
     struct redwi_session_config config = g->config;

@@ -27,7 +27,15 @@
 #define GOLDEN_STEPS 128
 #define GOLDEN_UNITS 8
 
-enum golden_kind { GOLDEN_FEED, GOLDEN_EXPECT, GOLDEN_UNIT, GOLDEN_DISCARD, GOLDEN_TLS, GOLDEN_HOLD, GOLDEN_EOF };
+enum golden_kind {
+    GOLDEN_FEED,
+    GOLDEN_EXPECT,
+    GOLDEN_UNIT,
+    GOLDEN_DISCARD,
+    GOLDEN_TLS,
+    GOLDEN_HOLD,
+    GOLDEN_EOF
+};
 
 struct golden_step {
     enum golden_kind kind;
@@ -66,6 +74,7 @@ struct golden_run {
 };
 /* Runs it; *trace (initialised by the caller) gets the events. false: *why says which expectation of the
  * client's bytes failed, or which promise of the session was broken. */
-bool golden_play(const struct golden *g, const struct golden_run *run, struct redwi_buf *trace, char why[256]);
+bool golden_play(const struct golden *g, const struct golden_run *run, struct redwi_buf *trace,
+                 char why[256]);
 
 #endif

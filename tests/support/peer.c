@@ -29,7 +29,8 @@ static void copy(char *out, size_t cap, redw_slice s)
 
 static void put_error(struct peer *p, const char *severity, const char *sqlstate, const char *message)
 {
-    const struct redwi_error_field fields[] = {{'S', severity}, {'C', sqlstate}, {'M', message}, {0, NULL}};
+    const struct redwi_error_field fields[] = {
+        {'S', severity}, {'C', sqlstate}, {'M', message}, {0, NULL}};
     redwi_be_put_error(&p->out, 'E', fields);
 }
 

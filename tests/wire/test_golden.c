@@ -97,7 +97,8 @@ static void divided(const struct golden *g)
                 break;
             cuts[ncuts] = at;
         }
-        must_give_trace(g, &(struct golden_run){.cuts = cuts, .ncuts = ncuts, .row_by_row = n % 2}, "random cuts");
+        must_give_trace(g, &(struct golden_run){.cuts = cuts, .ncuts = ncuts, .row_by_row = n % 2},
+                        "random cuts");
     }
 }
 
@@ -120,7 +121,8 @@ static size_t count_lines(const char *trace, const char *start)
 static void must_be_cut_short(const struct golden *g, const char *trace, size_t end)
 {
     const char *whole_trace = text(&g->trace), *p = trace;
-    while (*p && strncmp(p, "fatal ", 6) != 0 && strncmp(p, "closed", 6) != 0 && strncmp(p, "lost ", 5) != 0)
+    while (*p && strncmp(p, "fatal ", 6) != 0 && strncmp(p, "closed", 6) != 0 &&
+           strncmp(p, "lost ", 5) != 0)
         p = strchr(p, '\n') + 1;
     size_t before = (size_t)(p - trace);
     if (strncmp(trace, whole_trace, before) != 0)
@@ -141,7 +143,7 @@ static void must_be_cut_short(const struct golden *g, const char *trace, size_t 
 static void cut_short(const struct golden *g)
 {
     for (size_t end = 0; end <= g->bytes; end++) {
-        for (int bytewise = 0; bytewise < (g->whole_only ? 1 : 2); bytewise++) {
+        for (int bytewise = 0; bytewise < (end % 8 || g->whole_only ? 1 : 2); bytewise++) {
             struct redwi_buf trace;
             play(g, &(struct golden_run){.truncate = true, .end = end, .bytewise = bytewise}, &trace);
             /* The injection needs more than one byte: cut at one it is an honest S. */

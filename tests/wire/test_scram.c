@@ -156,7 +156,8 @@ START_TEST(the_binding_is_part_of_the_final_message)
         challenge(s, CHALLENGE);
         derive(s, 5000);
         ck_assert_int_eq(redwi_scram_final(s, &final, &why), 0);
-        ck_assert_msg(strncmp(final.ptr, cases[i].c, strlen(cases[i].c)) == 0, "%.*s", (int)final.len, final.ptr);
+        ck_assert_msg(strncmp(final.ptr, cases[i].c, strlen(cases[i].c)) == 0, "%.*s", (int) final.len,
+                      final.ptr);
         redwi_scram_free(s);
     }
 }
@@ -178,8 +179,17 @@ static void refused(const char *message, size_t n, int code)
 START_TEST(a_malformed_challenge_is_refused)
 {
     static const char *const messages[] = {
-        "", ",", "r", "r=", "r=,s=,i=", "r=" NONCE, "r=" NONCE ",", "r=" NONCE ",s=" SALT,
-        "r=" NONCE ",s=" SALT ",", "r=" NONCE ",s=" SALT ",i", "r=" NONCE ",s=" SALT ",i=",
+        "",
+        ",",
+        "r",
+        "r=",
+        "r=,s=,i=",
+        "r=" NONCE,
+        "r=" NONCE ",",
+        "r=" NONCE ",s=" SALT,
+        "r=" NONCE ",s=" SALT ",",
+        "r=" NONCE ",s=" SALT ",i",
+        "r=" NONCE ",s=" SALT ",i=",
         /* the nonce: ours alone, another's, ours not at its start, with bytes that are not printable */
         "r=" CLIENT_NONCE ",s=" SALT ",i=4096",
         "r=x" NONCE ",s=" SALT ",i=4096",
@@ -188,20 +198,39 @@ START_TEST(a_malformed_challenge_is_refused)
         "r=" NONCE " ,s=" SALT ",i=4096",
         "r=" NONCE "\xc3\xa4,s=" SALT ",i=4096",
         /* the salt: empty, not base64, cut, padded wrongly, bits behind its end, space */
-        "r=" NONCE ",s=,i=4096", "r=" NONCE ",s=W22ZaJ0SNY7soEsUEjb6gQ=,i=4096",
-        "r=" NONCE ",s=W22ZaJ0SNY7soEsUEjb6gQ,i=4096", "r=" NONCE ",s=W22ZaJ0SNY7soEsUEjb6gR==,i=4096",
-        "r=" NONCE ",s=====,i=4096", "r=" NONCE ",s=A===,i=4096", "r=" NONCE ",s=AA=A,i=4096",
-        "r=" NONCE ",s=AA==AAAA,i=4096", "r=" NONCE ",s=AAF=,i=4096", "r=" NONCE ",s=AA-_,i=4096",
-        "r=" NONCE ",s=AAA ,i=4096", "r=" NONCE ",s=AAA\n,i=4096",
+        "r=" NONCE ",s=,i=4096",
+        "r=" NONCE ",s=W22ZaJ0SNY7soEsUEjb6gQ=,i=4096",
+        "r=" NONCE ",s=W22ZaJ0SNY7soEsUEjb6gQ,i=4096",
+        "r=" NONCE ",s=W22ZaJ0SNY7soEsUEjb6gR==,i=4096",
+        "r=" NONCE ",s=====,i=4096",
+        "r=" NONCE ",s=A===,i=4096",
+        "r=" NONCE ",s=AA=A,i=4096",
+        "r=" NONCE ",s=AA==AAAA,i=4096",
+        "r=" NONCE ",s=AAF=,i=4096",
+        "r=" NONCE ",s=AA-_,i=4096",
+        "r=" NONCE ",s=AAA ,i=4096",
+        "r=" NONCE ",s=AAA\n,i=4096",
         /* the count: not a positive number in its one form */
-        "r=" NONCE ",s=" SALT ",i=0", "r=" NONCE ",s=" SALT ",i=-1", "r=" NONCE ",s=" SALT ",i=+4096",
-        "r=" NONCE ",s=" SALT ",i=04096", "r=" NONCE ",s=" SALT ",i= 4096", "r=" NONCE ",s=" SALT ",i=4096 ",
-        "r=" NONCE ",s=" SALT ",i=4096x", "r=" NONCE ",s=" SALT ",i=0x1000", "r=" NONCE ",s=" SALT ",i=4e3",
+        "r=" NONCE ",s=" SALT ",i=0",
+        "r=" NONCE ",s=" SALT ",i=-1",
+        "r=" NONCE ",s=" SALT ",i=+4096",
+        "r=" NONCE ",s=" SALT ",i=04096",
+        "r=" NONCE ",s=" SALT ",i= 4096",
+        "r=" NONCE ",s=" SALT ",i=4096 ",
+        "r=" NONCE ",s=" SALT ",i=4096x",
+        "r=" NONCE ",s=" SALT ",i=0x1000",
+        "r=" NONCE ",s=" SALT ",i=4e3",
         /* order, doubles, extensions, more behind */
-        "s=" SALT ",r=" NONCE ",i=4096", "r=" NONCE ",i=4096,s=" SALT, "r=" NONCE ",r=" NONCE ",s=" SALT ",i=4096",
-        "m=ext,r=" NONCE ",s=" SALT ",i=4096", "r=" NONCE ",m=x,s=" SALT ",i=4096",
-        "r=" NONCE ",s=" SALT ",i=4096,", "r=" NONCE ",s=" SALT ",i=4096,x=y", "R=" NONCE ",s=" SALT ",i=4096",
-        "r=" NONCE ";s=" SALT ";i=4096", "e=other-error",
+        "s=" SALT ",r=" NONCE ",i=4096",
+        "r=" NONCE ",i=4096,s=" SALT,
+        "r=" NONCE ",r=" NONCE ",s=" SALT ",i=4096",
+        "m=ext,r=" NONCE ",s=" SALT ",i=4096",
+        "r=" NONCE ",m=x,s=" SALT ",i=4096",
+        "r=" NONCE ",s=" SALT ",i=4096,",
+        "r=" NONCE ",s=" SALT ",i=4096,x=y",
+        "R=" NONCE ",s=" SALT ",i=4096",
+        "r=" NONCE ";s=" SALT ";i=4096",
+        "e=other-error",
     };
     for (size_t i = 0; i < sizeof messages / sizeof messages[0]; i++)
         refused(messages[i], strlen(messages[i]), REDW_EPROTOCOL);
@@ -242,7 +271,8 @@ START_TEST(salt_and_message_have_bounds)
     static const struct {
         size_t salt_bytes;
         bool good;
-    } salts[] = {{1, true}, {2, true}, {3, true}, {1023, true}, {1024, true}, {1025, false}, {1026, false}, {1027, false}, {12288, false}};
+    } salts[] = {{1, true},     {2, true},     {3, true},     {1023, true},  {1024, true},
+                 {1025, false}, {1026, false}, {1027, false}, {12288, false}};
     for (size_t i = 0; i < sizeof salts / sizeof salts[0]; i++) {
         size_t n = (size_t)snprintf(message, sizeof message, "r=%s,s=", NONCE);
         size_t digits = (salts[i].salt_bytes * 4 + 2) / 3, quads = (salts[i].salt_bytes + 2) / 3 * 4;
@@ -298,7 +328,8 @@ START_TEST(iterations_are_bounded_and_refused_at_once)
         struct redwi_scram *s = begun();
         const char *why;
         clock_t before = clock();
-        ck_assert_msg(redwi_scram_challenge(s, message, strlen(message), &why) == cases[i].code, "%s", cases[i].count);
+        ck_assert_msg(redwi_scram_challenge(s, message, strlen(message), &why) == cases[i].code, "%s",
+                      cases[i].count);
         ck_assert((double)(clock() - before) / CLOCKS_PER_SEC < 0.05);
         redwi_scram_free(s);
     }
@@ -325,15 +356,22 @@ START_TEST(only_the_right_signature_is_believed)
         const char *message;
         int code;
     } cases[] = {
-        {"", REDW_EPROTOCOL}, {"v", REDW_EPROTOCOL}, {"v=", REDW_EPROTOCOL}, {"v=AAAA", REDW_EPROTOCOL},
+        {"", REDW_EPROTOCOL},
+        {"v", REDW_EPROTOCOL},
+        {"v=", REDW_EPROTOCOL},
+        {"v=AAAA", REDW_EPROTOCOL},
         {"v=6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4", REDW_EPROTOCOL},
         {"v=6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G5=", REDW_EPROTOCOL},
         {"v=7rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4=", REDW_EAUTH},
         {"v=6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G8=", REDW_EAUTH},
         {"v=6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4AAA==", REDW_EPROTOCOL},
         {"v=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=", REDW_EAUTH},
-        {SIGNATURE ",", REDW_EPROTOCOL}, {SIGNATURE ",x=y", REDW_EPROTOCOL}, {" " SIGNATURE, REDW_EPROTOCOL},
-        {"e=invalid-proof", REDW_EAUTH}, {"e=", REDW_EAUTH}, {"e=x," SIGNATURE, REDW_EAUTH},
+        {SIGNATURE ",", REDW_EPROTOCOL},
+        {SIGNATURE ",x=y", REDW_EPROTOCOL},
+        {" " SIGNATURE, REDW_EPROTOCOL},
+        {"e=invalid-proof", REDW_EAUTH},
+        {"e=", REDW_EAUTH},
+        {"e=x," SIGNATURE, REDW_EAUTH},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct redwi_scram *s = answered();
@@ -453,23 +491,33 @@ START_TEST(passwords_are_prepared)
     static const struct {
         const char *in, *out;
     } cases[] = {
-        {"pencil", "pencil"}, {"", ""}, {" two  words ", " two  words "},
-        {"a\tb\x01", "a\tb\x01"},                                      /* ASCII is left alone */
+        {"pencil", "pencil"},
+        {"", ""},
+        {" two  words ", " two  words "},
+        {"a\tb\x01", "a\tb\x01"}, /* ASCII is left alone */
         {"p\xc3\xa4ssword", "p\xc3\xa4ssword"},
-        {"a\xc2\xa0" "b", "a b"}, {"a\xe3\x80\x80" "b", "a b"},            /* no-break, ideographic space */
-        {"a\xe2\x80\x8b" "b", "a b"},                                   /* U+200B: a space first of all */
-        {"a\xc2\xad" "b", "ab"}, {"a\xef\xbb\xbf" "b", "ab"}, {"a\xe2\x81\xa0" "b", "ab"},
-        {"I\xc2\xadX", "IX"},                                          /* RFC 4013 section 3 */
-        {"\xc2\xad", "\xc2\xad"},                                      /* nothing would be left */
-        {"\xc3\xa4\x07", "\xc3\xa4\x07"},                              /* prohibited: as it is */
-        {"\xc2\xad\xc2\x85", "\xc2\xad\xc2\x85"}, {"\xc2\xad\xee\x80\x80", "\xc2\xad\xee\x80\x80"},
-        {"\xc2\xad\xf0\x9f\xbf\xbe", "\xc2\xad\xf0\x9f\xbf\xbe"},      /* U+1FFFE */
+        {"a\xc2\xa0z", "a z"},
+        {"a\xe3\x80\x80z", "a z"}, /* no-break, ideographic space */
+        {"a\xe2\x80\x8bz", "a z"}, /* U+200B: a space first of all */
+        {"a\xc2\xadz", "az"},
+        {"a\xef\xbb\xbfz", "az"},
+        {"a\xe2\x81\xa0z", "az"},
+        {"I\xc2\xadX", "IX"},             /* RFC 4013 section 3 */
+        {"\xc2\xad", "\xc2\xad"},         /* nothing would be left */
+        {"\xc3\xa4\x07", "\xc3\xa4\x07"}, /* prohibited: as it is */
+        {"\xc2\xad\xc2\x85", "\xc2\xad\xc2\x85"},
+        {"\xc2\xad\xee\x80\x80", "\xc2\xad\xee\x80\x80"},
+        {"\xc2\xad\xf0\x9f\xbf\xbe", "\xc2\xad\xf0\x9f\xbf\xbe"}, /* U+1FFFE */
         {"\xc2\xad\xf0\x9f\x98\x80", "\xf0\x9f\x98\x80"},
         /* Not UTF-8: as it is. */
-        {"\xc2\xad\xc2", "\xc2\xad\xc2"}, {"\xc2\xad\xc0\xaf", "\xc2\xad\xc0\xaf"},
-        {"\xc2\xad\xed\xa0\x80", "\xc2\xad\xed\xa0\x80"}, {"\xc2\xad\xff", "\xc2\xad\xff"},
-        {"\xc2\xad\xf4\x90\x80\x80", "\xc2\xad\xf4\x90\x80\x80"}, {"\xc2\xad\x80", "\xc2\xad\x80"},
-        {"\xc2\xad\xe0\x80\x80", "\xc2\xad\xe0\x80\x80"}, {"\xc2\xad\xe3\x80", "\xc2\xad\xe3\x80"},
+        {"\xc2\xad\xc2", "\xc2\xad\xc2"},
+        {"\xc2\xad\xc0\xaf", "\xc2\xad\xc0\xaf"},
+        {"\xc2\xad\xed\xa0\x80", "\xc2\xad\xed\xa0\x80"},
+        {"\xc2\xad\xff", "\xc2\xad\xff"},
+        {"\xc2\xad\xf4\x90\x80\x80", "\xc2\xad\xf4\x90\x80\x80"},
+        {"\xc2\xad\x80", "\xc2\xad\x80"},
+        {"\xc2\xad\xe0\x80\x80", "\xc2\xad\xe0\x80\x80"},
+        {"\xc2\xad\xe3\x80", "\xc2\xad\xe3\x80"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         size_t n = strlen(cases[i].in);

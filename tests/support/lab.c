@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "support/rig.h"
+#include "support/lab.h"
 
 #include "pool/loop_ev.h"
 #include <check.h>
@@ -14,13 +14,13 @@ static void on_time(struct ev_loop *loop, ev_timer *w, int events)
 /* The library's turn runs before the loop sleeps: who waited for it need not wait for what comes next. */
 static void check_goal(void *arg)
 {
-    struct rig *r = arg;
+    struct lab *r = arg;
     if (*r->counter >= r->goal)
         ev_break(r->loop, EVBREAK_ONE);
 }
 
 /* Runs the loop until *counter reaches the goal or the time is up; true: reached. */
-static bool run(struct rig *r, const unsigned *counter, unsigned goal, double seconds)
+static bool run(struct lab *r, const unsigned *counter, unsigned goal, double seconds)
 {
     ev_timer timer;
     bool over = false;
@@ -39,7 +39,7 @@ static bool run(struct rig *r, const unsigned *counter, unsigned goal, double se
     return *counter >= goal;
 }
 
-void rig_open(struct rig *r)
+void lab_open(struct lab *r)
 {
     memset(r, 0, sizeof *r);
     /* What OpenSSL and libev open and keep for the process comes before the guard. */
@@ -54,7 +54,7 @@ void rig_open(struct rig *r)
     leak_begin(&r->leak);
 }
 
-int rig_client(struct rig *r, const struct redw_options *o, struct redw_diag *why)
+int lab_client(struct lab *r, const struct redw_options *o, struct redw_diag *why)
 {
     struct redw_options mine = *o;
     mine.allocator = &r->fault.mem;
@@ -63,14 +63,14 @@ int rig_client(struct rig *r, const struct redw_options *o, struct redw_diag *wh
     return redwi_client_create(&r->client, &r->probe.loop, &mine, &r->env, why);
 }
 
-void rig_pool(struct rig *r, const char *uri, const char *password, uint32_t pool_max)
+void lab_pool(struct lab *r, const char *uri, const char *password, uint32_t pool_max)
 {
     struct redw_diag why;
-    ck_assert_msg(rig_client(r, REDW_OPTIONS(.uri = uri, .password = password, .pool_max = pool_max), &why) == 0,
+    ck_assert_msg(lab_client(r, REDW_OPTIONS(.uri = uri, .password = password, .pool_max = pool_max), &why) == 0,
                   "%s", why.text);
 }
 
-bool rig_close(struct rig *r)
+bool lab_close(struct lab *r)
 {
     redw_client_destroy(r->client);
     r->client = NULL;
@@ -86,14 +86,14 @@ bool rig_close(struct rig *r)
     return clean;
 }
 
-bool rig_wait(struct rig *r, const unsigned *counter, unsigned goal)
+bool lab_wait(struct lab *r, const unsigned *counter, unsigned goal)
 {
     bool reached = run(r, counter, goal, r->patience_s);
     r->late |= !reached;
     return reached;
 }
 
-void rig_run_ms(struct rig *r, unsigned ms)
+void lab_run_ms(struct lab *r, unsigned ms)
 {
     run(r, &(unsigned){0}, 1, ms / 1000.0);
 }
@@ -106,18 +106,18 @@ void answer_done(const redw_result *res, void *ctx)
         a->res = redw_result_keep(res);
 }
 
-void rig_submit(struct rig *r, struct answer *a, const struct redw_request *rq)
+void lab_submit(struct lab *r, struct answer *a, const struct redw_request *rq)
 {
     *a = (struct answer){0};
     a->id = redw_submit(r->client, rq, answer_done, a);
     ck_assert_msg(a->calls == 0, "the callback ran inside redw_submit");
 }
 
-struct answer rig_query(struct rig *r, const struct redw_request *rq)
+struct answer lab_query(struct lab *r, const struct redw_request *rq)
 {
     struct answer a;
-    rig_submit(r, &a, rq);
-    if (a.id > 0 && !rig_wait(r, &a.calls, 1))
+    lab_submit(r, &a, rq);
+    if (a.id > 0 && !lab_wait(r, &a.calls, 1))
         redw_forget(r->client, a.id); /* `a` goes out of reach */
     return a;
 }

@@ -16,8 +16,8 @@
 #define YEAR_SHIFT    4800u
 #define YEAR_MIN      (-4713) /* 4714 BC */
 #define YEAR_MAX      5874897
-#define DATE_MIN      (-2440588)  /* 4714-11-24 BC, day 0 of the Julian day count */
-#define DATE_MAX      2145042905  /* 5874897-12-31 */
+#define DATE_MIN      (-2440588) /* 4714-11-24 BC, day 0 of the Julian day count */
+#define DATE_MAX      2145042905 /* 5874897-12-31 */
 #define TIMESTAMP_MIN (DATE_MIN * REDWI_DAY)
 #define DAYS_TO_2000  10957 /* from 1970-01-01, where this library counts from */
 #define US_TO_2000    (DAYS_TO_2000 * REDWI_DAY)
@@ -25,7 +25,7 @@
 
 #define FIRST_MARCH_TO_1970 2472632 /* days from 4801-03-01 BC */
 
-/* ---- the calendar ------------------------------------------------------------------------------- */
+/* ---- the calendar ---------------------------------------------------------------------------- */
 
 static inline bool is_leap(uint32_t year)
 {
@@ -55,8 +55,8 @@ struct day {
     unsigned month, day;
 };
 
-/* The way back: century, year of the century, month, each read off a line (Neri and Schneider, "Euclidean
- * affine functions and their application to calendar algorithms", 2023). */
+/* The way back: century, year of the century, month, each read off a line (Neri and Schneider,
+ * "Euclidean affine functions and their application to calendar algorithms", 2023). */
 static struct day day_of(int64_t days)
 {
     uint64_t n = 4 * (uint64_t)(days + FIRST_MARCH_TO_1970) + 3;
@@ -68,12 +68,15 @@ static struct day day_of(int64_t days)
     return (struct day){year + early, (line >> 16) - (early ? 12 : 0), (line & 0xffff) / 2141 + 1};
 }
 
-/* ---- reading text: the fast path ---------------------------------------------------------------- */
+/* ---- reading text: the fast path ------------------------------------------------------------- */
 
 /* Eight characters, the first in the lowest lane, that are like a pattern: '0' stands for any digit,
  * anything else for itself. XOR with the pattern leaves digits as numbers and zero for the rest. */
-#define PATTERN(a, b, c, d, e, f, g, h)                                                              \
-    (LANE(a, 0) | LANE(b, 1) | LANE(c, 2) | LANE(d, 3) | LANE(e, 4) | LANE(f, 5) | LANE(g, 6) | LANE(h, 7))
+/* clang-format off */
+#define PATTERN(a, b, c, d, e, f, g, h)                     \
+    (LANE(a, 0) | LANE(b, 1) | LANE(c, 2) | LANE(d, 3) |    \
+     LANE(e, 4) | LANE(f, 5) | LANE(g, 6) | LANE(h, 7))
+/* clang-format on */
 #define LANE(c, n) ((uint64_t)(c) << (8 * (n)))
 
 static inline uint64_t load_8(const char *p)
@@ -101,14 +104,16 @@ static inline bool fast_day(const char *p, int64_t *days)
 {
     /* The month's last day, and the days before the month, of years without and with a leap day; the
      * leap days counted below include this year's, which January and February are before. */
+    /* clang-format off */
     static const struct {
         int16_t before, last;
     } months[2][13] = {
-        {{0, 0}, {0, 31}, {31, 28}, {59, 31}, {90, 30}, {120, 31}, {151, 30}, {181, 31}, {212, 31}, {243, 30},
-         {273, 31}, {304, 30}, {334, 31}},
-        {{0, 0}, {-1, 31}, {30, 29}, {59, 31}, {90, 30}, {120, 31}, {151, 30}, {181, 31}, {212, 31}, {243, 30},
-         {273, 31}, {304, 30}, {334, 31}},
+        {{0, 0}, {0, 31}, {31, 28}, {59, 31}, {90, 30}, {120, 31}, {151, 30},
+         {181, 31}, {212, 31}, {243, 30}, {273, 31}, {304, 30}, {334, 31}},
+        {{0, 0}, {-1, 31}, {30, 29}, {59, 31}, {90, 30}, {120, 31}, {151, 30},
+         {181, 31}, {212, 31}, {243, 30}, {273, 31}, {304, 30}, {334, 31}},
     };
+    /* clang-format on */
     const int to_1970 = 719528; /* what the count below says of 1970-01-01 */
     uint16_t tail;
     uint64_t head = load_8(p) ^ PATTERN('0', '0', '0', '0', '-', '0', '0', '-');
@@ -164,7 +169,8 @@ static inline bool fast_zone(const char *p, size_t n, int32_t *east_s)
 {
     if (n < 3 || (p[n - 3] != '+' && p[n - 3] != '-'))
         return false;
-    unsigned tens = (unsigned)(unsigned char)p[n - 2] - '0', ones = (unsigned)(unsigned char)p[n - 1] - '0';
+    unsigned tens = (unsigned char)p[n - 2] - (unsigned)'0';
+    unsigned ones = (unsigned char)p[n - 1] - (unsigned)'0';
     unsigned hours = tens * 10 + ones;
     if (tens > 1 || ones > 9 || hours > 15)
         return false;
@@ -172,7 +178,10 @@ static inline bool fast_zone(const char *p, size_t n, int32_t *east_s)
     return true;
 }
 
-/* ---- reading text: the general path -------------------------------------------------------------- */
+/* Out of line, so that the fast path needs no stack. */
+#define NOINLINE __attribute__((noinline))
+
+/* ---- reading text: the general path ---------------------------------------------------------- */
 
 enum {
     PART_DAY = 1,
@@ -222,10 +231,8 @@ static bool read_fields(const char *p, size_t n, unsigned parts, struct fields *
     *f = (struct fields){0};
     if ((parts & PART_DAY) && !read_day(&r, f))
         return false;
-    if (parts == (PART_DAY | PART_CLOCK) || parts == (PART_DAY | PART_CLOCK | PART_ZONE)) {
-        if (!redwi_take(&r, ' '))
-            return false;
-    }
+    if ((parts & PART_DAY) && (parts & PART_CLOCK) && !redwi_take(&r, ' '))
+        return false;
     if ((parts & PART_CLOCK) && !read_clock(&r, f))
         return false;
     if ((parts & PART_ZONE) && !read_zone(&r, f))
@@ -246,7 +253,7 @@ static int day_in_fields(const struct fields *f, int64_t *days)
     return REDW_OK;
 }
 
-/* As PostgreSQL has it (time_overflows): a second 60 is allowed anywhere, but nothing behind 24:00:00. */
+/* As PostgreSQL has it (time_overflows): any second may be 60, but nothing is behind 24:00:00. */
 static int clock_in_fields(const struct fields *f, int64_t *us)
 {
     if (f->hour > 24 || f->minute > 59 || f->second > 60)
@@ -272,7 +279,7 @@ static int infinity(const char *p, size_t n)
     return n == 8 && memcmp(p, "infinity", 8) == 0;
 }
 
-static __attribute__((noinline)) int general_date(const char *p, size_t n, int32_t *out)
+NOINLINE static int general_date(const char *p, size_t n, int32_t *out)
 {
     struct fields f;
     int64_t days;
@@ -289,7 +296,7 @@ static __attribute__((noinline)) int general_date(const char *p, size_t n, int32
     return REDW_OK;
 }
 
-static __attribute__((noinline)) int general_moment(const char *p, size_t n, unsigned parts, int64_t *out)
+NOINLINE static int general_moment(const char *p, size_t n, unsigned parts, int64_t *out)
 {
     struct fields f;
     int64_t days, clock, us;
@@ -314,7 +321,8 @@ static __attribute__((noinline)) int general_moment(const char *p, size_t n, uns
 }
 
 /* The zone stays 0 where there is none to read. */
-static __attribute__((noinline)) int general_clock(const char *p, size_t n, unsigned parts, int64_t *us, int32_t *east_s)
+NOINLINE static int general_clock(const char *p, size_t n, unsigned parts, int64_t *us,
+                                  int32_t *east_s)
 {
     struct fields f;
     int64_t clock;
@@ -383,7 +391,7 @@ int redwi_text_timestamptz(const char *p, size_t n, redw_timestamptz *out)
     return general_moment(p, n, PART_DAY | PART_CLOCK | PART_ZONE, &out->us);
 }
 
-/* ---- binary ---------------------------------------------------------------------------------------- */
+/* ---- binary ---------------------------------------------------------------------------------- */
 
 bool redwi_is_date(redw_date v)
 {
@@ -493,7 +501,7 @@ void redwi_timestamp_put(struct redwi_buf *b, int64_t us)
     redwi_buf_u64(b, (uint64_t)(infinite ? us : us - US_TO_2000));
 }
 
-/* ---- writing text ---------------------------------------------------------------------------------- */
+/* ---- writing text ---------------------------------------------------------------------------- */
 
 /* The year's era comes last of all, behind clock and zone. */
 static char *put_day(char *to, struct day d, bool *bc)
@@ -590,7 +598,7 @@ char *redw_timestamptz_text(redw_timestamptz t, char buf[REDW_TIMESTAMP_CHARS])
     return buf;
 }
 
-/* ---- the calendar, for the application --------------------------------------------------------------- */
+/* ---- the calendar, for the application ------------------------------------------------------- */
 
 int redw_date_of(int year, int month, int day, redw_date *out)
 {

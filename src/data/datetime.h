@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Dates, times of day and timestamps, to the day and the microsecond, in the forms they have on the wire:
+ * Dates, times of day and timestamps, to the day and the microsecond, in the forms they have on the
+ * wire:
  *
  *   text     DateStyle ISO: "2024-02-29 12:34:56.789+02 BC" and the parts of it (protocol 5.3)
  *   binary   days or microseconds since 2000-01-01; the same on both servers (protocol 5.4)
  *
- * The readers return REDW_OK; REDW_EPROTOCOL: not of this form; or REDW_ERANGE: of this form, but there is
- * no such day or time of day, or it lies outside the type. *out is zeroed on failure. What a type holds:
+ * The readers return REDW_OK; REDW_EPROTOCOL: not of this form; or REDW_ERANGE: of this form, but there
+ * is no such day or time of day, or it lies outside the type. *out is zeroed on failure. What the types
+ * hold:
  *
  *   date              4714-11-24 BC .. 5874897-12-31, -infinity, infinity
  *   time, timetz      00:00:00 .. 24:00:00; a zone is less than 16 hours from UTC

@@ -389,7 +389,7 @@ size_t redwi_trace_message(const struct redwi_trace_view *view, const uint8_t *m
         snprintf(text, sizeof text, "Unknown message: %02x", message[0]);
         put_text(&l, text);
     } else {
-        if (f->type == 'T' && !view->to_server)
+        if (f->type == 'T') /* RowDescription: no client has one */
             f = row_form(view, &l);
         put_text(&l, f->name);
         put_text(&l, *f->layout && *f->layout != '#' ? "\t" : "");

@@ -62,7 +62,7 @@ int64_t redwi_detail_number(redw_slice text, int64_t max)
     int64_t n = -1;
     for (size_t i = 0; i < text.len && is_digit(text.ptr[i]); i++) {
         int digit = text.ptr[i] - '0';
-        if (n > (max - digit) / 10)
+        if (digit > max || n > (max - digit) / 10)
             return -1;
         n = (n < 0 ? 0 : n * 10) + digit;
     }

@@ -29,7 +29,7 @@ static size_t keep_fields(uint8_t *out, const uint8_t *body, size_t len)
         redwi_cursor_text(&c);
         size_t n = (size_t)(c.p - field);
         if (c.bad)
-            break;
+            break; /* not in a body that was checked */
         if (n > BODY_MAX - 1 - at)
             continue;
         if (out)
@@ -131,11 +131,24 @@ static size_t append(char *text, size_t at, redw_slice s)
     return at + redwi_escape(text + at, REDWI_MESSAGE_CAP - at, s.ptr, s.len);
 }
 
-static size_t append_number(char *text, size_t at, const char *before, int64_t n)
+/* " (code 15007, query 146667179)", with what there is. */
+static size_t append_ids(char *text, size_t at, int code, int64_t query)
 {
-    char number[48];
-    int len = snprintf(number, sizeof number, "%s%lld", before, (long long)n);
-    return append(text, at, (redw_slice){number, (size_t)len});
+    char ids[64];
+    int n = 0;
+    if (code && query >= 0)
+        n = snprintf(ids, sizeof ids, " (code %d, query %lld)", code, (long long)query);
+    else if (code)
+        n = snprintf(ids, sizeof ids, " (code %d)", code);
+    else if (query >= 0)
+        n = snprintf(ids, sizeof ids, " (query %lld)", (long long)query);
+    return append(text, at, (redw_slice){ids, (size_t)n});
+}
+
+/* Neither is empty. */
+static bool same(redw_slice a, redw_slice b)
+{
+    return a.len == b.len && memcmp(a.ptr, b.ptr, a.len) == 0;
 }
 
 /* The context stays out of it: it may hold values and names of files. */
@@ -147,22 +160,11 @@ static size_t write_message(char text[REDWI_MESSAGE_CAP], const struct engine *g
     if (!g->speaks || !is_vague(g->message))
         return append(text, 0, whole);
     size_t n = append(text, 0, g->message);
-    bool same = d->error.len == g->message.len && memcmp(d->error.ptr, g->message.ptr, d->error.len) == 0;
-    if (d->error.len && !same) {
+    if (d->error.len && !same(d->error, g->message)) {
         n = append(text, n, (redw_slice){": ", 2});
         n = append(text, n, d->error);
     }
-    const char *between = " (";
-    if (d->code && !all_digits(g->message)) {
-        n = append_number(text, n, " (code ", d->code);
-        between = ", ";
-    }
-    if (d->query >= 0) {
-        n = append(text, n, (redw_slice){between, 2});
-        n = append_number(text, n, "query ", d->query);
-        between = ", ";
-    }
-    return *between == ',' ? append(text, n, (redw_slice){")", 1}) : n;
+    return append_ids(text, n, all_digits(g->message) ? 0 : d->code, d->query);
 }
 
 /* ---- making ---- */

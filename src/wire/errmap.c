@@ -159,6 +159,11 @@ static bool contains(redw_slice text, const char *part)
     return n && memmem(text.ptr, n, part, strlen(part)) != NULL;
 }
 
+static bool equals(redw_slice text, const char *whole)
+{
+    return text.len == strlen(whole) && memcmp(text.ptr, whole, text.len) == 0;
+}
+
 static bool in_text(const struct redwi_evidence *e, const char *part)
 {
     return contains(e->message, part) || contains(e->error, part);
@@ -188,12 +193,9 @@ static bool matches(const struct rule *r, const struct redwi_evidence *e)
         return false;
     if (!r->text)
         return true;
-    switch (r->where) {
-    case IN_ROUTINE: return e->routine.len == strlen(r->text) && contains(e->routine, r->text);
-    case IN_LOCATION: return contains(e->location, r->text);
-    case IN_TEXT: break;
-    }
-    return in_text(e, r->text);
+    if (r->where == IN_ROUTINE)
+        return equals(e->routine, r->text);
+    return r->where == IN_LOCATION ? contains(e->location, r->text) : in_text(e, r->text);
 }
 
 static bool passes(const struct redwi_evidence *e)
@@ -213,7 +215,7 @@ struct redwi_verdict redwi_errmap(const struct redwi_evidence *e)
     bool engine = row == &unforeseen && e->sqlstate && has_prefix(e->sqlstate, "XX");
     if (!cancelled && !engine) {
         /* 55P03 is raised by NOWAIT and by lock_timeout; only the latter interrupts. */
-        if (has_prefix(row->prefix, "55P03") && contains(e->routine, "ProcessInterrupts"))
+        if (strcmp(row->prefix, "55P03") == 0 && equals(e->routine, "ProcessInterrupts"))
             v.cause = REDW_CAUSE_SERVER_TIMEOUT;
         return v;
     }

@@ -6,7 +6,10 @@
  *
  * A filling provides watchers whose memory redw embeds in its own objects: `io_bytes` and friends say
  * how much room each needs (aligned as for any type). After init nothing here may fail.
- * All callbacks run on the loop's thread, never from inside a function of this table.
+ * All callbacks run on the loop's thread, never from inside a function of this table. Inside its own
+ * callback a watcher may be set, stopped and finished and its memory given back: a filling does not touch
+ * it after the callback returns. Stopped (finished, for a turn) it owns nothing; only then memory is
+ * given back.
  */
 #ifndef REDW_LOOP_H
 #define REDW_LOOP_H

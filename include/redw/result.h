@@ -66,14 +66,17 @@ REDW_API void redw_result_release(redw_result *r); /* NULL is allowed */
 
 /*
  * Typed getters. REDW_OK and *out set; REDW_NULL (+1) and *out zeroed for SQL NULL; REDW_ECOLUMN beyond
- * the last column; REDW_ETYPE if the column's type cannot be read so, REDW_ERANGE if the value does not
- * fit, REDW_EPROTOCOL if the server's bytes are not a value of the column's type; *out is then zeroed.
+ * the last column; REDW_ETYPE if the column's type cannot be read so (also where the value is NULL),
+ * REDW_ERANGE if the value does not fit, REDW_EPROTOCOL if the server's bytes are not a value of the
+ * column's type; *out is then zeroed.
  *
  *   bool    BOOLEAN
  *   int32   SMALLINT, INTEGER, BIGINT in range
- *   int64   SMALLINT, INTEGER, BIGINT; NUMERIC that is a whole number in range
- *   double  REAL, DOUBLE; SMALLINT, INTEGER (exact); BIGINT and NUMERIC (text form only) nearest
+ *   int64   SMALLINT, INTEGER, BIGINT; NUMERIC that is a whole number in range (else REDW_ERANGE)
+ *   double  REAL, DOUBLE; SMALLINT, INTEGER (exact); BIGINT and NUMERIC nearest
  *   text    every column in the text format; CHAR, VARCHAR and SUPER in both. A view, not a copy.
+ *
+ * NUMERIC in the binary format is REDW_ETYPE: servers disagree on its layout.
  */
 REDW_API REDW_MUST_USE int redw_row_bool(const redw_row *row, size_t col, bool *out);
 REDW_API REDW_MUST_USE int redw_row_int32(const redw_row *row, size_t col, int32_t *out);

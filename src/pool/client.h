@@ -14,6 +14,17 @@
 
 #include "pool/conn.h"
 
+/* What a connection is to the pool. Every change goes through redwi_pool_move (pool/dispatch.h). */
+enum redwi_place {
+    REDWI_AT_NONE = 0,
+    REDWI_AT_OPENING, /* not logged in yet */
+    REDWI_AT_IDLE,    /* may be given a job */
+    REDWI_AT_BUSY,    /* has a job, drains an abandoned one, or waits for the end of its cancel */
+    REDWI_AT_SIDE,    /* a side connection, to cancel; not one of the pool's */
+    REDWI_AT_CLOSED,  /* to be freed when nothing is on the stack */
+    REDWI_PLACES
+};
+
 struct redw_client {
     struct redw_allocator mem;
     struct redw_loop loop;
@@ -21,25 +32,36 @@ struct redw_client {
     struct redwi_settings settings;
     struct redwi_tls_ctx *tls;
 
-    struct redwi_link opening, idle, busy, closed, sides; /* connections by what they are to the pool */
-    uint32_t nconns;              /* opening + idle + busy, draining ones included: <= pool_max */
-    struct redwi_link corked;     /* connections with output, by cork_link */
+    struct redwi_link places[REDWI_PLACES]; /* connections by what they are to the pool */
+    uint32_t counts[REDWI_PLACES];          /* OPENING + IDLE + BUSY <= pool_max */
+    struct redwi_link corked;               /* connections with output, by cork_link */
 
     struct redwi_link waiting;    /* jobs, in order of submission */
     uint32_t nwaiting;
+    struct redwi_link connects;   /* jobs that only wait for an open connection */
+    struct redwi_link resuming;   /* ACTIVE jobs whose pause ends in the next turn */
     struct redwi_link done;       /* jobs to finish */
-    struct redwi_job **slots;     /* table of accepted jobs: id -> job */
-    uint32_t nslots, free_slot;   /* free slots form a list, see client.c */
+
+    /* Accepted jobs by id: open addressing with linear probing, at most half full; nslots is a power of two.
+     * Ids are a serial number, so none is ever used twice. */
+    struct redwi_job **slots;
+    uint32_t nslots;
     uint32_t njobs;               /* accepted and not finished: holds the loop while > 0 */
+    redw_id next_id;
 
     unsigned depth;               /* entries from the loop and dispatches under way */
-    bool dispatching;             /* done jobs are being finished further up the stack */
+    bool turn_wanted;
     bool held;                    /* loop.hold is in force */
-    bool closing, destroying;
+    bool closing, closed_ran, destroying;
+    int64_t drain_us;             /* when the drain is over; INT64_MAX: not set, or never */
     redw_closed_fn *closed_fn;
     void *closed_ctx;
-    void *turn, *drain_timer;     /* watchers */
-    uint64_t next_serial;
+
+    bool connect_failing;         /* the last attempt failed: one at a time from now on */
+    uint32_t pace_ms;             /* the pause after the next failure while other connections serve */
+    int64_t open_after_us;
+
+    void *turn, *drain_timer, *pace_timer; /* watchers, behind the struct in its allocation */
     int pid;                      /* of the process that made it: a fork's child may only destroy */
     struct redw_diag why;
 };
@@ -51,16 +73,23 @@ int redwi_client_create(redw_client **out, const struct redw_loop *loop, const s
 /* Records a refusal for redw_client_why and returns its code. */
 redw_id redwi_client_refuse(redw_client *c, int code, const char *fmt, ...) REDW_PRINTF(3, 4);
 
+/* Bytes rounded up so that anything may follow. */
+static inline size_t redwi_align(size_t bytes)
+{
+    return (bytes + _Alignof(max_align_t) - 1) & ~(_Alignof(max_align_t) - 1);
+}
+
 /* Bytes a job's owner must provide at job->timer, aligned as for any type. */
 static inline size_t redwi_client_timer_bytes(const redw_client *c)
 {
-    return c->loop.timer_bytes;
+    return redwi_align(c->loop.timer_bytes);
 }
 
-/* NEW -> WAITING: reserves slot and timer, then commits; returns the id, or a refusal with nothing
- * changed (the job stays the caller's). deadline_us must be set. */
+/* NEW -> WAITING: reserves a slot, then commits; returns the id, or a refusal with nothing changed (the
+ * job stays the caller's). ops, timer, submitted_us and deadline_us must be set. */
 redw_id redwi_client_accept(redw_client *c, struct redwi_job *j);
 struct redwi_job *redwi_client_find(const redw_client *c, redw_id id); /* NULL: stale */
+/* ACTIVE: the job's pause, or the one it is about to answer, ends in the next turn. */
 void redwi_client_resume(redw_client *c, struct redwi_job *j);
 
 #endif

@@ -47,8 +47,9 @@ struct redwi_conn_ops {
     void (*leave)(void *owner);
     /* Logged in: IDLE from now on. */
     void (*ready)(void *owner, struct redwi_conn *c);
-    /* The unit ended and the connection is IDLE again. job: whose unit it was, now off the connection,
-     * j->error set if it failed; NULL after DRAINING. */
+    /* The unit ended. job: whose unit it was, now off the connection, j->error set if it failed; NULL
+     * after DRAINING. c->state tells what became of the connection: IDLE again, or CLOSED because a
+     * transaction was left open; `closed` is then not called. */
     void (*ended)(void *owner, struct redwi_conn *c, struct redwi_job *job);
     /* A row callback answered STOP: the job is still on the connection. The owner completes it and calls
      * redwi_conn_abandon. */
@@ -75,7 +76,9 @@ struct redwi_conn_config {
 struct redwi_conn {
     /* For the owner: lists and links of the pool. conn.c does not touch them. */
     struct redwi_link link, cork_link;
+    int place;                        /* which of the owner's lists it is in: enum redwi_place */
     bool corked;                      /* in the owner's list of connections to flush */
+    bool spoiled;                     /* a cancel may still hit it late: close when its unit has ended */
     struct redwi_conn *cancel;        /* side connection under way for this one; NULL: none */
     struct redwi_conn *cancels;       /* the other way round */
 
@@ -89,7 +92,8 @@ struct redwi_conn {
 };
 
 /* Starts connecting; the outcome comes by ops->ready or ops->closed, from the loop, never from inside
- * this call. 0, or REDW_ENOMEM: nothing was started. */
+ * this call. 0; or, with nothing started, REDW_ENOMEM, or REDW_EINVAL: the server sent no key to cancel
+ * with, or the settings ask for TLS and config->tls is NULL. */
 int redwi_conn_open(struct redwi_conn **out, const struct redwi_conn_config *config);
 
 /* IDLE only: the job writes its unit and is on the connection; it goes out by redwi_conn_flush. 0, or
@@ -105,7 +109,7 @@ void redwi_conn_flush(struct redwi_conn *c);
 void redwi_conn_resume(struct redwi_conn *c);
 
 /* BUSY: takes the job off; its answers are dropped. Closed by itself if the server has not ended the
- * unit at deadline_us. From inside ops or job callbacks too. */
+ * unit at deadline_us. From inside ops or job callbacks too. Outside BUSY it does nothing. */
 void redwi_conn_abandon(struct redwi_conn *c, int64_t deadline_us);
 
 /* BUSY: closed by itself (ETIMEDOUT, job's outcome unknown) if the unit has not ended at deadline_us.

@@ -46,13 +46,13 @@ enum redwi_job_state { REDWI_JOB_NEW = 0, REDWI_JOB_WAITING, REDWI_JOB_ACTIVE, R
 
 struct redwi_job {
     const struct redwi_job_ops *ops;
-    struct redwi_client *client;
+    redw_client *client;
     struct redwi_conn *conn;      /* ACTIVE only */
-    struct redwi_link link;       /* waiting list or done list, by state */
+    struct redwi_link link;       /* WAITING: in a waiting list; ACTIVE: resuming, or none; DONE: done list */
     redw_id id;
-    uint32_t slot;                /* in the client's table */
     enum redwi_job_state state;
     bool cancelled;               /* redw_cancel was called */
+    bool forgotten;               /* redw_forget was called: drop, not finish */
     bool connects_only;           /* redw_client_ready: done when a connection is open */
     int64_t submitted_us, deadline_us; /* deadline_us INT64_MAX: none */
     void *timer;                  /* room for one loop timer, embedded by the job's owner */

@@ -30,6 +30,8 @@ struct redwi_names {
      * each start that succeeded; not from inside the callback. Cannot fail. */
     void (*cancel)(void *ctx, void *query);
 };
+/* c-ares, with the system's hosts file and name servers. Its ctx is NULL, or points at the name servers to
+ * ask instead, "127.0.0.1:5353,10.0.0.2" (for tests). */
 extern const struct redwi_names redwi_names_cares;
 
 /* "10.0.0.1", "::1": true and *out filled. */

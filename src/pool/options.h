@@ -26,4 +26,9 @@ void redwi_settings_free(struct redwi_settings *s, const struct redw_allocator *
 /* 0, or REDW_EINVAL: an allocator of the options, filled and complete, or the default. */
 int redwi_settings_allocator(struct redw_allocator *out, const struct redw_options *o, struct redw_diag *why);
 
+/* Reads a struct that a caller filled and that begins with its size: dst gets the `known` bytes of this
+ * version, what the caller's version lacks is zero. False: smaller than `least`, or larger than known
+ * with something set that this version does not know. */
+bool redwi_struct_read(void *dst, size_t known, size_t least, const void *src);
+
 #endif

@@ -11,7 +11,8 @@
 #include <redw/stream.h>
 
 struct redwi_request {
-    struct redwi_job job;
+    struct redwi_job job; /* its timer lies behind this struct, then oids, formats and sql */
+    size_t bytes;         /* of the allocation */
     struct redw_result *result;
     redw_done_fn *done;
     void *ctx;
@@ -19,7 +20,9 @@ struct redwi_request {
     enum redw_flow (*on_rows)(redw_rows *rows, void *ctx);            /* NULL: gathered */
     redw_param *params;
     size_t nparams;
-    const char *sql; /* in the request's own allocation */
+    uint32_t *oids;   /* room for nparams, filled when sent */
+    uint8_t *formats;
+    char *sql;
     size_t sql_len;
     enum redw_wire wire;
     enum redw_outcome on_error; /* what an ErrorResponse proves, by first keyword (design H11) */
@@ -27,7 +30,18 @@ struct redwi_request {
     bool in_rows, resumed; /* redw_resume was called from inside on_rows */
 };
 
-extern const struct redwi_job_ops redwi_request_ops;
+/* Checks, copies, hands to the pool: redw_submit with h NULL, else redw_stream. */
+redw_id redwi_request_submit(redw_client *c, const struct redw_request *rq,
+                             const struct redw_stream_handler *h, redw_done_fn *fn, void *ctx);
+
+/* The job ops of rows: gathered (request.c) and streamed (stream.c). */
+enum redwi_job_flow redwi_stream_columns(struct redwi_job *j, const uint8_t *body, size_t len);
+enum redwi_job_flow redwi_stream_rows(struct redwi_job *j, const uint8_t *p, const uint8_t *end,
+                                      const uint8_t **taken, bool *corrupt);
+
+/* Sets the job's error and answers STOP. REDW_ENOMEM needs no text. */
+enum redwi_job_flow redwi_request_stop(struct redwi_request *r, int code, enum redw_class cls,
+                                       const char *fmt, ...) REDW_PRINTF(4, 5);
 
 /* What an ErrorResponse proves about a statement: NOT_EXECUTED, or UNKNOWN for those that act outside
  * the transaction or commit on the way (CALL, UNLOAD, VACUUM, ALTER TABLE APPEND, TRUNCATE). */

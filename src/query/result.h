@@ -20,11 +20,12 @@ struct redw_result {
     atomic_uint refs;
     struct redw_allocator mem; /* a copy: results outlive clients */
     struct redwi_rowset set;
-    struct redwi_chunk *chunks; /* newest first */
-    uint64_t bytes;             /* of all chunks and the index */
-    redw_slice **index;         /* row i -> its cells */
+    struct redwi_chunk *chunks; /* newest first; before the first, the rest of the result's own allocation */
+    uint8_t *room, *room_end;   /* free space of the newest */
+    size_t next_chunk;          /* bytes of the next one */
+    uint64_t bytes;             /* of the result, all chunks and the index */
+    redw_slice **index;         /* row i -> its cells; a short one lies in the arena */
     uint64_t nrows, index_cap;
-    uint64_t streamed;
     redw_error *error;
     redw_error **notices;
     size_t nnotices;            /* kept */

@@ -196,6 +196,8 @@ redw_error *redwi_err_server(const struct redw_allocator *mem, const uint8_t *bo
     };
     const struct redwi_verdict verdict = redwi_errmap(&evidence);
     facts.cls = verdict.cls;
+    if (facts.cls == REDW_CLASS_AUTHENTICATION_FAILED)
+        facts.code = REDW_EAUTH; /* who refuses a login, server or client, is the origin's to say */
     facts.cause = verdict.cause;
     facts.redshift_code = g.detail.code;
     facts.query_id = g.detail.query;

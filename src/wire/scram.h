@@ -21,6 +21,8 @@
 #define REDWI_SCRAM_NONCE_BYTES 24 /* of randomness, before base64 */
 #define REDWI_SCRAM_ITERATIONS_MIN 4096
 #define REDWI_SCRAM_ITERATIONS_MAX 100000
+#define REDWI_SCRAM_SALT_MAX 1024
+#define REDWI_SCRAM_MESSAGE_MAX 16384 /* bytes of a message of the server */
 
 struct redwi_scram;
 
@@ -34,6 +36,7 @@ struct redwi_scram_config {
     const uint8_t *binding; /* tls-server-end-point data */
     size_t binding_len;
     const char *user;       /* PostgreSQL ignores it and so is "" there; the RFC vectors need it */
+    const char *nonce_text; /* NULL: base64 of `nonce`; the RFC vectors need theirs */
 };
 
 int redwi_scram_create(struct redwi_scram **out, const struct redwi_scram_config *config);

@@ -30,7 +30,7 @@ struct redwi_session_config {
     const char *user, *database, *application_name; /* must outlive the session */
     const char *password;                           /* NULL: none; must outlive the login */
     bool tls;                                       /* ask for TLS first, and go no further without */
-    size_t data_row_max;                            /* bytes of one DataRow; 0: 64 MiB */
+    size_t data_row_max;                            /* bytes of one DataRow; 0: 64 MiB; 4 MiB at least */
     int (*entropy)(void *ctx, void *p, size_t n);   /* 0: p is filled from the system's CSPRNG */
     void *entropy_ctx;
 
@@ -80,7 +80,7 @@ enum redwi_ev_kind {
 struct redwi_ev {
     enum redwi_ev_kind kind;
     void *unit;           /* tag; NULL outside units and for discarded ones */
-    const uint8_t *data;  /* view, until the next call that takes input */
+    const uint8_t *data;  /* view, until redwi_session_next says NONE or room for input is asked for */
     size_t len;
     redw_error *error;    /* owned by the receiver */
     char status;          /* READY, LOGGED_IN: transaction status I, T or E */

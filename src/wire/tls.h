@@ -22,7 +22,8 @@ enum redwi_tls_mode {
     REDWI_TLS_VERIFY_FULL, /* chain and name verified */
 };
 
-struct redwi_tls_ctx; /* what all connections of a client share: roots and policy */
+/* What all connections of a client share: roots and policy. Must outlive them. */
+struct redwi_tls_ctx;
 int redwi_tls_ctx_create(struct redwi_tls_ctx **out, const struct redw_allocator *mem,
                          enum redwi_tls_mode mode, const char *ca_file, /* NULL or "system": system roots */
                          struct redw_diag *why);
@@ -32,16 +33,19 @@ enum redwi_tls_status {
     REDWI_TLS_DONE = 0,   /* did what was asked */
     REDWI_TLS_WANT_INPUT, /* feed ciphertext and call again */
     REDWI_TLS_END,        /* read: the peer ended the stream properly (close_notify) */
-    REDWI_TLS_FAILED,     /* *why is set, owned by the caller; the filter is of no further use */
+    REDWI_TLS_FAILED,     /* *why is set, owned by the caller; the filter is of no further use, but an
+                             alert that says why to the peer may wait in the output */
 };
 
 struct redwi_tls;
 /* name: host name or address literal that the certificate must be for, and SNI if a name. wall_us: the
- * time at which certificates must be valid. 0, or REDW_ENOMEM / REDW_ETLS. */
+ * time at which certificates must be valid. 0, or REDW_ENOMEM / REDW_ETLS (no certificate can be for that
+ * name: empty, with a dot in front, longer than 255 bytes). */
 int redwi_tls_create(struct redwi_tls **out, struct redwi_tls_ctx *ctx, const char *name, int64_t wall_us);
 void redwi_tls_free(struct redwi_tls *t); /* NULL is allowed */
 
-uint8_t *redwi_tls_input(struct redwi_tls *t, size_t *room); /* NULL: no memory */
+/* Room for one record at least. NULL: no memory. *room 0: 64 KiB wait already, read first. */
+uint8_t *redwi_tls_input(struct redwi_tls *t, size_t *room);
 void redwi_tls_received(struct redwi_tls *t, size_t n);
 const uint8_t *redwi_tls_output(struct redwi_tls *t, size_t *n);
 void redwi_tls_sent(struct redwi_tls *t, size_t n);

@@ -6,7 +6,10 @@
 #include "support/pg.h"
 #include <check.h>
 #include <ev.h>
+#include <stdio.h>
 
+struct http;
+void handle_score(struct http *http, void *server_ctx);
 #include "../../examples/http_score.c"
 
 struct http {

@@ -17,7 +17,10 @@ static int create_and_tell(redw_client **out, struct ev_loop *loop, const struct
     return redw_client_create(out, loop, o, why);
 }
 
+struct server;
 int shutdown_main(void);
+void handler_begins(struct server *s);
+void handler_ends(struct server *s);
 #define main shutdown_main
 #define redw_client_create create_and_tell
 #include "../../examples/shutdown.c"

@@ -5,11 +5,16 @@
  */
 #include "support/pg.h"
 #include <check.h>
+#include <redw.h>
 #include <sched.h>
 #include <stdatomic.h>
 #include <string.h>
 
+struct worker;
+struct task;
 int threads_main(void);
+void worker_give(struct worker *w, struct task *t);
+int worker_start(struct worker *w, struct redw_diag *why);
 #define main threads_main
 #include "../../examples/threads.c"
 #undef main

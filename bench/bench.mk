@@ -1,0 +1,28 @@
+# SPDX-License-Identifier: Apache-2.0
+# The bench, always of the plain variant: bench/README.md.
+
+BENCH_DIR  := $(call tree,plain)/bench
+BENCH_PROG := $(addprefix $(BENCH_DIR)/,blast limit libpq_client redw_client)
+BENCH_OBJ  := $(patsubst bench/%.c,$(BENCH_DIR)/%.o,$(wildcard bench/*.c))
+
+$(BENCH_OBJ): $(BENCH_DIR)/%.o: bench/%.c
+	@mkdir -p $(@D)
+	$(CC) $(LANG) $(CFLAGS) $(WARN) $(CPPFLAGS) -Isrc -Ibench -isystem /usr/include/postgresql -MMD -MP -c $< -o $@
+
+$(BENCH_DIR)/blast: $(addprefix $(BENCH_DIR)/,blast.o rows.o shapes.o)
+$(BENCH_DIR)/limit: $(addprefix $(BENCH_DIR)/,limit.o measure.o shapes.o) $(call tree,plain)/libredw.a
+$(BENCH_DIR)/libpq_client: $(addprefix $(BENCH_DIR)/,libpq_client.o measure.o shapes.o) $(call tree,plain)/libredw.a
+$(BENCH_DIR)/redw_client: $(addprefix $(BENCH_DIR)/,redw_client.o measure.o shapes.o) $(call tree,plain)/libredw.a
+$(BENCH_PROG):
+	$(CC) $(CFLAGS) $(LDFLAGS) $^ -Wl,--as-needed -lpq $(LIBS) -lm -o $@
+
+.PHONY: bench bench-programs bench-gate
+bench-programs: $(BENCH_PROG)
+
+bench: $(BENCH_PROG) | deps  ## compares with libpq and the limit; BENCH=regex, BENCH_QUICK=1, STRICT=1
+	python3 bench/run.py --bin $(BENCH_DIR) --out build/bench
+
+bench-gate: $(BENCH_PROG)  ## counts instructions and allocations against bench/gate.json
+	python3 bench/run.py --bin $(BENCH_DIR) --gate bench/gate.json --compiler "$(CC)"
+
+-include $(BENCH_OBJ:.o=.d)

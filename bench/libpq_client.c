@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * libpq as its users use it.
+ *
+ *   --kind single   single-row mode (PQsetSingleRowMode), on libev or blocking
+ *   --kind exec     the whole result (PQexec, or PQexecParams for binary); blocking only
+ *
+ * Every value goes through PQgetvalue and PQgetlength (empty ones also through PQgetisnull). Text
+ * results come by the simple protocol, where libpq is fastest; binary ones and pings by the extended
+ * one, as from the driver.
+ */
+#include "consume.h"
+
+#include <err.h>
+#include <ev.h>
+#include <inttypes.h>
+#include <libpq-fe.h>
+#include <stdio.h>
+
+struct client {
+    struct bench_args args;
+    ev_io io;
+    PGconn *conn;
+    Oid oids[SHAPE_COLUMNS_MAX];
+    char sql[80];
+    bool ping, single;
+    uint64_t rows, checksum, left;
+    int64_t asked_ns;
+};
+
+static void check(struct client *c, int ok, const char *what)
+{
+    if (!ok)
+        errx(1, "%s: %s", what, PQerrorMessage(c->conn));
+}
+
+static void consume_result(struct client *c, const PGresult *res)
+{
+    int rows = PQntuples(res), columns = PQnfields(res);
+    enum consume how = c->args.consume;
+    uint64_t sum = c->checksum;
+
+    for (int i = 0; how == CONSUME_DECODE && c->rows == 0 && i < columns; i++)
+        c->oids[i] = PQftype(res, i);
+
+    for (int r = 0; r < rows; r++)
+        for (int i = 0; i < columns; i++) {
+            const char *p = PQgetvalue(res, r, i);
+            size_t n = (size_t)PQgetlength(res, r, i);
+
+            if (n == 0 && PQgetisnull(res, r, i))
+                p = NULL;
+            if (how == CONSUME_TOUCH)
+                sum = checksum_touch(sum, p, n);
+            else if (how == CONSUME_DECODE)
+                sum = consume_decoded(sum, c->oids[i], c->args.binary, p, n);
+            else
+                sum = checksum_hash(sum, p, n);
+        }
+    c->checksum = sum;
+    c->rows += (uint64_t)rows;
+}
+
+static void take(struct client *c, PGresult *res)
+{
+    ExecStatusType status = PQresultStatus(res);
+
+    check(c, status == PGRES_TUPLES_OK || status == PGRES_SINGLE_TUPLE, "result");
+    consume_result(c, res);
+    PQclear(res);
+}
+
+static void ask(struct client *c)
+{
+    int ok;
+
+    if (c->ping || c->args.binary)
+        ok = PQsendQueryParams(c->conn, c->sql, 0, NULL, NULL, NULL, NULL, c->args.binary);
+    else
+        ok = PQsendQuery(c->conn, c->sql);
+    check(c, ok, "query");
+    if (c->single)
+        check(c, PQsetSingleRowMode(c->conn), "single-row mode");
+}
+
+/* True when there is nothing more to ask. */
+static bool answered(struct client *c)
+{
+    int64_t now;
+
+    if (c->left == 0)
+        return true;
+    now = bench_now_ns();
+    bench_latency(now - c->asked_ns);
+    c->asked_ns = now;
+    if (--c->left == 0)
+        return true;
+    ask(c);
+    return false;
+}
+
+static void on_readable(struct ev_loop *loop, ev_io *io, int events)
+{
+    struct client *c = io->data;
+    PGresult *res;
+
+    (void)events;
+    check(c, PQconsumeInput(c->conn), "input");
+    while (!PQisBusy(c->conn)) {
+        res = PQgetResult(c->conn);
+        if (res != NULL) {
+            take(c, res);
+            continue;
+        }
+        if (answered(c)) {
+            ev_break(loop, EVBREAK_ALL);
+            return;
+        }
+    }
+}
+
+static void run_blocking(struct client *c)
+{
+    PGresult *res;
+
+    do {
+        ask(c);
+        while ((res = PQgetResult(c->conn)) != NULL)
+            take(c, res);
+        if (c->left > 0) {
+            int64_t now = bench_now_ns();
+
+            bench_latency(now - c->asked_ns);
+            c->asked_ns = now;
+        }
+    } while (c->left > 0 && --c->left > 0);
+}
+
+static void run_exec(struct client *c)
+{
+    if (c->args.binary)
+        take(c, PQexecParams(c->conn, c->sql, 0, NULL, NULL, NULL, NULL, 1));
+    else
+        take(c, PQexec(c->conn, c->sql));
+}
+
+static void run(struct client *c)
+{
+    c->asked_ns = bench_now_ns();
+    if (strcmp(c->args.kind, "exec") == 0)
+        run_exec(c);
+    else if (c->args.loop) {
+        ask(c);
+        ev_run(ev_default_loop(0), 0);
+    } else
+        run_blocking(c);
+}
+
+int main(int argc, char **argv)
+{
+    struct client c = {.args = bench_args(argc, argv)};
+    char conninfo[120];
+
+    c.ping = strcmp(c.args.work, "ping") == 0;
+    c.single = !c.ping;
+    snprintf(conninfo, sizeof conninfo,
+             "host=127.0.0.1 port=%d user=bench dbname=bench sslmode=%s gssencmode=disable", c.args.port,
+             c.args.tls ? "require" : "disable");
+    c.conn = PQconnectdb(conninfo);
+    check(&c, PQstatus(c.conn) == CONNECTION_OK, "connect");
+    ev_io_init(&c.io, on_readable, PQsocket(c.conn), EV_READ);
+    c.io.data = &c;
+    ev_io_start(ev_default_loop(0), &c.io);
+
+    snprintf(c.sql, sizeof c.sql, c.ping ? "SELECT 1" : "BLAST 1000 %s", c.args.shape->name);
+    run(&c);
+    c.rows = c.checksum = 0;
+    if (!c.ping)
+        snprintf(c.sql, sizeof c.sql, "BLAST %" PRIu64 " %s", c.args.count, c.args.shape->name);
+    c.left = c.ping ? c.args.count : 0;
+    bench_begin();
+    run(&c);
+    bench_end();
+    bench_report(c.rows, c.checksum);
+    PQfinish(c.conn);
+    return 0;
+}

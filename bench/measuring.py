@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Starting the programs, reading their lines, counting instructions, watching the machine."""
+
+import os
+import re
+import resource
+import subprocess
+import tempfile
+
+TICK = os.sysconf("SC_CLK_TCK")
+
+
+class BenchError(Exception):
+    """A client failed, or two clients disagree: nothing measured is worth printing."""
+
+
+def cpus():
+    """(client's, server's) CPU; None twice when there is only one."""
+    have = sorted(os.sched_getaffinity(0))
+    return (have[0], have[1]) if len(have) > 1 else (None, None)
+
+
+def certificate(place):
+    """Options of blast: a certificate that is its own root, made for this run."""
+    cert, key = os.path.join(place, "cert.pem"), os.path.join(place, "key.pem")
+    made = subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
+         "-subj", "/CN=localhost", "-keyout", key, "-out", cert], capture_output=True, text=True)
+    if made.returncode != 0:
+        raise BenchError(f"openssl made no certificate: {made.stderr.strip()[-300:]}")
+    return ["--cert", cert, "--key", key]
+
+
+class Server:
+    """blast on its own CPU, for the length of a `with`."""
+
+    def __init__(self, directory, cpu, tls=False):
+        self.command = [os.path.join(directory, "blast"), "--bound", "3600"]
+        if cpu is not None:
+            self.command += ["--cpu", str(cpu)]
+        self.tls = tls
+
+    def __enter__(self):
+        with tempfile.TemporaryDirectory(prefix="redw-bench-") as place:
+            self._start(certificate(place) if self.tls else [])
+        return self
+
+    def _start(self, options):
+        self.process = subprocess.Popen(self.command + options, stdout=subprocess.PIPE, text=True)
+        line = self.process.stdout.readline()
+        if not line.startswith("port="):
+            raise BenchError("blast did not start")
+        self.port = line[5:].strip()
+
+    def __exit__(self, *_):
+        self.process.kill()
+        self.process.wait()
+        self.process.stdout.close()
+
+
+def read_line(text):
+    """The clients' line, key=value; numbers where they are numbers."""
+    pairs = dict(item.split("=", 1) for item in text.split())
+    return {k: v if k == "checksum" else int(v) for k, v in pairs.items()}
+
+
+def run_client(command, bound=300):
+    """One client's line."""
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=bound)
+    except subprocess.TimeoutExpired:
+        raise BenchError(f"{' '.join(command)}: not done after {bound} s") from None
+    if done.returncode != 0:
+        raise BenchError(f"{' '.join(command)}: status {done.returncode}: {done.stderr.strip()[-500:]}")
+    return read_line(done.stdout)
+
+
+def run_counted(command, bound=300):
+    """The same under callgrind: (instructions of the whole process, the client's line)."""
+    with tempfile.TemporaryDirectory(prefix="redw-bench-") as place:
+        out = os.path.join(place, "out")
+        line = run_client(["valgrind", "--quiet", "--tool=callgrind", f"--callgrind-out-file={out}"] + command, bound)
+        with open(out, encoding="utf-8", errors="replace") as f:
+            found = re.search(r"^(?:totals|summary):\s*(\d+)", f.read(), re.MULTILINE)
+    if not found:
+        raise BenchError("callgrind wrote no total")
+    return int(found.group(1)), line
+
+
+def count(command, sizes):
+    """Instructions and allocations per row: the difference of two sizes, so that the start cancels."""
+    command = command + ["--latency", "no"]
+    (ir_a, a), (ir_b, b) = (run_counted(command + ["--count", str(n)]) for n in sizes)
+    rows = sizes[1] - sizes[0]
+    return {
+        "instructions": (ir_b - ir_a) / rows,
+        "mallocs_each": (b["mallocs"] - a["mallocs"]) / rows,
+        "sends_each": (b["sends"] - a["sends"]) / rows,
+    }
+
+
+class Watch:
+    """How much of the client's CPU others took between start() and stop()."""
+
+    def __init__(self, cpu):
+        self.cpu = "cpu" if cpu is None else f"cpu{cpu}"
+
+    def _now(self):
+        with open("/proc/stat", encoding="ascii") as f:
+            fields = next(line.split() for line in f if line.split()[0] == self.cpu)
+        user, nice, system, idle, iowait, irq, softirq, steal = (int(x) / TICK for x in fields[1:9])
+        mine = 0.0
+        for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN):
+            u = resource.getrusage(who)
+            mine += u.ru_utime + u.ru_stime
+        total = user + nice + system + idle + iowait + irq + softirq + steal
+        return user + nice + system, steal, total, mine
+
+    def start(self):
+        self.began = self._now()
+
+    def stop(self):
+        """(share of others, share of steal)."""
+        busy, steal, total, mine = (b - a for a, b in zip(self.began, self._now()))
+        if total <= 0:
+            return 0.0, 0.0
+        return max(0.0, busy - mine) / total, steal / total

@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The driver, through its public API only: redw_stream() for rows, redw_submit() for pings.
+ *
+ * Touching goes over row.cells; decoding through the typed getters, and redw_row_text() (binary: the
+ * raw cell) for the types that have none.
+ */
+#include "measure.h"
+
+#include <err.h>
+#include <ev.h>
+#include <redw.h>
+#include <stdio.h>
+
+enum getter { GET_INT32, GET_INT64, GET_DOUBLE, GET_BOOL, GET_TEXT, GET_CELL };
+
+struct run {
+    struct bench_args args;
+    struct ev_loop *loop;
+    redw_client *client;
+    const struct redw_stream_handler *handler;
+    enum getter getters[SHAPE_COLUMNS_MAX];
+    char sql[80];
+    bool warm;
+    uint64_t rows, checksum, left;
+    int64_t asked_ns;
+};
+
+static void fail(const redw_error *e, const char *what)
+{
+    errx(1, "%s: %s", what, redw_error_message(e));
+}
+
+/* Streams ----------------------------------------------------------------------------------------- */
+
+static enum getter getter_of(const struct redw_column *c)
+{
+    switch (c->type) {
+    case REDW_INTEGER: return GET_INT32;
+    case REDW_BIGINT: return GET_INT64;
+    case REDW_DOUBLE: return GET_DOUBLE;
+    case REDW_BOOLEAN: return GET_BOOL;
+    case REDW_VARCHAR: return GET_TEXT;
+    default: return c->binary ? GET_CELL : GET_TEXT;
+    }
+}
+
+static enum redw_flow on_columns(const redw_result *head, void *ctx)
+{
+    struct run *r = ctx;
+
+    for (size_t i = 0; i < redw_result_column_count(head); i++)
+        r->getters[i] = getter_of(redw_result_column(head, i));
+    return REDW_MORE;
+}
+
+static enum redw_flow touch_rows(redw_rows *rows, void *ctx)
+{
+    struct run *r = ctx;
+    uint64_t sum = r->checksum, n = 0;
+    redw_row row;
+
+    for (; redw_rows_next(rows, &row); n++)
+        for (size_t i = 0; i < row.ncells; i++)
+            sum = checksum_touch(sum, row.cells[i].ptr, row.cells[i].len);
+    r->checksum = sum;
+    r->rows += n;
+    return REDW_MORE;
+}
+
+static enum redw_flow hash_rows(redw_rows *rows, void *ctx)
+{
+    struct run *r = ctx;
+    redw_row row;
+
+    for (; redw_rows_next(rows, &row); r->rows++)
+        for (size_t i = 0; i < row.ncells; i++)
+            r->checksum = checksum_hash(r->checksum, row.cells[i].ptr, row.cells[i].len);
+    return REDW_MORE;
+}
+
+static uint64_t decode_cell(enum getter get, const redw_row *row, size_t i, uint64_t sum)
+{
+    int32_t i32;
+    int64_t i64;
+    double d;
+    bool b;
+    redw_slice text = row->cells[i];
+    int rc = REDW_OK;
+
+    switch (get) {
+    case GET_INT32:
+        rc = redw_row_int32(row, i, &i32);
+        sum = checksum_add(sum, (uint64_t)(int64_t)i32);
+        break;
+    case GET_INT64:
+        rc = redw_row_int64(row, i, &i64);
+        sum = checksum_add(sum, (uint64_t)i64);
+        break;
+    case GET_DOUBLE:
+        rc = redw_row_double(row, i, &d);
+        sum = checksum_double(sum, d);
+        break;
+    case GET_BOOL:
+        rc = redw_row_bool(row, i, &b);
+        sum = checksum_add(sum, b);
+        break;
+    case GET_TEXT: rc = redw_row_text(row, i, &text); /* fall through */
+    case GET_CELL: sum = checksum_touch(sum, text.ptr, text.len); break;
+    }
+    if (rc < 0)
+        errx(1, "column %zu: %s", i, redw_strerror(rc));
+    return sum;
+}
+
+static enum redw_flow decode_rows(redw_rows *rows, void *ctx)
+{
+    struct run *r = ctx;
+    uint64_t sum = r->checksum, n = 0;
+    redw_row row;
+
+    for (; redw_rows_next(rows, &row); n++)
+        for (size_t i = 0; i < row.ncells; i++)
+            sum = decode_cell(r->getters[i], &row, i, sum);
+    r->checksum = sum;
+    r->rows += n;
+    return REDW_MORE;
+}
+
+static void stream(struct run *r, uint64_t rows)
+{
+    struct redw_request q = {.size = sizeof q, .sql = r->sql};
+
+    q.wire = r->args.binary ? REDW_WIRE_BINARY : REDW_WIRE_TEXT;
+    snprintf(r->sql, sizeof r->sql, "BLAST %llu %s", (unsigned long long)rows, r->args.shape->name);
+    r->rows = r->checksum = 0;
+    if (redw_stream(r->client, &q, r->handler, r) < 0)
+        errx(1, "stream: %s", redw_client_why(r->client));
+}
+
+static void on_streamed(const redw_result *res, void *ctx)
+{
+    struct run *r = ctx;
+
+    if (redw_result_error(res) != NULL)
+        fail(redw_result_error(res), "stream");
+    if (!r->warm) {
+        r->warm = true;
+        bench_begin();
+        stream(r, r->args.count);
+        return;
+    }
+    bench_end();
+    ev_break(r->loop, EVBREAK_ALL);
+}
+
+static const struct redw_stream_handler touching = {
+    .size = sizeof touching, .on_columns = on_columns, .on_rows = touch_rows, .on_done = on_streamed};
+static const struct redw_stream_handler hashing = {
+    .size = sizeof hashing, .on_columns = on_columns, .on_rows = hash_rows, .on_done = on_streamed};
+static const struct redw_stream_handler decoding = {
+    .size = sizeof decoding, .on_columns = on_columns, .on_rows = decode_rows, .on_done = on_streamed};
+
+/* Pings ------------------------------------------------------------------------------------------- */
+
+static void on_pong(const redw_result *res, void *ctx);
+
+static void ping(struct run *r)
+{
+    r->asked_ns = bench_now_ns();
+    if (redw_submit(r->client, REDW_QUERY("SELECT 1"), on_pong, r) < 0)
+        errx(1, "submit: %s", redw_client_why(r->client));
+}
+
+static void on_pong(const redw_result *res, void *ctx)
+{
+    struct run *r = ctx;
+    redw_row row;
+
+    if (!redw_result_first(res, &row))
+        fail(redw_result_error(res), "ping");
+    if (!r->warm) {
+        r->warm = true;
+        bench_begin();
+        ping(r);
+        return;
+    }
+    bench_latency(bench_now_ns() - r->asked_ns);
+    r->checksum = checksum_touch(r->checksum, row.cells[0].ptr, row.cells[0].len);
+    r->rows++;
+    if (--r->left > 0) {
+        ping(r);
+        return;
+    }
+    bench_end();
+    ev_break(r->loop, EVBREAK_ALL);
+}
+
+/* Start ------------------------------------------------------------------------------------------- */
+
+static void on_ready(const redw_error *e, void *ctx)
+{
+    struct run *r = ctx;
+
+    if (e != NULL)
+        fail(e, "connect");
+    if (strcmp(r->args.work, "ping") == 0)
+        ping(r);
+    else
+        stream(r, 1000);
+}
+
+int main(int argc, char **argv)
+{
+    static const struct redw_stream_handler *const handlers[] = {
+        [CONSUME_TOUCH] = &touching, [CONSUME_DECODE] = &decoding, [CONSUME_HASH] = &hashing};
+    struct run r = {.args = bench_args(argc, argv)};
+    struct redw_diag why;
+    char uri[120];
+
+    r.loop = ev_default_loop(0);
+    r.left = r.args.count;
+    r.handler = handlers[r.args.consume];
+    snprintf(uri, sizeof uri, "postgresql://bench@127.0.0.1:%d/bench?sslmode=%s", r.args.port,
+             r.args.tls ? "require" : "disable");
+    if (redw_client_create(&r.client, r.loop, REDW_OPTIONS(.uri = uri, .pool_max = 1), &why) != 0)
+        errx(1, "create: %s", why.text);
+    if (redw_client_ready(r.client, 0, on_ready, &r) < 0)
+        errx(1, "ready: %s", redw_client_why(r.client));
+    ev_run(r.loop, 0);
+    bench_report(r.rows, r.checksum);
+    redw_client_destroy(r.client);
+    return 0;
+}

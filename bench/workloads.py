@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the bench runs, and what it must reach: tables, no code that measures.
+
+A workload is run by several drivers, back to back in each round. A check compares one metric of the
+driver under test with a floor (missing it fails STRICT=1) and a goal.
+"""
+
+# name -> program and its options. `redw` is judged; what it is held against are the others.
+DRIVERS = {
+    "limit-drain": ("limit", "--kind drain"),
+    "limit": ("limit", "--kind view"),
+    "limit-block": ("limit", "--kind view --loop block"),
+    "libpq-single-ev": ("libpq_client", "--kind single"),
+    "libpq-single": ("libpq_client", "--kind single --loop block"),
+    "libpq-exec": ("libpq_client", "--kind exec"),
+    "redw": ("redw_client", ""),
+}
+JUDGED = "redw"
+LIBPQ = "libpq-single-ev"
+
+STREAMS = ["limit-drain", "limit", "libpq-single-ev", "libpq-single", "libpq-exec", "redw"]
+STREAMS_QUICK = ["limit-drain", "limit", "libpq-single-ev", "redw"]
+PINGS = ["limit", "limit-block", "libpq-single-ev", "libpq-single", "redw"]
+PINGS_QUICK = ["limit", "libpq-single-ev", "redw"]
+
+# Rows of a full and of a quick round; the two sizes between which instructions and allocations are
+# counted: far enough apart that the reads' boundaries even out.
+SIZES = {
+    "narrow": dict(full=5_000_000, quick=3_000_000, counted=(4_000, 24_000)),
+    "mixed": dict(full=2_000_000, quick=1_000_000, counted=(2_000, 12_000)),
+    "wide": dict(full=300_000, quick=200_000, counted=(500, 2_500)),
+    "fat": dict(full=300_000, quick=200_000, counted=(500, 2_500)),
+    "ping": dict(full=30_000, quick=5_000, counted=(500, 2_500)),
+}
+
+
+class Check:
+    """`least`: the metric must be at least floor; otherwise at most."""
+
+    def __init__(self, metric, floor, goal, least=False):
+        self.metric, self.floor, self.goal, self.least = metric, floor, goal, least
+
+
+def cpu_ratio(floor, goal):
+    """CPU of libpq in single-row mode on libev, divided by the driver's."""
+    return Check("cpu_libpq_ratio", floor, goal, least=True)
+
+
+def instructions(floor, goal):
+    return Check("instructions", floor, goal)
+
+
+NO_ALLOCATION = Check("mallocs_each", 0, 0)
+FLAT_MEMORY = Check("peak_growth_kb", 1024, 512)
+
+
+class Workload:
+    def __init__(self, name, options, size, checks, quick=False, drivers=STREAMS, quick_drivers=STREAMS_QUICK,
+                 unit="row", gated=False, slack=1.03):
+        self.name, self.options, self.size, self.checks = name, options.split(), SIZES[size], checks
+        self.in_quick, self.drivers, self.quick_drivers = quick, drivers, quick_drivers
+        self.unit, self.gated, self.slack = unit, gated, slack
+
+
+def stream(shape, form, consume, *checks, **kw):
+    return Workload(f"{shape} {form} {consume}", f"--shape {shape} --format {form} --consume {consume}", shape,
+                    list(checks) + [NO_ALLOCATION, FLAT_MEMORY], **kw)
+
+
+def stream_tls(shape, *checks):
+    """OpenSSL allocates for each record and at its start, so neither is held against the driver."""
+    return Workload(f"{shape} text touch tls", f"--shape {shape} --tls yes", shape, list(checks))
+
+
+def drain_rate(floor, goal):
+    """Rows per second divided by those of the client that throws the bytes away."""
+    return Check("rate_drain_ratio", floor, goal, least=True)
+
+
+WORKLOADS = [
+    stream("narrow", "text", "touch", cpu_ratio(8, 12), instructions(220, 160), drain_rate(0.6, 0.8),
+           quick=True, gated=True),
+    stream("mixed", "text", "touch", cpu_ratio(6, 8), instructions(480, 380), drain_rate(0.6, 0.8),
+           quick=True, gated=True),
+    stream("wide", "text", "touch", cpu_ratio(5, 6.5), instructions(1900, 1500), drain_rate(0.6, 0.8), gated=True),
+    stream("fat", "text", "touch", cpu_ratio(1.5, 2.2), drain_rate(0.85, 0.95)),
+    stream("narrow", "text", "decode", cpu_ratio(4, 5.5), quick=True, gated=True),
+    stream("mixed", "text", "decode", cpu_ratio(2.3, 3), quick=True, gated=True),
+    stream("narrow", "binary", "decode", cpu_ratio(8, 12)),
+    stream("mixed", "binary", "decode", cpu_ratio(7, 9), gated=True),
+    stream_tls("narrow", cpu_ratio(5, 7)),
+    stream_tls("mixed", cpu_ratio(3, 4)),
+    stream_tls("fat", cpu_ratio(1.1, 1.15), drain_rate(0.88, 0.95)),
+    Workload("ping", "--work ping", "ping",
+             [instructions(3000, 2000), Check("p50_limit_ratio", 1.08, 1.03), Check("mallocs_each", 1, 0)],
+             quick=True, drivers=PINGS, quick_drivers=PINGS_QUICK, unit="query", gated=True,
+             slack=1.06),  # how often the loop wakes for an answer is not exact
+]
+
+# Timed metrics are judged with tolerance and only on a quiet machine; the others as they are.
+TIMED = {"cpu_libpq_ratio", "rate_drain_ratio", "p50_limit_ratio"}
+# Clients without a row of their own to make a checksum of.
+NO_CHECKSUM = {"limit-drain"}

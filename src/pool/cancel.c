@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * How jobs end before their answer: deadline, cancel, forget, the end of the drain.
+ *
+ * CancelRequest names a server process, not a statement. So a connection for which one is under way is
+ * given no other job until the side connection has closed, which the server does after it delivered
+ * the signal (protocol: "Canceling Requests in Progress"); and if the side connection failed, so that
+ * nobody knows, the connection is closed when its unit has ended.
+ */
+#include "pool/dispatch.h"
+
+#include "wire/err.h"
+#include <redw/request.h>
+
+static int64_t now_us(const redw_client *c)
+{
+    return c->loop.now_us(c->loop.ctx);
+}
+
+static int64_t elapsed_ms(const redw_client *c, const struct redwi_job *j)
+{
+    return (now_us(c) - j->submitted_us) / 1000;
+}
+
+static int64_t cancel_deadline(const redw_client *c)
+{
+    return now_us(c) + (int64_t)c->settings.cancel_timeout_ms * 1000;
+}
+
+/* Asks the server to stop what runs on conn. False: impossible. */
+static bool ask_to_stop(redw_client *c, struct redwi_conn *conn)
+{
+    uint32_t pid;
+    const uint8_t *key;
+    size_t n;
+
+    if (conn->cancel)
+        return true;
+    redwi_session_key(conn->session, &pid, &key, &n);
+    return key && redwi_pool_open(c, conn) != NULL;
+}
+
+void redwi_cancel_abandon(redw_client *c, struct redwi_conn *conn)
+{
+    redwi_conn_abandon(conn, cancel_deadline(c));
+    if (!ask_to_stop(c, conn))
+        redwi_pool_close(c, conn, false);
+}
+
+/* An active job leaves its connection: what is known of it then. */
+static enum redw_outcome take_off(redw_client *c, struct redwi_job *j)
+{
+    enum redw_outcome outcome = redwi_session_outcome(j->conn->session, j);
+
+    redwi_cancel_abandon(c, j->conn);
+    return outcome;
+}
+
+static redw_error *cancelled(redw_client *c, enum redw_outcome outcome, const char *what)
+{
+    return redwi_err_make(&c->mem,
+                          &(struct redwi_err_spec){.code = REDW_ECANCELLED,
+                                                   .cls = REDW_CLASS_QUERY_CANCELLED,
+                                                   .outcome = outcome},
+                          "cancelled %s", what);
+}
+
+redw_error *redwi_cancel_late(redw_client *c, const struct redwi_job *j)
+{
+    /* Who waits for a connection and nothing else has no query that could time out. */
+    enum redw_class cls = j->connects_only ? REDW_CLASS_CONNECTION_FAILED : REDW_CLASS_QUERY_TIMEOUT;
+
+    return redwi_err_make(
+        &c->mem,
+        &(struct redwi_err_spec){.code = REDW_ETIMEDOUT, .cls = cls, .outcome = REDW_OUTCOME_NOT_SENT},
+        "no connection within %lld ms: %u in use, %u being opened, pool_max %u, %u requests waiting",
+        (long long)elapsed_ms(c, j), c->counts[REDWI_AT_BUSY], c->counts[REDWI_AT_OPENING],
+        c->settings.pool_max, c->nwaiting);
+}
+
+static redw_error *unanswered(redw_client *c, const struct redwi_job *j, enum redw_outcome outcome)
+{
+    return redwi_err_make(&c->mem,
+                          &(struct redwi_err_spec){.code = REDW_ETIMEDOUT,
+                                                   .cls = REDW_CLASS_QUERY_TIMEOUT,
+                                                   .outcome = outcome},
+                          "not complete within %lld ms; the server was asked to stop the statement",
+                          (long long)elapsed_ms(c, j));
+}
+
+void redwi_cancel_deadline(void *arg)
+{
+    struct redwi_job *j = arg;
+    redw_client *c = j->client;
+
+    redwi_pool_enter(c);
+    if (j->state == REDWI_JOB_WAITING)
+        redwi_pool_end(c, j, redwi_cancel_late(c, j));
+    else if (j->state == REDWI_JOB_ACTIVE)
+        redwi_pool_end(c, j, unanswered(c, j, take_off(c, j)));
+    redwi_pool_leave(c);
+}
+
+void redwi_cancel_waiting(redw_client *c, struct redwi_link *list)
+{
+    while (!redwi_list_empty(list))
+        redwi_pool_end(c, REDWI_OF(list->next, struct redwi_job, link),
+                       redwi_err_closed(REDW_OUTCOME_NOT_SENT));
+}
+
+void redwi_cancel_all(redw_client *c)
+{
+    struct redwi_link *head = &c->places[REDWI_AT_BUSY], *l = head->next;
+
+    c->drain_us = INT64_MAX;
+    c->loop.timer_stop(c->loop.ctx, c->drain_timer);
+    redwi_cancel_waiting(c, &c->waiting);
+    redwi_cancel_waiting(c, &c->connects);
+    while (l != head) {
+        struct redwi_job *j = REDWI_OF(l, struct redwi_conn, link)->job;
+        l = l->next;
+        if (j)
+            redwi_pool_end(c, j, redwi_err_closed(take_off(c, j)));
+    }
+}
+
+void redwi_cancel_drained(void *arg)
+{
+    redw_client *c = arg;
+
+    redwi_pool_enter(c);
+    redwi_cancel_all(c);
+    redwi_pool_leave(c);
+}
+
+static void cancel_active(redw_client *c, struct redwi_job *j)
+{
+    struct redwi_conn *conn = j->conn;
+
+    if (j->cancelled)
+        return;
+    j->cancelled = true;
+    if (conn->paused) {
+        /* Its answer would stay unread until a resume that nobody owes: it ends as if stopped. */
+        redwi_pool_end(c, j, cancelled(c, take_off(c, j), "while paused"));
+        return;
+    }
+    redwi_conn_limit(conn, cancel_deadline(c));
+    if (ask_to_stop(c, conn))
+        return;
+    enum redw_outcome outcome = redwi_session_outcome(conn->session, j);
+    redwi_pool_close(c, conn, false);
+    redwi_pool_end(c, j,
+                   cancelled(c, outcome, "by closing the connection: the server could not be asked"));
+}
+
+int redw_cancel(redw_client *c, redw_id id)
+{
+    struct redwi_job *j = redwi_client_find(c, id);
+
+    if (!j)
+        return REDW_ENOENT;
+    if (j->state == REDWI_JOB_WAITING)
+        redwi_pool_end(c, j, cancelled(c, REDW_OUTCOME_NOT_SENT, "while waiting for a connection"));
+    else if (j->state == REDWI_JOB_ACTIVE)
+        cancel_active(c, j);
+    redwi_pool_settle_hold(c);
+    return 0;
+}
+
+int redw_forget(redw_client *c, redw_id id)
+{
+    struct redwi_job *j = redwi_client_find(c, id);
+
+    if (!j)
+        return REDW_ENOENT;
+    if (j->state == REDWI_JOB_ACTIVE)
+        take_off(c, j);
+    if (j->state != REDWI_JOB_DONE)
+        redwi_pool_end(c, j, NULL);
+    redwi_client_unlist(c, j);
+    j->forgotten = true;
+    /* Inside a callback it may be this very job's rows that are being handed over: leave frees it. */
+    if (c->depth == 0)
+        redwi_pool_finish(c, j);
+    redwi_pool_settle_hold(c);
+    return 0;
+}

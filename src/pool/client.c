@@ -1,0 +1,409 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The public client: made, asked, closed, destroyed; and the table of accepted jobs.
+ *
+ * The client and its watchers are one allocation. Everything that may fail is reserved at create and at
+ * accept; close and destroy only give back.
+ */
+#include "pool/client.h"
+
+#include "pool/dispatch.h"
+#include "pool/loop_ev.h"
+#include "wire/err.h"
+#include "wire/mem.h"
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#define SLOTS_FIRST       64u
+#define WATCHER_BYTES_MAX 65536u /* far beyond any loop's, far below any overflow */
+
+/* --- the table of ids --- */
+
+/* Fibonacci hashing spreads serial numbers evenly; plain masking would fill the table in long runs. */
+static uint32_t home_of(const redw_client *c, redw_id id)
+{
+    int bits_to_drop = __builtin_clzll(c->nslots) + 1; /* 64 - log2(nslots) */
+
+    return (uint32_t)(((uint64_t)id * UINT64_C(0x9E3779B97F4A7C15)) >> bits_to_drop);
+}
+
+static void put(redw_client *c, struct redwi_job *j)
+{
+    uint32_t i = home_of(c, j->id);
+
+    while (c->slots[i])
+        i = (i + 1) & (c->nslots - 1);
+    c->slots[i] = j;
+}
+
+/* Room for one more; the table stays at most half full. */
+static int reserve_slot(redw_client *c)
+{
+    uint32_t old = c->nslots;
+
+    if (c->njobs < old / 2)
+        return 0;
+    uint32_t n = old ? old * 2 : SLOTS_FIRST;
+    struct redwi_job **from = c->slots, **to = n ? redwi_alloc_array(&c->mem, n, sizeof *to) : NULL;
+    if (!to)
+        return REDW_ENOMEM;
+    c->slots = to;
+    c->nslots = n;
+    for (uint32_t i = 0; i < old; i++) {
+        if (from[i])
+            put(c, from[i]);
+    }
+    redwi_free(&c->mem, from);
+    return 0;
+}
+
+struct redwi_job *redwi_client_find(const redw_client *c, redw_id id)
+{
+    if (id <= 0 || c->njobs == 0)
+        return NULL;
+    for (uint32_t i = home_of(c, id); c->slots[i]; i = (i + 1) & (c->nslots - 1)) {
+        if (c->slots[i]->id == id)
+            return c->slots[i];
+    }
+    return NULL;
+}
+
+void redwi_client_unlist(redw_client *c, const struct redwi_job *j)
+{
+    uint32_t mask = c->nslots - 1, hole = home_of(c, j->id);
+
+    while (c->slots[hole] != j)
+        hole = (hole + 1) & mask;
+    /* Close the gap: whoever was pushed past the hole moves back into it, so that a search may stop at
+     * the first empty slot. */
+    for (uint32_t i = (hole + 1) & mask; c->slots[i]; i = (i + 1) & mask) {
+        uint32_t home = home_of(c, c->slots[i]->id);
+        if (((i - home) & mask) < ((i - hole) & mask))
+            continue;
+        c->slots[hole] = c->slots[i];
+        hole = i;
+    }
+    c->slots[hole] = NULL;
+    c->njobs--;
+}
+
+/* --- accepting --- */
+
+redw_id redwi_client_refuse(redw_client *c, int code, const char *fmt, ...)
+{
+    va_list args;
+
+    c->why.code = code;
+    va_start(args, fmt);
+    vsnprintf(c->why.text, sizeof c->why.text, fmt, args);
+    va_end(args);
+    return code;
+}
+
+/* Jobs that an idle connection will take in the next turn do not wait. */
+static bool queue_is_full(const redw_client *c)
+{
+    uint32_t idle = c->counts[REDWI_AT_IDLE];
+
+    return c->nwaiting >= idle && c->nwaiting - idle >= c->settings.queue_max;
+}
+
+redw_id redwi_client_accept(redw_client *c, struct redwi_job *j)
+{
+    if (c->closing || c->destroying)
+        return redwi_client_refuse(c, REDW_ECLOSED, "the client is %s",
+                                   c->closed_ran ? "closed" : "closing");
+    if (!j->connects_only && queue_is_full(c))
+        return redwi_client_refuse(
+            c, REDW_EFULL,
+            "queue_max %u: %u requests wait; %u connections in use, %u being opened, pool_max %u",
+            c->settings.queue_max, c->nwaiting, c->counts[REDWI_AT_BUSY], c->counts[REDWI_AT_OPENING],
+            c->settings.pool_max);
+    if (reserve_slot(c))
+        return redwi_client_refuse(c, REDW_ENOMEM, "out of memory");
+
+    j->client = c;
+    j->id = c->next_id++;
+    j->state = REDWI_JOB_WAITING;
+    put(c, j);
+    c->njobs++;
+    c->loop.timer_init(c->loop.ctx, j->timer, redwi_cancel_deadline, j);
+    if (j->deadline_us != INT64_MAX)
+        c->loop.timer_set(c->loop.ctx, j->timer, j->deadline_us);
+    if (j->connects_only) {
+        redwi_list_append(&c->connects, &j->link);
+    } else {
+        redwi_list_append(&c->waiting, &j->link);
+        c->nwaiting++;
+    }
+    redwi_pool_want_turn(c);
+    redwi_pool_settle_hold(c);
+    return j->id;
+}
+
+void redwi_client_resume(redw_client *c, struct redwi_job *j)
+{
+    redwi_list_remove(&j->link);
+    redwi_list_append(&c->resuming, &j->link);
+    redwi_pool_want_turn(c);
+}
+
+/* --- redw_client_ready: a job that no connection is given --- */
+
+struct ready_job {
+    struct redwi_job job;
+    redw_ready_fn *fn;
+    void *ctx;
+};
+
+static void ready_drop(struct redwi_job *j)
+{
+    redw_error_release(j->error);
+    redwi_free(&j->client->mem, REDWI_OF(j, struct ready_job, job));
+}
+
+static void ready_finish(struct redwi_job *j)
+{
+    struct ready_job *r = REDWI_OF(j, struct ready_job, job);
+
+    r->fn(j->error, r->ctx);
+    ready_drop(j);
+}
+
+/* Never on a connection: the ops of the wire are not reached. */
+static const struct redwi_job_ops ready_ops = {.finish = ready_finish, .drop = ready_drop};
+
+/* --- create --- */
+
+/* A caller's loop: every function is required, so there is no older version of the table. */
+static int take_loop(struct redw_loop *out, const struct redw_loop *loop, struct redw_diag *why)
+{
+    const char *text = NULL;
+
+    if (!loop || !redwi_struct_read(out, sizeof *out, sizeof *out, loop))
+        text = "loop: NULL, or its size is wrong";
+    else if (!out->io_init || !out->io_set || !out->timer_init || !out->timer_set || !out->timer_stop ||
+             !out->turn_init || !out->turn_request || !out->turn_fini || !out->now_us || !out->wall_us ||
+             !out->hold || !out->release)
+        text = "loop: a function is missing";
+    else if (out->io_bytes > WATCHER_BYTES_MAX || out->timer_bytes > WATCHER_BYTES_MAX ||
+             out->turn_bytes > WATCHER_BYTES_MAX)
+        text = "loop: a watcher is too large";
+    if (!text)
+        return 0;
+    why->code = REDW_EINVAL;
+    snprintf(why->text, sizeof why->text, "%s", text);
+    return REDW_EINVAL;
+}
+
+static void init_watchers(redw_client *c)
+{
+    char *at = (char *)c + redwi_align(sizeof *c);
+
+    c->drain_timer = at;
+    c->pace_timer = at + redwi_align(c->loop.timer_bytes);
+    c->turn = at + 2 * redwi_align(c->loop.timer_bytes);
+    c->loop.timer_init(c->loop.ctx, c->drain_timer, redwi_cancel_drained, c);
+    c->loop.timer_init(c->loop.ctx, c->pace_timer, redwi_pool_pace, c);
+    c->loop.turn_init(c->loop.ctx, c->turn, redwi_pool_turn, c);
+}
+
+static redw_client *alloc_client(const struct redw_allocator *mem, const struct redw_loop *loop)
+{
+    size_t bytes = redwi_align(sizeof(redw_client)) + 2 * redwi_align(loop->timer_bytes) +
+                   redwi_align(loop->turn_bytes);
+    redw_client *c = redwi_alloc_array(mem, 1, bytes);
+
+    if (!c)
+        return NULL;
+    c->mem = *mem;
+    c->loop = *loop;
+    for (int i = 0; i < REDWI_PLACES; i++)
+        redwi_list_init(&c->places[i]);
+    redwi_list_init(&c->corked);
+    redwi_list_init(&c->waiting);
+    redwi_list_init(&c->connects);
+    redwi_list_init(&c->resuming);
+    redwi_list_init(&c->done);
+    c->next_id = 1;
+    c->drain_us = INT64_MAX;
+    c->pace_ms = REDWI_PACE_MS_MIN;
+    c->pid = (int)getpid();
+    return c;
+}
+
+int redwi_client_create(redw_client **out, const struct redw_loop *loop, const struct redw_options *o,
+                        const struct redwi_env *env, struct redw_diag *why)
+{
+    struct redw_diag unread;
+    struct redw_allocator mem;
+    struct redw_loop table;
+    redw_client *c;
+    int rc;
+
+    *out = NULL;
+    if (!why)
+        why = &unread;
+    *why = (struct redw_diag){0};
+    if ((rc = redwi_settings_allocator(&mem, o, why)) != 0 || (rc = take_loop(&table, loop, why)) != 0)
+        return rc;
+    c = alloc_client(&mem, &table);
+    if (!c) {
+        why->code = REDW_ENOMEM;
+        snprintf(why->text, sizeof why->text, "out of memory");
+        return REDW_ENOMEM;
+    }
+    c->env = *env;
+    rc = redwi_settings_read(&c->settings, &c->mem, o, why);
+    if (rc == 0 && c->settings.tls_mode != REDWI_TLS_DISABLE)
+        rc = redwi_tls_ctx_create(&c->tls, &c->mem, c->settings.tls_mode, c->settings.ca_file, why);
+    if (rc) {
+        redwi_settings_free(&c->settings, &c->mem);
+        redwi_free(&mem, c);
+        return rc;
+    }
+    init_watchers(c);
+    *out = c;
+    return 0;
+}
+
+int redw_client_create(redw_client **out, struct ev_loop *loop, const struct redw_options *o,
+                       struct redw_diag *why)
+{
+    if (!loop)
+        return redw_client_create_on(out, NULL, o, why);
+    struct redw_loop table = redwi_loop_ev(loop);
+    return redw_client_create_on(out, &table, o, why);
+}
+
+int redw_client_create_on(redw_client **out, const struct redw_loop *loop, const struct redw_options *o,
+                          struct redw_diag *why)
+{
+    return redwi_client_create(out, loop, o, &(const struct redwi_env){0}, why);
+}
+
+const char *redw_client_why(const redw_client *c)
+{
+    return c->why.text;
+}
+
+int64_t redw_client_now_ms(const redw_client *c)
+{
+    return c->loop.now_us(c->loop.ctx) / 1000;
+}
+
+redw_id redw_client_ready(redw_client *c, uint32_t timeout_ms, redw_ready_fn *fn, void *ctx)
+{
+    if (!fn)
+        return redwi_client_refuse(c, REDW_EINVAL, "ready: fn is NULL");
+    size_t timer_at = redwi_align(sizeof(struct ready_job));
+    struct ready_job *r = redwi_alloc_array(&c->mem, 1, timer_at + redwi_client_timer_bytes(c));
+    if (!r)
+        return redwi_client_refuse(c, REDW_ENOMEM, "out of memory");
+
+    int64_t wait_ms = timeout_ms ? timeout_ms : c->settings.connect_timeout_ms;
+    r->fn = fn;
+    r->ctx = ctx;
+    r->job.ops = &ready_ops;
+    r->job.connects_only = true;
+    r->job.timer = (char *)r + timer_at;
+    r->job.submitted_us = c->loop.now_us(c->loop.ctx);
+    r->job.deadline_us = timeout_ms == REDW_NONE ? INT64_MAX : r->job.submitted_us + wait_ms * 1000;
+    redw_id id = redwi_client_accept(c, &r->job);
+    if (id < 0)
+        redwi_free(&c->mem, r);
+    return id;
+}
+
+/* --- the end --- */
+
+void redw_client_close(redw_client *c, uint32_t drain_ms, redw_closed_fn *closed, void *ctx)
+{
+    int64_t until_us = INT64_MAX;
+
+    c->closing = true;
+    if (closed) {
+        c->closed_fn = closed;
+        c->closed_ctx = ctx;
+        c->closed_ran = false;
+    }
+    if (drain_ms != REDW_NONE)
+        until_us = c->loop.now_us(c->loop.ctx) + (int64_t)drain_ms * 1000;
+    if (until_us < c->drain_us) {
+        c->drain_us = until_us;
+        c->loop.timer_set(c->loop.ctx, c->drain_timer, until_us);
+    }
+    redwi_pool_want_turn(c);
+    redwi_pool_settle_hold(c);
+}
+
+/* Takes everything off the connections and closes them; jobs end with what is known of each. */
+static void close_connections(redw_client *c, bool in_child)
+{
+    for (int place = REDWI_AT_OPENING; place < REDWI_AT_CLOSED; place++) {
+        while (!redwi_list_empty(&c->places[place])) {
+            struct redwi_conn *conn = REDWI_OF(c->places[place].next, struct redwi_conn, link);
+            struct redwi_job *j = conn->job;
+            enum redw_outcome outcome =
+                j ? redwi_session_outcome(conn->session, j) : REDW_OUTCOME_NOT_SENT;
+
+            redwi_pool_close(c, conn, !in_child && conn->state == REDWI_CONN_IDLE);
+            if (j)
+                redwi_pool_end(c, j, redwi_err_closed(outcome));
+        }
+    }
+}
+
+static void give_back(redw_client *c)
+{
+    struct redw_allocator mem = c->mem;
+    struct redwi_link *closed = &c->places[REDWI_AT_CLOSED];
+
+    while (!redwi_list_empty(closed)) {
+        struct redwi_conn *conn = REDWI_OF(closed->next, struct redwi_conn, link);
+        redwi_list_remove(&conn->link);
+        redwi_conn_free(conn);
+    }
+    c->loop.timer_stop(c->loop.ctx, c->drain_timer);
+    c->loop.timer_stop(c->loop.ctx, c->pace_timer);
+    c->loop.turn_fini(c->loop.ctx, c->turn);
+    if (c->held)
+        c->loop.release(c->loop.ctx);
+    redwi_tls_ctx_free(c->tls);
+    redwi_settings_free(&c->settings, &mem);
+    redwi_free(&mem, c->slots);
+    redwi_free(&mem, c);
+}
+
+void redwi_client_end(redw_client *c)
+{
+    bool in_child = c->pid != (int)getpid();
+
+    c->depth = 1; /* what callbacks do from here on is inside a callback */
+    c->closing = c->destroying = true;
+    close_connections(c, in_child);
+    redwi_cancel_waiting(c, &c->waiting);
+    redwi_cancel_waiting(c, &c->connects);
+    while (!redwi_list_empty(&c->done)) {
+        struct redwi_job *j = REDWI_OF(c->done.next, struct redwi_job, link);
+        if (in_child && !j->forgotten) {
+            redwi_client_unlist(c, j);
+            j->forgotten = true;
+        }
+        redwi_pool_finish(c, j);
+    }
+    if (!in_child && c->closed_fn)
+        c->closed_fn(c->closed_ctx);
+    give_back(c);
+}
+
+void redw_client_destroy(redw_client *c)
+{
+    if (!c || c->destroying)
+        return;
+    c->destroying = true;
+    if (c->depth == 0)
+        redwi_client_end(c);
+}

@@ -1,0 +1,380 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The life of a connection: made, dialled, given jobs, closed. What a wake-up does is in drive.c.
+ *
+ * All memory a connection needs to be abandoned, limited, resumed and closed is there from the start: the
+ * connection, its inside and its watchers are one allocation. The dial is another, freed once connected.
+ *
+ * Whoever enters from the loop (the four callbacks below, and redwi_conn_flush) calls ops->leave last: the
+ * connection may be gone when it returns.
+ */
+#include "pool/conn.h"
+
+#include "pool/block.h"
+#include "pool/drive.h"
+#include "wire/mem.h"
+
+#include <stdio.h>
+
+const char *redwi_conn_state_name(enum redwi_conn_state s)
+{
+    switch (s) {
+    case REDWI_CONN_DIALING:
+        return "dialing";
+    case REDWI_CONN_SECURING:
+        return "securing";
+    case REDWI_CONN_LOGIN:
+        return "login";
+    case REDWI_CONN_IDLE:
+        return "idle";
+    case REDWI_CONN_BUSY:
+        return "busy";
+    case REDWI_CONN_DRAINING:
+        return "draining";
+    case REDWI_CONN_CLOSED:
+        return "closed";
+    }
+    return "unknown";
+}
+
+static void set_timer(struct redwi_conn *c, int64_t at_us)
+{
+    const struct redw_loop *loop = c->priv->config.loop;
+    loop->timer_set(loop->ctx, c->priv->timer, at_us);
+}
+
+static void stop_timer(struct redwi_conn *c)
+{
+    const struct redw_loop *loop = c->priv->config.loop;
+    loop->timer_stop(loop->ctx, c->priv->timer);
+}
+
+static void enter(struct redwi_conn *c)
+{
+    c->priv->config.ops->enter(c->priv->config.owner);
+}
+
+static void leave(struct redwi_conn *c)
+{
+    c->priv->config.ops->leave(c->priv->config.owner);
+}
+
+void redwi_conn_set_state(struct redwi_conn *c, enum redwi_conn_state state)
+{
+    c->state = state;
+}
+
+static struct redwi_job *take_off(struct redwi_conn *c)
+{
+    struct redwi_job *job = c->job;
+    c->job = NULL;
+    if (job)
+        job->conn = NULL;
+    return job;
+}
+
+/* The last words go only where they cannot be mistaken: a unit that was written and not sent stays unsent. */
+static bool may_say_goodbye(const struct redwi_conn *c)
+{
+    bool logged_in = c->state == REDWI_CONN_IDLE || c->state == REDWI_CONN_BUSY || c->state == REDWI_CONN_DRAINING;
+    return logged_in && !c->priv->broken && !c->priv->ended && redwi_session_units(c->session) == 0;
+}
+
+static void shut(struct redwi_conn *c, bool politely)
+{
+    struct redwi_conn_private *p = c->priv;
+    const struct redw_loop *loop = p->config.loop;
+    if (politely && may_say_goodbye(c)) {
+        redwi_session_terminate(c->session);
+        redwi_transport_goodbye(&p->transport, c->session);
+    }
+    redwi_dial_free(p->dial);
+    p->dial = NULL;
+    loop->io_set(loop->ctx, p->io, -1, 0);
+    loop->timer_stop(loop->ctx, p->timer);
+    loop->turn_fini(loop->ctx, p->turn);
+    redwi_transport_close(&p->transport);
+    redw_error_release(p->broken);
+    p->broken = NULL;
+    c->paused = false;
+    redwi_conn_set_state(c, REDWI_CONN_CLOSED);
+}
+
+void redwi_conn_unit_ended(struct redwi_conn *c, char status)
+{
+    const struct redwi_conn_config *config = &c->priv->config;
+    struct redwi_job *job = take_off(c);
+    stop_timer(c);
+    if (status == 'I')
+        redwi_conn_set_state(c, REDWI_CONN_IDLE);
+    else
+        shut(c, true);
+    config->ops->ended(config->owner, c, job);
+}
+
+/* What is put in front of a failure: what was being done, and with whom. Dialling says it itself. */
+static const char *doing(const struct redwi_conn *c, char *text, size_t cap)
+{
+    char peer[160];
+    const char *phase = "query";
+    if (c->state == REDWI_CONN_DIALING)
+        return NULL;
+    if (c->priv->side)
+        phase = "cancel";
+    else if (c->state == REDWI_CONN_SECURING)
+        phase = "connect";
+    else if (c->state == REDWI_CONN_LOGIN)
+        phase = "login";
+    else if (c->state == REDWI_CONN_IDLE)
+        phase = "idle connection";
+    redwi_address_text(&c->priv->peer, peer, sizeof peer);
+    snprintf(text, cap, "%s: %s", phase, peer);
+    return text;
+}
+
+void redwi_conn_lost(struct redwi_conn *c, redw_error *why)
+{
+    const struct redwi_conn_config *config = &c->priv->config;
+    char text[192];
+    enum redw_outcome outcome = c->job ? redwi_session_outcome(c->session, c->job) : REDW_OUTCOME_NOT_SENT;
+    redw_error *told = why ? redwi_err_again(config->mem, why, outcome, doing(c, text, sizeof text)) : NULL;
+    struct redwi_job *job = take_off(c);
+    if (job && !job->error)
+        job->error = redw_error_keep(told);
+    shut(c, false);
+    config->ops->closed(config->owner, c, job, told);
+    redw_error_release(told);
+    redw_error_release(why);
+}
+
+/* Callbacks of the loop. */
+
+static void on_io(void *arg, unsigned events)
+{
+    struct redwi_conn *c = arg;
+    enter(c);
+    redwi_drive(c, events & REDW_READ ? REDWI_DRIVE_RECVS : 0);
+    leave(c);
+}
+
+static void on_turn(void *arg)
+{
+    struct redwi_conn *c = arg;
+    enter(c);
+    redwi_drive(c, 0);
+    leave(c);
+}
+
+static redw_error *timed_out(const struct redwi_conn *c)
+{
+    const struct redwi_conn_config *config = &c->priv->config;
+    bool opening = c->state < REDWI_CONN_IDLE;
+    const struct redwi_err_spec spec = {
+        .code = REDW_ETIMEDOUT,
+        .cls = opening ? REDW_CLASS_CONNECTION_FAILED : REDW_CLASS_QUERY_TIMEOUT,
+        .outcome = REDW_OUTCOME_UNKNOWN,
+        .origin = REDW_ORIGIN_LIBRARY,
+    };
+    long long ms = (long long)((config->loop->now_us(config->loop->ctx) - c->priv->started_us) / 1000);
+    if (opening)
+        return redwi_err_make(config->mem, &spec, "timed out after %lld ms", ms);
+    return redwi_err_make(config->mem, &spec,
+                          "the server did not end the statement in time, so the connection was closed");
+}
+
+static void on_timer(void *arg)
+{
+    struct redwi_conn *c = arg;
+    enter(c);
+    redwi_conn_lost(c, timed_out(c));
+    leave(c);
+}
+
+static void on_dialled(void *arg, int fd, const struct redwi_address *peer, redw_error *why)
+{
+    struct redwi_conn *c = arg;
+    struct redwi_conn_private *p = c->priv;
+    enter(c);
+    if (fd < 0) {
+        redwi_conn_lost(c, why);
+    } else {
+        p->peer = *peer;
+        redwi_transport_open(&p->transport, p->config.mem, p->sys, fd);
+        redwi_dial_free(p->dial);
+        p->dial = NULL;
+        redwi_conn_set_state(c, p->config.tls ? REDWI_CONN_SECURING : REDWI_CONN_LOGIN);
+        set_timer(c, p->config.deadline_us);
+        if (redwi_session_start(c->session))
+            redwi_drive_end(c, redwi_err_no_memory(REDW_OUTCOME_NOT_SENT));
+        redwi_drive(c, 0);
+    }
+    leave(c);
+}
+
+/* Made and unmade. */
+
+static struct redwi_conn *conn_new(const struct redwi_conn_config *config)
+{
+    const struct redw_loop *loop = config->loop;
+    size_t total = 0;
+    redwi_block_part(&total, sizeof(struct redwi_conn));
+    size_t priv = redwi_block_part(&total, sizeof(struct redwi_conn_private));
+    size_t io = redwi_block_part(&total, loop->io_bytes);
+    size_t timer = redwi_block_part(&total, loop->timer_bytes);
+    size_t turn = redwi_block_part(&total, loop->turn_bytes);
+    char *block = redwi_alloc_array(config->mem, 1, total);
+    struct redwi_conn *c = (struct redwi_conn *)(void *)block;
+    if (!c)
+        return NULL;
+    struct redwi_conn_private *p = c->priv = (struct redwi_conn_private *)(void *)(block + priv);
+    redwi_list_init(&c->link);
+    redwi_list_init(&c->cork_link);
+    p->config = *config;
+    if (config->settings->tls_mode == REDWI_TLS_DISABLE)
+        p->config.tls = NULL;
+    p->sys = config->env && config->env->sys ? config->env->sys : &redwi_sys_real;
+    p->side = config->cancels != NULL;
+    p->started_us = loop->now_us(loop->ctx);
+    redwi_transport_open(&p->transport, config->mem, p->sys, -1);
+    p->io = block + io;
+    p->timer = block + timer;
+    p->turn = block + turn;
+    loop->io_init(loop->ctx, p->io, on_io, c);
+    loop->timer_init(loop->ctx, p->timer, on_timer, c);
+    loop->turn_init(loop->ctx, p->turn, on_turn, c);
+    return c;
+}
+
+static int make_session(struct redwi_conn *c)
+{
+    const struct redwi_conn_private *p = c->priv;
+    const struct redwi_settings *settings = p->config.settings;
+    struct redwi_session_config sc = {
+        .mem = p->config.mem,
+        .user = settings->user,
+        .database = settings->database,
+        .application_name = settings->application_name,
+        .password = settings->password,
+        .tls = p->config.tls != NULL,
+        .entropy = p->sys->entropy,
+        .entropy_ctx = p->sys->ctx,
+    };
+    if (p->side) {
+        redwi_session_key(p->config.cancels->session, &sc.cancel_pid, &sc.cancel_key, &sc.cancel_key_len);
+        if (!sc.cancel_key)
+            return REDW_EINVAL;
+    }
+    return redwi_session_create(&c->session, &sc);
+}
+
+static int start_dial(struct redwi_conn *c)
+{
+    struct redwi_conn_private *p = c->priv;
+    const struct redwi_env *env = p->config.env;
+    const struct redwi_dial_config dc = {
+        .mem = p->config.mem,
+        .loop = p->config.loop,
+        .sys = p->sys,
+        .names = env && env->names ? env->names : &redwi_names_cares,
+        .host = p->config.settings->host,
+        .port = p->config.settings->port,
+        .address = p->side ? &p->config.cancels->priv->peer : NULL,
+        .deadline_us = p->config.deadline_us,
+        .done = on_dialled,
+        .arg = c,
+    };
+    return redwi_dial_start(&p->dial, &dc);
+}
+
+int redwi_conn_open(struct redwi_conn **out, const struct redwi_conn_config *config)
+{
+    /* Never in clear what was to be encrypted. */
+    if (config->settings->tls_mode != REDWI_TLS_DISABLE && !config->tls)
+        return REDW_EINVAL;
+    struct redwi_conn *c = conn_new(config);
+    if (!c)
+        return REDW_ENOMEM;
+    int code = make_session(c);
+    if (!code)
+        code = start_dial(c);
+    if (code) {
+        shut(c, false);
+        redwi_conn_free(c);
+        return code;
+    }
+    c->priv->config.cancels = NULL; /* all that was wanted of it is copied */
+    *out = c;
+    return 0;
+}
+
+int redwi_conn_start(struct redwi_conn *c, struct redwi_job *job)
+{
+    const struct redwi_conn_config *config = &c->priv->config;
+    int code = job->ops->begin(job, c->session);
+    if (code)
+        return code;
+    c->job = job;
+    job->conn = c;
+    redwi_conn_set_state(c, REDWI_CONN_BUSY);
+    config->ops->corked(config->owner, c);
+    return 0;
+}
+
+void redwi_conn_flush(struct redwi_conn *c)
+{
+    if (c->state == REDWI_CONN_DIALING || c->state == REDWI_CONN_CLOSED)
+        return;
+    enter(c);
+    redwi_drive(c, 0);
+    leave(c);
+}
+
+void redwi_conn_resume(struct redwi_conn *c)
+{
+    if (!c->paused)
+        return;
+    c->paused = false;
+    c->priv->config.ops->corked(c->priv->config.owner, c);
+}
+
+void redwi_conn_abandon(struct redwi_conn *c, int64_t deadline_us)
+{
+    struct redwi_conn_private *p = c->priv;
+    if (c->state != REDWI_CONN_BUSY)
+        return;
+    struct redwi_job *job = take_off(c);
+    redwi_conn_set_state(c, REDWI_CONN_DRAINING);
+    set_timer(c, deadline_us);
+    if (p->in_rows)
+        p->dropped = job;
+    else
+        redwi_session_discard(c->session, job);
+    if (c->paused) {
+        c->paused = false;
+        p->config.loop->turn_request(p->config.loop->ctx, p->turn);
+    }
+}
+
+void redwi_conn_limit(struct redwi_conn *c, int64_t deadline_us)
+{
+    if (c->state != REDWI_CONN_BUSY)
+        return;
+    if (deadline_us == INT64_MAX)
+        stop_timer(c);
+    else
+        set_timer(c, deadline_us);
+}
+
+void redwi_conn_close(struct redwi_conn *c, bool politely)
+{
+    if (c->state == REDWI_CONN_CLOSED)
+        return;
+    take_off(c);
+    shut(c, politely);
+}
+
+void redwi_conn_free(struct redwi_conn *c)
+{
+    redwi_session_free(c->session);
+    redwi_free(c->priv->config.mem, c);
+}

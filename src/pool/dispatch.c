@@ -1,0 +1,490 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Entries from the loop, the turn, and the pool's steps: jobs to connections, connections for jobs.
+ *
+ * A connection is in exactly one place (enum redwi_place), a job in exactly one list. Events of
+ * connections change these at once; what follows from the change (callbacks, new connections, writes)
+ * happens on the way out of the entry or in the next turn, when nothing is in the middle of anything.
+ *
+ * Opening: as many as jobs wait for, up to pool_max. After a failed attempt only one at a time, and
+ * with pauses while other connections serve; when none is open or opening any more, nobody is left who
+ * could serve the waiting jobs, and they fail with the last error.
+ */
+#include "pool/dispatch.h"
+
+#include "wire/err.h"
+
+static redw_client *client_of(void *owner)
+{
+    return owner;
+}
+
+static struct redwi_job *first_job(struct redwi_link *list)
+{
+    return REDWI_OF(list->next, struct redwi_job, link);
+}
+
+static struct redwi_conn *first_conn(struct redwi_link *list)
+{
+    return REDWI_OF(list->next, struct redwi_conn, link);
+}
+
+static bool is_open(const redw_client *c)
+{
+    return c->counts[REDWI_AT_IDLE] + c->counts[REDWI_AT_BUSY] > 0;
+}
+
+static bool close_may_finish(const redw_client *c)
+{
+    return c->closing && !c->closed_ran && c->njobs == 0 && c->counts[REDWI_AT_BUSY] == 0 &&
+           c->counts[REDWI_AT_SIDE] == 0;
+}
+
+/* --- holding the loop, asking for a turn --- */
+
+void redwi_pool_settle_hold(redw_client *c)
+{
+    if (c->depth)
+        return;
+    bool hold =
+        c->njobs > 0 || c->turn_wanted || c->counts[REDWI_AT_SIDE] > 0 || (c->closing && !c->closed_ran);
+    if (hold == c->held)
+        return;
+    c->held = hold;
+    (hold ? c->loop.hold : c->loop.release)(c->loop.ctx);
+}
+
+void redwi_pool_want_turn(redw_client *c)
+{
+    if (c->turn_wanted)
+        return;
+    c->turn_wanted = true;
+    c->loop.turn_request(c->loop.ctx, c->turn);
+    redwi_pool_settle_hold(c);
+}
+
+/* --- jobs --- */
+
+void redwi_pool_end(redw_client *c, struct redwi_job *j, redw_error *owned)
+{
+    if (j->state == REDWI_JOB_WAITING && !j->connects_only)
+        c->nwaiting--;
+    if (j->error)
+        redw_error_release(owned);
+    else
+        j->error = owned;
+    c->loop.timer_stop(c->loop.ctx, j->timer);
+    redwi_list_remove(&j->link);
+    redwi_list_append(&c->done, &j->link);
+    j->conn = NULL;
+    j->state = REDWI_JOB_DONE;
+    if (c->depth == 0)
+        redwi_pool_want_turn(c);
+}
+
+void redwi_pool_finish(redw_client *c, struct redwi_job *j)
+{
+    redwi_list_remove(&j->link);
+    if (j->forgotten) {
+        j->ops->drop(j);
+        return;
+    }
+    redwi_client_unlist(c, j);
+    j->ops->finish(j);
+}
+
+/* Only what is done now: a callback that submits and cancels for ever must not keep the loop here. */
+static void finish_done(redw_client *c)
+{
+    struct redwi_link now;
+
+    redwi_list_take(&now, &c->done);
+    while (!redwi_list_empty(&now))
+        redwi_pool_finish(c, first_job(&now));
+    if (!redwi_list_empty(&c->done))
+        redwi_pool_want_turn(c);
+}
+
+static void fail_waiting(redw_client *c, const redw_error *why)
+{
+    redw_error *e = redwi_err_again(&c->mem, why, REDW_OUTCOME_NOT_SENT, NULL);
+
+    while (!redwi_list_empty(&c->waiting))
+        redwi_pool_end(c, first_job(&c->waiting), redw_error_keep(e));
+    while (!redwi_list_empty(&c->connects))
+        redwi_pool_end(c, first_job(&c->connects), redw_error_keep(e));
+    redw_error_release(e);
+}
+
+/* --- entries --- */
+
+static void free_closed(redw_client *c)
+{
+    struct redwi_link *head = &c->places[REDWI_AT_CLOSED], *l = head->next;
+
+    while (l != head) {
+        struct redwi_conn *conn = REDWI_OF(l, struct redwi_conn, link);
+        l = l->next;
+        /* A side connection under way still reads the address and key of the one it cancels. */
+        if (conn->cancel)
+            continue;
+        redwi_list_remove(&conn->link);
+        c->counts[REDWI_AT_CLOSED]--;
+        redwi_conn_free(conn);
+    }
+}
+
+void redwi_pool_enter(redw_client *c)
+{
+    c->depth++;
+}
+
+void redwi_pool_leave(redw_client *c)
+{
+    if (c->depth == 1)
+        finish_done(c);
+    if (--c->depth > 0)
+        return;
+    if (c->destroying) {
+        redwi_client_end(c);
+        return;
+    }
+    free_closed(c);
+    if (close_may_finish(c))
+        redwi_pool_want_turn(c);
+    redwi_pool_settle_hold(c);
+}
+
+/* --- connections --- */
+
+void redwi_pool_move(redw_client *c, struct redwi_conn *conn, enum redwi_place place)
+{
+    if (conn->place != REDWI_AT_NONE) {
+        redwi_list_remove(&conn->link);
+        c->counts[conn->place]--;
+    }
+    conn->place = (int)place;
+    c->counts[place]++;
+    /* The idle connection used last is given out first: it is the one most likely to be alive. */
+    if (place == REDWI_AT_IDLE)
+        redwi_list_prepend(&c->places[place], &conn->link);
+    else
+        redwi_list_append(&c->places[place], &conn->link);
+    if (place == REDWI_AT_IDLE || place == REDWI_AT_CLOSED)
+        redwi_pool_want_turn(c);
+}
+
+static void taken_out(redw_client *c, struct redwi_conn *conn)
+{
+    if (conn->corked) {
+        conn->corked = false;
+        redwi_list_remove(&conn->cork_link);
+    }
+    redwi_pool_move(c, conn, REDWI_AT_CLOSED);
+}
+
+void redwi_pool_close(redw_client *c, struct redwi_conn *conn, bool politely)
+{
+    redwi_conn_close(conn, politely);
+    taken_out(c, conn);
+}
+
+/* The connection's unit has ended: idle, unless a cancel is still on its way to it. A late CancelRequest
+ * would stop somebody else's statement. */
+static void unit_ended(redw_client *c, struct redwi_conn *conn)
+{
+    if (conn->state == REDWI_CONN_CLOSED) { /* it ended in a transaction */
+        taken_out(c, conn);
+        return;
+    }
+    if (conn->cancel)
+        return;
+    if (conn->spoiled)
+        redwi_pool_close(c, conn, true);
+    else
+        redwi_pool_move(c, conn, REDWI_AT_IDLE);
+}
+
+static void attempt_failed(redw_client *c)
+{
+    c->connect_failing = true;
+    c->open_after_us = c->loop.now_us(c->loop.ctx) + (int64_t)c->pace_ms * 1000;
+    c->pace_ms = c->pace_ms < REDWI_PACE_MS_MAX / 2 ? c->pace_ms * 2 : REDWI_PACE_MS_MAX;
+}
+
+static void on_enter(void *owner)
+{
+    redwi_pool_enter(client_of(owner));
+}
+
+static void on_leave(void *owner)
+{
+    redwi_pool_leave(client_of(owner));
+}
+
+static void on_ready(void *owner, struct redwi_conn *conn)
+{
+    redw_client *c = client_of(owner);
+
+    c->connect_failing = false;
+    c->pace_ms = REDWI_PACE_MS_MIN;
+    redwi_pool_move(c, conn, REDWI_AT_IDLE);
+}
+
+static void on_ended(void *owner, struct redwi_conn *conn, struct redwi_job *j)
+{
+    redw_client *c = client_of(owner);
+
+    if (j)
+        redwi_pool_end(c, j, NULL);
+    if (conn->state == REDWI_CONN_CLOSED) /* a transaction was left open */
+        taken_out(c, conn);
+    else
+        unit_ended(c, conn);
+}
+
+static void on_stopped(void *owner, struct redwi_conn *conn, struct redwi_job *j)
+{
+    redw_client *c = client_of(owner);
+
+    redwi_cancel_abandon(c, conn);
+    redwi_pool_end(c, j, NULL);
+}
+
+/* A cancelled statement whose connection was closed because the server did not obey in time. */
+static void name_the_cancel(redw_client *c, struct redwi_job *j)
+{
+    if (!j->cancelled || redw_error_code(j->error) != REDW_ETIMEDOUT)
+        return;
+    redw_error *e = redwi_err_make(
+        &c->mem,
+        &(struct redwi_err_spec){.code = REDW_ECANCELLED,
+                                 .cls = REDW_CLASS_QUERY_CANCELLED,
+                                 .outcome = redw_error_outcome(j->error)},
+        "cancelled; the server did not stop the statement within %u ms, so its connection was closed",
+        c->settings.cancel_timeout_ms);
+    redw_error_release(j->error);
+    j->error = e;
+}
+
+static void side_closed(redw_client *c, struct redwi_conn *side, bool did_its_work)
+{
+    struct redwi_conn *target = side->cancels;
+
+    taken_out(c, side);
+    side->cancels = NULL;
+    target->cancel = NULL;
+    if (!did_its_work)
+        target->spoiled = true;
+    if (target->place == REDWI_AT_BUSY && target->state == REDWI_CONN_IDLE)
+        unit_ended(c, target);
+}
+
+static void on_closed(void *owner, struct redwi_conn *conn, struct redwi_job *j, const redw_error *why)
+{
+    redw_client *c = client_of(owner);
+    bool was_opening = conn->place == REDWI_AT_OPENING;
+
+    if (conn->place == REDWI_AT_SIDE) {
+        side_closed(c, conn, why == NULL);
+        return;
+    }
+    taken_out(c, conn);
+    if (j) {
+        name_the_cancel(c, j);
+        redwi_pool_end(c, j, NULL);
+    }
+    if (was_opening) {
+        attempt_failed(c);
+        if (!is_open(c) && c->counts[REDWI_AT_OPENING] == 0)
+            fail_waiting(c, why);
+    }
+}
+
+static void on_corked(void *owner, struct redwi_conn *conn)
+{
+    redw_client *c = client_of(owner);
+
+    if (conn->corked)
+        return;
+    conn->corked = true;
+    redwi_list_append(&c->corked, &conn->cork_link);
+    redwi_pool_want_turn(c);
+}
+
+static const struct redwi_conn_ops conn_ops = {
+    .enter = on_enter,
+    .leave = on_leave,
+    .ready = on_ready,
+    .ended = on_ended,
+    .stopped = on_stopped,
+    .closed = on_closed,
+    .corked = on_corked,
+};
+
+struct redwi_conn *redwi_pool_open(redw_client *c, struct redwi_conn *cancels)
+{
+    uint32_t timeout_ms = cancels ? c->settings.cancel_timeout_ms : c->settings.connect_timeout_ms;
+    struct redwi_conn_config config = {
+        .mem = &c->mem,
+        .loop = &c->loop,
+        .env = &c->env,
+        .settings = &c->settings,
+        .tls = c->tls,
+        .ops = &conn_ops,
+        .owner = c,
+        .deadline_us = c->loop.now_us(c->loop.ctx) + (int64_t)timeout_ms * 1000,
+        .cancels = cancels,
+    };
+    struct redwi_conn *conn;
+
+    if (redwi_conn_open(&conn, &config))
+        return NULL;
+    conn->cancels = cancels;
+    if (cancels)
+        cancels->cancel = conn;
+    redwi_pool_move(c, conn, cancels ? REDWI_AT_SIDE : REDWI_AT_OPENING);
+    return conn;
+}
+
+/* --- the turn --- */
+
+static void end_pauses(redw_client *c)
+{
+    struct redwi_link now;
+
+    redwi_list_take(&now, &c->resuming);
+    while (!redwi_list_empty(&now)) {
+        struct redwi_job *j = first_job(&now);
+        redwi_list_remove(&j->link);
+        if (j->conn->paused)
+            redwi_conn_resume(j->conn);
+    }
+}
+
+static void report_open(redw_client *c)
+{
+    while (is_open(c) && !redwi_list_empty(&c->connects))
+        redwi_pool_end(c, first_job(&c->connects), NULL);
+}
+
+static redw_error *not_begun(redw_client *c, int code)
+{
+    if (code == REDW_ENOMEM)
+        return redwi_err_no_memory(REDW_OUTCOME_NOT_SENT);
+    return redwi_err_make(&c->mem,
+                          &(struct redwi_err_spec){.code = code,
+                                                   .cls = REDW_CLASS_RESOURCE_BUSY,
+                                                   .outcome = REDW_OUTCOME_NOT_SENT},
+                          "send: the statement and its parameters do not fit into the output buffer");
+}
+
+static void assign(redw_client *c, int64_t now_us)
+{
+    while (c->nwaiting > 0 && c->counts[REDWI_AT_IDLE] > 0) {
+        struct redwi_job *j = first_job(&c->waiting);
+        struct redwi_conn *conn = first_conn(&c->places[REDWI_AT_IDLE]);
+
+        /* Nothing is sent after its deadline, whichever of timer and turn comes first. */
+        if (j->deadline_us <= now_us) {
+            redwi_pool_end(c, j, redwi_cancel_late(c, j));
+            continue;
+        }
+        int rc = redwi_conn_start(conn, j);
+        if (rc) {
+            redwi_pool_end(c, j, not_begun(c, rc));
+            continue;
+        }
+        redwi_list_remove(&j->link);
+        c->nwaiting--;
+        j->state = REDWI_JOB_ACTIVE;
+        j->conn = conn;
+        redwi_pool_move(c, conn, REDWI_AT_BUSY);
+    }
+}
+
+static bool needs_more(const redw_client *c)
+{
+    uint32_t opening = c->counts[REDWI_AT_OPENING];
+
+    if (c->nwaiting > opening)
+        return opening + c->counts[REDWI_AT_IDLE] + c->counts[REDWI_AT_BUSY] < c->settings.pool_max;
+    return !redwi_list_empty(&c->connects) && opening == 0 && !is_open(c);
+}
+
+static void open_more(redw_client *c, int64_t now_us)
+{
+    while (needs_more(c)) {
+        if (c->connect_failing && c->counts[REDWI_AT_OPENING] > 0)
+            return;
+        if (c->connect_failing && is_open(c) && now_us < c->open_after_us) {
+            c->loop.timer_set(c->loop.ctx, c->pace_timer, c->open_after_us);
+            return;
+        }
+        if (redwi_pool_open(c, NULL))
+            continue;
+        attempt_failed(c);
+        if (!is_open(c) && c->counts[REDWI_AT_OPENING] == 0) {
+            redw_error *e = redwi_err_no_memory(REDW_OUTCOME_NOT_SENT);
+            fail_waiting(c, e);
+            redw_error_release(e);
+        }
+    }
+}
+
+static void flush_corked(redw_client *c)
+{
+    struct redwi_link now;
+
+    redwi_list_take(&now, &c->corked);
+    while (!redwi_list_empty(&now)) {
+        struct redwi_conn *conn = REDWI_OF(now.next, struct redwi_conn, cork_link);
+        redwi_list_remove(&conn->cork_link);
+        conn->corked = false;
+        redwi_conn_flush(conn);
+    }
+}
+
+static void finish_close(redw_client *c)
+{
+    redw_closed_fn *fn = c->closed_fn;
+
+    while (c->counts[REDWI_AT_OPENING] > 0)
+        redwi_pool_close(c, first_conn(&c->places[REDWI_AT_OPENING]), false);
+    while (c->counts[REDWI_AT_IDLE] > 0)
+        redwi_pool_close(c, first_conn(&c->places[REDWI_AT_IDLE]), true);
+    c->loop.timer_stop(c->loop.ctx, c->drain_timer);
+    c->loop.timer_stop(c->loop.ctx, c->pace_timer);
+    c->closed_ran = true;
+    c->closed_fn = NULL;
+    if (fn)
+        fn(c->closed_ctx);
+}
+
+void redwi_pool_turn(void *arg)
+{
+    redw_client *c = arg;
+    int64_t now_us = c->loop.now_us(c->loop.ctx);
+
+    c->turn_wanted = false;
+    redwi_pool_enter(c);
+    finish_done(c);
+    /* A callback may have destroyed the client: that is done on leaving, and nothing is begun. */
+    if (!c->destroying) {
+        if (c->closing && now_us >= c->drain_us)
+            redwi_cancel_all(c);
+        end_pauses(c);
+        report_open(c);
+        assign(c, now_us);
+        open_more(c, now_us);
+        flush_corked(c);
+        if (close_may_finish(c))
+            finish_close(c);
+    }
+    redwi_pool_leave(c);
+}
+
+void redwi_pool_pace(void *arg)
+{
+    redwi_pool_want_turn(arg);
+}

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the rooms of the client share: client.c (the public object, ids, close and destroy), dispatch.c
+ * (entries from the loop, the turn, the pool's steps) and cancel.c (deadlines, cancel, forget).
+ */
+#ifndef REDWI_POOL_DISPATCH_H
+#define REDWI_POOL_DISPATCH_H
+
+#include "pool/client.h"
+
+#define REDWI_PACE_MS_MIN 100  /* after a failed attempt, while other connections serve */
+#define REDWI_PACE_MS_MAX 5000
+
+/* dispatch.c */
+
+/* Around everything that comes from the loop. leave finishes done jobs and, when it is the outermost,
+ * frees closed connections and runs a deferred destroy: *c may be gone when it returns. */
+void redwi_pool_enter(redw_client *c);
+void redwi_pool_leave(redw_client *c);
+
+void redwi_pool_want_turn(redw_client *c);
+/* Holds the loop, or lets it go, by what is outstanding. At the end of public functions; a no-op inside
+ * callbacks, where leave does it. */
+void redwi_pool_settle_hold(redw_client *c);
+
+void redwi_pool_move(redw_client *c, struct redwi_conn *conn, enum redwi_place place);
+/* Closes a connection and takes it out of the pool; a job on it is the caller's. */
+void redwi_pool_close(redw_client *c, struct redwi_conn *conn, bool politely);
+/* cancels NULL: one more for the pool; else a side connection that cancels what runs there. NULL: no
+ * memory. */
+struct redwi_conn *redwi_pool_open(redw_client *c, struct redwi_conn *cancels);
+
+/* Any state but DONE -> DONE, off every connection already; `owned` counts unless j->error is set. */
+void redwi_pool_end(redw_client *c, struct redwi_job *j, redw_error *owned);
+/* Runs the callbacks of what is done, or frees what was forgotten. */
+void redwi_pool_finish(redw_client *c, struct redwi_job *j);
+
+redw_loop_fn redwi_pool_turn, redwi_pool_pace; /* arg: the client */
+
+/* client.c */
+
+void redwi_client_unlist(redw_client *c, const struct redwi_job *j); /* its id is stale from now on */
+void redwi_client_end(redw_client *c);                              /* destroy, with nothing on the stack */
+
+/* cancel.c */
+
+redw_loop_fn redwi_cancel_deadline; /* arg: the job whose deadline came */
+redw_loop_fn redwi_cancel_drained;  /* arg: the client whose drain is over */
+redw_error *redwi_cancel_late(redw_client *c, const struct redwi_job *j); /* a waiting job's deadline */
+
+/* BUSY -> draining: its job is off, the server is asked to stop, and the connection comes back when it
+ * is certain that the cancel is spent; or it is closed. */
+void redwi_cancel_abandon(redw_client *c, struct redwi_conn *conn);
+/* The jobs of a waiting list end, class CLOSED. */
+void redwi_cancel_waiting(redw_client *c, struct redwi_link *list);
+/* All jobs end, class CLOSED. */
+void redwi_cancel_all(redw_client *c);
+
+#endif

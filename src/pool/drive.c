@@ -1,0 +1,354 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What one wake-up of a connection does, in rounds: take events out of the session until it wants more
+ * input, send what that left to send, read. So answers of the login leave before anything is waited for,
+ * and reading goes on while bytes wait to be sent: two peers that both only send would block each other.
+ *
+ * What ends a wake-up: no more input, a pause, the bounds below (the rest in the next turn, or when the
+ * socket reports again that it is readable), or the end of the connection. Every callback may close the
+ * connection, abandon its job or resume it: after each the state is looked at afresh.
+ */
+#include "pool/drive.h"
+
+/* Bytes parsed in one wake-up, about: one fast connection shall not hold up the others. */
+#define PARSED_MAX ((size_t)256 << 10)
+/* Iterations of key derivation per turn: a fraction of a millisecond. */
+#define WORK_PER_TURN 1000
+
+static redw_error *failure(const struct redwi_conn *c, int code, enum redw_origin origin, const char *what)
+{
+    const struct redwi_err_spec spec = {
+        .code = code,
+        .cls = REDW_CLASS_CONNECTION_FAILED,
+        .outcome = REDW_OUTCOME_UNKNOWN,
+        .origin = origin,
+    };
+    return redwi_err_make(c->priv->config.mem, &spec, "%s", what);
+}
+
+static void request_turn(struct redwi_conn *c)
+{
+    const struct redw_loop *loop = c->priv->config.loop;
+    loop->turn_request(loop->ctx, c->priv->turn);
+}
+
+void redwi_drive_end(struct redwi_conn *c, redw_error *why)
+{
+    c->priv->ended = true;
+    redwi_session_ended(c->session, why);
+}
+
+/* Events. */
+
+static void start_tls(struct redwi_conn *c)
+{
+    const struct redwi_conn_config *config = &c->priv->config;
+    int64_t wall_us = config->loop->wall_us(config->loop->ctx);
+    int code = redwi_transport_secure(&c->priv->transport, config->tls, config->settings->host, wall_us);
+    if (code == REDW_ENOMEM)
+        redwi_drive_end(c, redwi_err_no_memory(REDW_OUTCOME_NOT_SENT));
+    else if (code)
+        redwi_drive_end(c, failure(c, code, REDW_ORIGIN_TLS, "tls: no certificate can be for this host name"));
+}
+
+static void logged_in(struct redwi_conn *c, char status)
+{
+    const struct redwi_conn_config *config = &c->priv->config;
+    if (status != 'I') {
+        redwi_conn_lost(c, failure(c, REDW_EPROTOCOL, REDW_ORIGIN_LIBRARY,
+                                   "protocol: a transaction is open right after login"));
+        return;
+    }
+    config->loop->timer_stop(config->loop->ctx, c->priv->timer);
+    redwi_conn_set_state(c, REDWI_CONN_IDLE);
+    config->ops->ready(config->owner, c);
+}
+
+/* Whose event it is; NULL: nobody's any more. */
+static struct redwi_job *job_of(const struct redwi_conn *c, const struct redwi_ev *ev)
+{
+    return ev->unit == c->job ? c->job : NULL;
+}
+
+/* Does what a callback of the job answered, unless it took its job away meanwhile. */
+static void follow(struct redwi_conn *c, struct redwi_job *job, enum redwi_job_flow flow)
+{
+    const struct redwi_conn_config *config = &c->priv->config;
+    if (c->job != job)
+        return;
+    switch (flow) {
+    case REDWI_JOB_GO:
+        break;
+    case REDWI_JOB_PAUSE:
+        c->paused = true;
+        break;
+    case REDWI_JOB_STOP:
+        config->ops->stopped(config->owner, c, job);
+        break;
+    case REDWI_JOB_DRAIN:
+        redwi_session_discard(c->session, job);
+        break;
+    }
+}
+
+static void give_columns(struct redwi_conn *c, const struct redwi_ev *ev)
+{
+    struct redwi_job *job = job_of(c, ev);
+    if (job)
+        follow(c, job, job->ops->columns(job, ev->data, ev->len));
+}
+
+/* The session must hear how many rows were taken before it hears anything else, so what the callback did to
+ * the connection is told to it afterwards. */
+static void give_rows(struct redwi_conn *c, const struct redwi_ev *ev)
+{
+    struct redwi_conn_private *p = c->priv;
+    struct redwi_job *job = job_of(c, ev);
+    const uint8_t *taken = ev->data;
+    bool corrupt = !job;
+    enum redwi_job_flow flow = REDWI_JOB_GO;
+    if (job) {
+        p->in_rows = true;
+        flow = job->ops->rows(job, ev->data, ev->data + ev->len, &taken, &corrupt);
+        p->in_rows = false;
+    }
+    if (c->state == REDWI_CONN_CLOSED)
+        return;
+    bool stuck = flow == REDWI_JOB_GO && c->job == job && taken == ev->data;
+    if (corrupt || stuck) {
+        redwi_session_corrupt(c->session, corrupt ? "malformed value" : "nobody takes the rows");
+        return;
+    }
+    redwi_session_rows_taken(c->session, taken);
+    if (p->dropped)
+        redwi_session_discard(c->session, p->dropped);
+    p->dropped = NULL;
+    follow(c, job, flow);
+}
+
+static void give_error(struct redwi_conn *c, const struct redwi_ev *ev)
+{
+    struct redwi_job *job = job_of(c, ev);
+    if (job && !job->error)
+        job->error = ev->error;
+    else
+        redw_error_release(ev->error);
+}
+
+static void give_notice(struct redwi_conn *c, const struct redwi_ev *ev)
+{
+    struct redwi_job *job = job_of(c, ev);
+    if (job)
+        job->ops->notice(job, ev->error);
+    else
+        redw_error_release(ev->error);
+}
+
+static void give_tag(struct redwi_conn *c, const struct redwi_ev *ev)
+{
+    struct redwi_job *job = job_of(c, ev);
+    if (job)
+        job->ops->complete(job, (const char *)ev->data, ev->len);
+}
+
+/* False: more to do in the next turn. Meanwhile nothing is read: the server has nothing to say. */
+static bool work(struct redwi_conn *c)
+{
+    c->priv->working = redwi_session_work(c->session, WORK_PER_TURN);
+    if (c->priv->working)
+        request_turn(c);
+    return !c->priv->working;
+}
+
+/* True: the session wants more input. */
+static bool take_events(struct redwi_conn *c)
+{
+    struct redwi_ev ev;
+    while (c->state != REDWI_CONN_CLOSED && !c->paused) {
+        switch (redwi_session_next(c->session, &ev)) {
+        case REDWI_EV_NONE:
+            return true;
+        case REDWI_EV_START_TLS:
+            start_tls(c);
+            break;
+        case REDWI_EV_WORK:
+            if (!work(c))
+                return false;
+            break;
+        case REDWI_EV_LOGGED_IN:
+            logged_in(c, ev.status);
+            break;
+        case REDWI_EV_COLUMNS:
+            give_columns(c, &ev);
+            break;
+        case REDWI_EV_ROWS:
+            give_rows(c, &ev);
+            break;
+        case REDWI_EV_COMPLETE:
+            give_tag(c, &ev);
+            break;
+        case REDWI_EV_ERROR:
+            give_error(c, &ev);
+            break;
+        case REDWI_EV_NOTICE:
+            give_notice(c, &ev);
+            break;
+        case REDWI_EV_PARAMETER:
+            break;
+        case REDWI_EV_READY:
+            redwi_conn_unit_ended(c, ev.status);
+            break;
+        case REDWI_EV_FATAL:
+            redwi_conn_lost(c, ev.error);
+            break;
+        }
+    }
+    return false;
+}
+
+/* Output. False: the socket takes no more now. */
+static bool send_out(struct redwi_conn *c)
+{
+    struct redwi_conn_private *p = c->priv;
+    if (p->broken || p->ended)
+        return true;
+    switch (redwi_transport_write(&p->transport, c->session, &p->broken)) {
+    case REDWI_MOVED_WAIT:
+        return false;
+    case REDWI_MOVED_FAILED:
+        p->transport.recvs = REDWI_DRIVE_RECVS; /* for the server's last words, which say more than EPIPE */
+        return true;
+    default:
+        return true;
+    }
+}
+
+/* Input. */
+
+static bool output_waits(const struct redwi_conn *c)
+{
+    const struct redwi_conn_private *p = c->priv;
+    return !p->broken && !p->ended && redwi_transport_waits(&p->transport, c->session);
+}
+
+/* A side connection that has said all it had to say: whatever ends it now, it did its work. */
+static bool side_is_done(const struct redwi_conn *c)
+{
+    return c->priv->side && c->state == REDWI_CONN_LOGIN && !c->priv->broken && !output_waits(c);
+}
+
+/* Why the end of the stream is a failure; NULL: the session knows best. Servers do close idle connections
+ * without close_notify; in the middle of anything it may be somebody in between who cut the stream. */
+static redw_error *end_reason(struct redwi_conn *c, bool cut)
+{
+    struct redwi_conn_private *p = c->priv;
+    redw_error *why = p->broken;
+    p->broken = NULL;
+    if (why || c->state == REDWI_CONN_IDLE || side_is_done(c))
+        return why;
+    if (cut)
+        return failure(c, REDW_ECONNECT, REDW_ORIGIN_TLS,
+                       "the connection was cut: the server did not end TLS properly");
+    if (p->side)
+        return failure(c, REDW_ECONNECT, REDW_ORIGIN_LIBRARY, "the server closed before the cancel was sent");
+    return NULL;
+}
+
+static void ended(struct redwi_conn *c, bool cut)
+{
+    redwi_drive_end(c, end_reason(c, cut));
+}
+
+static void broke(struct redwi_conn *c, redw_error *why)
+{
+    redw_error *first = c->priv->broken;
+    c->priv->broken = NULL;
+    if (!first && side_is_done(c)) {
+        redw_error_release(why);
+        why = NULL;
+    } else if (first) {
+        redw_error_release(why);
+        why = first;
+    }
+    redwi_drive_end(c, why);
+}
+
+static void tls_is_up(struct redwi_conn *c)
+{
+    uint8_t end_point[64];
+    size_t n = redwi_tls_end_point(c->priv->transport.tls, end_point);
+    redwi_conn_set_state(c, REDWI_CONN_LOGIN);
+    if (redwi_session_tls_started(c->session, end_point, n))
+        redwi_drive_end(c, redwi_err_no_memory(REDW_OUTCOME_NOT_SENT));
+}
+
+static enum redwi_moved read_in(struct redwi_conn *c, redw_error **why)
+{
+    struct redwi_conn_private *p = c->priv;
+    size_t got = 0;
+    enum redwi_moved moved;
+    if (!p->transport.tls || p->transport.secured) {
+        moved = redwi_transport_read(&p->transport, c->session, &got, why);
+        p->parsed += got;
+        return moved;
+    }
+    moved = redwi_transport_handshake(&p->transport, why);
+    if (moved == REDWI_MOVED)
+        tls_is_up(c);
+    return moved;
+}
+
+/* True: there is something new for take_events(). */
+static bool fill(struct redwi_conn *c)
+{
+    struct redwi_conn_private *p = c->priv;
+    redw_error *why = NULL;
+    if (p->parsed >= PARSED_MAX) {
+        if (p->transport.more || p->broken)
+            request_turn(c); /* of these the socket does not remind us */
+        return false;
+    }
+    switch (read_in(c, &why)) {
+    case REDWI_MOVED:
+        return true;
+    case REDWI_MOVED_WAIT:
+        if (!p->broken)
+            return false;
+        ended(c, false);
+        return true;
+    case REDWI_MOVED_END:
+        ended(c, false);
+        return true;
+    case REDWI_MOVED_CUT:
+        ended(c, true);
+        return true;
+    case REDWI_MOVED_FAILED:
+        break;
+    }
+    broke(c, why);
+    return true;
+}
+
+static void watch(struct redwi_conn *c)
+{
+    const struct redw_loop *loop = c->priv->config.loop;
+    bool reads = !c->priv->ended && !c->paused && !c->priv->working;
+    unsigned events = (reads ? REDW_READ : 0u) | (output_waits(c) ? REDW_WRITE : 0u);
+    loop->io_set(loop->ctx, c->priv->io, c->priv->transport.fd, events);
+}
+
+void redwi_drive(struct redwi_conn *c, unsigned recvs)
+{
+    struct redwi_conn_private *p = c->priv;
+    bool sent, more;
+    p->parsed = 0;
+    redwi_transport_wake(&p->transport, recvs);
+    do {
+        more = take_events(c);
+        if (c->state == REDWI_CONN_CLOSED)
+            return;
+        sent = send_out(c);
+        /* Reading may leave something to send although it brought nothing: answers of TLS itself. */
+    } while ((more && fill(c)) || (sent && output_waits(c)));
+    watch(c);
+}

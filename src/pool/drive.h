@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The inside of a connection, shared by its two files: conn.c has its life and the functions of conn.h;
+ * drive.c has what one wake-up does: events out of the session, output to the socket, input from it.
+ * Nobody else includes this.
+ */
+#ifndef REDWI_POOL_DRIVE_H
+#define REDWI_POOL_DRIVE_H
+
+#include "pool/conn.h"
+#include "pool/dial.h"
+#include "pool/transport.h"
+
+/* Calls of recv in one wake-up by readiness: each fills 64 KiB at most. */
+#define REDWI_DRIVE_RECVS 4
+
+struct redwi_conn_private {
+    struct redwi_conn_config config;
+    const struct redwi_sys *sys;
+    struct redwi_dial *dial;          /* DIALING only */
+    struct redwi_transport transport; /* after DIALING */
+    struct redwi_address peer;
+    void *io, *timer, *turn;
+    int64_t started_us;
+    size_t parsed;      /* bytes that went into the session in this wake-up */
+    redw_error *broken; /* sending failed: what the server said last is still read, then this is the end */
+    void *dropped;      /* a job abandoned by its own row callback: the session hears of it afterwards */
+    bool side;          /* cancels */
+    bool in_rows;       /* a row callback is running */
+    bool working;       /* the login derives its keys: goes on in the next turn */
+    bool ended;         /* the session knows that the transport ended */
+};
+
+/* Inside enter and leave: does what can be done now. recvs: calls of recv allowed. */
+void redwi_drive(struct redwi_conn *c, unsigned recvs);
+/* No byte is read or sent any more; the session reports the end. why: owned; NULL: closed by the server. */
+void redwi_drive_end(struct redwi_conn *c, redw_error *why);
+
+/* conn.c */
+void redwi_conn_set_state(struct redwi_conn *c, enum redwi_conn_state state);
+/* The unit of the connection has ended: IDLE, or CLOSED if the transaction status says so. */
+void redwi_conn_unit_ended(struct redwi_conn *c, char status);
+/* CLOSED by itself. why: owned; NULL: a side connection that did its work. */
+void redwi_conn_lost(struct redwi_conn *c, redw_error *why);
+
+#endif

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Between a session and a connected socket: plain, or through the TLS filter. Moves bytes, decides nothing;
+ * never blocks, never calls back.
+ *
+ * Work is bounded per wake-up of the loop, so that one fast socket cannot hold up the others: after
+ * redwi_transport_wake() so many calls of recv and so many sent bytes are allowed. What is left over is
+ * found again because readiness is level-triggered. EINTR spends an allowance like any other call.
+ */
+#ifndef REDWI_POOL_TRANSPORT_H
+#define REDWI_POOL_TRANSPORT_H
+
+#include "pool/sys.h"
+#include "wire/session.h"
+#include "wire/tls.h"
+
+struct redwi_transport {
+    const struct redw_allocator *mem;
+    const struct redwi_sys *sys;
+    int fd;                /* -1: none */
+    struct redwi_tls *tls; /* NULL: plain */
+    bool secured;          /* the TLS handshake is done */
+    bool more;             /* the filter may hold bytes that were not read yet */
+    unsigned recvs;        /* calls of recv still allowed */
+    size_t sends;          /* bytes still allowed to be sent */
+};
+
+enum redwi_moved {
+    REDWI_MOVED = 0,    /* reading: something came in; writing: everything is out */
+    REDWI_MOVED_WAIT,   /* for the socket to be readable, or writable */
+    REDWI_MOVED_END,    /* the peer ended the stream, and properly so */
+    REDWI_MOVED_CUT,    /* the peer closed in the middle of TLS */
+    REDWI_MOVED_FAILED, /* *why is set, owned by the caller */
+};
+
+/* Takes over a connected descriptor. */
+void redwi_transport_open(struct redwi_transport *t, const struct redw_allocator *mem,
+                          const struct redwi_sys *sys, int fd);
+/* Frees the filter and closes the descriptor; again is allowed. */
+void redwi_transport_close(struct redwi_transport *t);
+
+/* A new wake-up: `recvs` calls of recv are allowed from now on. */
+void redwi_transport_wake(struct redwi_transport *t, unsigned recvs);
+
+/* Puts the filter in front; 0, or the code of redwi_tls_create(). Then handshake until MOVED: each call goes
+ * as far as the socket allows. */
+int redwi_transport_secure(struct redwi_transport *t, struct redwi_tls_ctx *ctx, const char *name,
+                           int64_t wall_us);
+enum redwi_moved redwi_transport_handshake(struct redwi_transport *t, redw_error **why);
+
+/* Brings one portion into the session; *got: its bytes (0 with MOVED: the session has no memory and says
+ * so itself). */
+enum redwi_moved redwi_transport_read(struct redwi_transport *t, struct redwi_session *s, size_t *got,
+                                      redw_error **why);
+/* Sends what the session has to send. */
+enum redwi_moved redwi_transport_write(struct redwi_transport *t, struct redwi_session *s, redw_error **why);
+/* Is there anything to send? */
+bool redwi_transport_waits(const struct redwi_transport *t, const struct redwi_session *s);
+
+/* The last words before a close: what the session still has to send and close_notify, as far as the socket
+ * takes it at once. */
+void redwi_transport_goodbye(struct redwi_transport *t, struct redwi_session *s);
+
+#endif

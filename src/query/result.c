@@ -1,0 +1,302 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Results: an arena of chunks that never move, and an index of rows into it.
+ *
+ * The first room is the rest of the result's own allocation, so that a small result is one allocation
+ * in all; chunks then double from 4 KiB to 256 KiB. A row is its cells, then a copy of the whole DataRow
+ * body, in which each value gets its NUL where the length of the next one stood: one memcpy per row.
+ */
+#include "query/result.h"
+
+#include "data/types.h"
+#include "wire/be_read.h"
+#include "wire/mem.h"
+#include <string.h>
+#include <strings.h>
+
+#define RESULT_BYTES    1024u /* of the first allocation: still in the fast bins of malloc */
+#define CHUNK_BYTES_MIN 4096u
+#define CHUNK_BYTES_MAX 262144u
+#define INDEX_FIRST     8u /* entries of the index that lies in the arena */
+
+struct redwi_chunk {
+    struct redwi_chunk *next;
+    uint64_t unused; /* keeps what follows aligned for any type */
+};
+
+static size_t round8(size_t n)
+{
+    return (n + 7) & ~(size_t)7;
+}
+
+redw_result *redwi_result_create(const struct redw_allocator *mem)
+{
+    redw_result *r = redwi_alloc(mem, RESULT_BYTES);
+
+    if (!r)
+        return NULL;
+    memset(r, 0, sizeof *r);
+    atomic_init(&r->refs, 1);
+    r->mem = *mem;
+    r->room = (uint8_t *)r + round8(sizeof *r);
+    r->room_end = (uint8_t *)r + RESULT_BYTES;
+    r->next_chunk = CHUNK_BYTES_MIN;
+    r->bytes = RESULT_BYTES;
+    r->affected = -1;
+    return r;
+}
+
+/* Room for n bytes at r->room, without passing max_bytes in all. Near the bound a chunk takes no more than
+ * half of what is left if that will do: the index has to grow too. */
+static int reserve(redw_result *r, size_t n, uint64_t max_bytes)
+{
+    if (n <= (size_t)(r->room_end - r->room))
+        return 0;
+    uint64_t left = r->bytes < max_bytes ? max_bytes - r->bytes : 0;
+    if (n > SIZE_MAX / 2 || n + sizeof(struct redwi_chunk) > left)
+        return REDW_EFULL;
+    size_t least = n + sizeof(struct redwi_chunk);
+    size_t size = r->next_chunk < left / 2 ? r->next_chunk : (size_t)(left / 2) & ~(size_t)7;
+    if (size < least)
+        size = least;
+    struct redwi_chunk *chunk = redwi_alloc(&r->mem, size);
+    if (!chunk)
+        return REDW_ENOMEM;
+    chunk->next = r->chunks;
+    r->chunks = chunk;
+    r->room = (uint8_t *)(chunk + 1);
+    r->room_end = (uint8_t *)chunk + size;
+    r->bytes += size;
+    if (r->next_chunk < CHUNK_BYTES_MAX)
+        r->next_chunk *= 2;
+    return 0;
+}
+
+/* Takes what was reserved. */
+static void *take(redw_result *r, size_t n)
+{
+    void *at = r->room;
+
+    r->room += n;
+    return at;
+}
+
+int redwi_result_columns(redw_result *r, const uint8_t *body, size_t len, bool streamed)
+{
+    const uint8_t *at = NULL;
+    size_t n;
+
+    if (!redwi_be_row_description(body, len, &n))
+        return REDW_EPROTOCOL;
+    /* Names with their NULs are what is left of the body without its numbers: at most len bytes. */
+    size_t columns_bytes = n * sizeof(struct redw_column),
+           cells_bytes = streamed ? n * sizeof(redw_slice) : 0;
+    size_t need = columns_bytes + cells_bytes + round8(len);
+    int rc = reserve(r, need, UINT64_MAX);
+    if (rc)
+        return rc;
+    struct redw_column *columns = (struct redw_column *)take(r, columns_bytes);
+    if (streamed)
+        r->set.cells = (redw_slice *)take(r, cells_bytes);
+    char *names = (char *)r->room;
+    for (size_t i = 0; i < n; i++) {
+        struct redwi_field f;
+        redwi_be_field_next(body, len, &at, &f);
+        memcpy(names, f.name.ptr, f.name.len);
+        names[f.name.len] = '\0';
+        columns[i] = (struct redw_column){
+            .name = names,
+            .type = redwi_type_of_oid(f.type_oid),
+            .oid = f.type_oid,
+            .typmod = f.typmod,
+            .binary = f.format == 1,
+        };
+        names += f.name.len + 1;
+    }
+    take(r, round8((size_t)(names - (char *)r->room)));
+    r->set.columns = columns;
+    r->set.ncolumns = n;
+    return 0;
+}
+
+/* Room for one more row in the index: first in the arena, then on its own, doubling. */
+static int reserve_index(redw_result *r, uint64_t max_bytes)
+{
+    if (r->nrows < r->index_cap)
+        return 0;
+    if (r->index_cap == 0) {
+        int rc = reserve(r, INDEX_FIRST * sizeof *r->index, max_bytes);
+        if (rc)
+            return rc;
+        r->index = take(r, INDEX_FIRST * sizeof *r->index);
+        r->index_cap = INDEX_FIRST;
+        return 0;
+    }
+    bool in_arena = r->index_cap == INDEX_FIRST;
+    uint64_t left = r->bytes < max_bytes ? (max_bytes - r->bytes) / sizeof *r->index : 0;
+    uint64_t more = r->index_cap < left ? r->index_cap : left;
+    if (more == 0 || r->index_cap + more > SIZE_MAX / sizeof *r->index)
+        return REDW_EFULL;
+    size_t bytes = (size_t)(r->index_cap + more) * sizeof *r->index;
+    redw_slice **index = redwi_resize(&r->mem, in_arena ? NULL : r->index, bytes);
+    if (!index)
+        return REDW_ENOMEM;
+    if (in_arena)
+        memcpy(index, r->index, INDEX_FIRST * sizeof *index);
+    r->index = index;
+    r->index_cap += more;
+    r->bytes += more * sizeof *index;
+    return 0;
+}
+
+int redwi_result_add_row(redw_result *r, const uint8_t *body, size_t len, uint64_t max_bytes)
+{
+    size_t n = r->set.ncolumns, cells_bytes = n * sizeof(redw_slice);
+
+    if (r->bytes > max_bytes || len > SIZE_MAX / 2)
+        return REDW_EFULL;
+    int rc = reserve_index(r, max_bytes);
+    if (rc || (rc = reserve(r, cells_bytes + round8(len + 1), max_bytes)) != 0)
+        return rc;
+    redw_slice *cells = (redw_slice *)(void *)r->room;
+    uint8_t *copy = r->room + cells_bytes;
+    memcpy(copy, body, len);
+    if (!redwi_row_parse(copy, len, cells, n))
+        return REDW_EPROTOCOL;
+    for (size_t i = 0; i < n; i++) {
+        if (cells[i].ptr)
+            copy[(size_t)((const uint8_t *)cells[i].ptr - copy) + cells[i].len] = '\0';
+    }
+    take(r, cells_bytes + round8(len + 1));
+    r->index[r->nrows++] = cells;
+    return 0;
+}
+
+/* Tags whose trailing number counts rows; in any other a number is something else. */
+static bool tag_counts(const char *tag)
+{
+    static const char *const counting[] = {"INSERT ", "UPDATE ", "DELETE ", "MERGE ",
+                                           "SELECT ", "COPY ",   "FETCH ",  "MOVE "};
+
+    for (size_t i = 0; i < sizeof counting / sizeof *counting; i++) {
+        if (strncasecmp(tag, counting[i], strlen(counting[i])) == 0)
+            return true;
+    }
+    return false;
+}
+
+void redwi_result_tag(redw_result *r, const char *tag, size_t len)
+{
+    size_t n = len < sizeof r->tag - 1 ? len : sizeof r->tag - 1;
+
+    memcpy(r->tag, tag, n);
+    r->tag[n] = '\0';
+    r->affected = n == len && tag_counts(r->tag) ? redwi_be_tag_count(tag, len) : -1;
+}
+
+void redwi_result_notice_add(redw_result *r, redw_error *owned)
+{
+    if (!r->notices && r->nnotices < REDWI_NOTICES_KEPT)
+        r->notices = redwi_alloc_array(&r->mem, REDWI_NOTICES_KEPT, sizeof *r->notices);
+    if (!r->notices || r->nnotices == REDWI_NOTICES_KEPT) {
+        redw_error_release(owned);
+        return;
+    }
+    r->notices[r->nnotices++] = owned;
+}
+
+/* --- public --- */
+
+const redw_error *redw_result_error(const redw_result *r)
+{
+    return r->error;
+}
+
+uint64_t redw_result_row_count(const redw_result *r)
+{
+    return r->nrows + r->set.taken;
+}
+
+int64_t redw_result_affected(const redw_result *r)
+{
+    return r->affected;
+}
+
+const char *redw_result_tag(const redw_result *r)
+{
+    return r->tag;
+}
+
+int64_t redw_result_elapsed_us(const redw_result *r)
+{
+    return r->elapsed_us;
+}
+
+size_t redw_result_notice_count(const redw_result *r)
+{
+    return r->nnotices;
+}
+
+const redw_error *redw_result_notice(const redw_result *r, size_t i)
+{
+    return i < r->nnotices ? r->notices[i] : NULL;
+}
+
+size_t redw_result_column_count(const redw_result *r)
+{
+    return r->set.ncolumns;
+}
+
+const struct redw_column *redw_result_column(const redw_result *r, size_t i)
+{
+    return i < r->set.ncolumns ? &r->set.columns[i] : NULL;
+}
+
+int redw_result_find(const redw_result *r, const char *column)
+{
+    for (size_t i = 0; i < r->set.ncolumns; i++) {
+        if (strcmp(r->set.columns[i].name, column) == 0)
+            return (int)i;
+    }
+    return REDW_ECOLUMN;
+}
+
+redw_rows redw_result_rows(const redw_result *r)
+{
+    /* A cursor only writes to the set of a stream; a kept result is read. */
+    return redwi_rows_kept((struct redwi_rowset *)(uintptr_t)&r->set, r->index, r->nrows);
+}
+
+bool redw_result_first(const redw_result *r, redw_row *row)
+{
+    redw_rows rows = redw_result_rows(r);
+
+    return !r->error && redw_rows_next(&rows, row);
+}
+
+redw_result *redw_result_keep(const redw_result *r)
+{
+    redw_result *kept = (redw_result *)(uintptr_t)r;
+
+    atomic_fetch_add_explicit(&kept->refs, 1, memory_order_relaxed);
+    return kept;
+}
+
+void redw_result_release(redw_result *r)
+{
+    if (!r || atomic_fetch_sub_explicit(&r->refs, 1, memory_order_acq_rel) != 1)
+        return;
+    struct redw_allocator mem = r->mem;
+    while (r->chunks) {
+        struct redwi_chunk *next = r->chunks->next;
+        redwi_free(&mem, r->chunks);
+        r->chunks = next;
+    }
+    if (r->index_cap > INDEX_FIRST)
+        redwi_free(&mem, r->index);
+    for (size_t i = 0; i < r->nnotices; i++)
+        redw_error_release(r->notices[i]);
+    redwi_free(&mem, r->notices);
+    redw_error_release(r->error);
+    redwi_free(&mem, r);
+}

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The ring of units under way, and the order of a unit's answers. Called by the session only.
+ */
+#include "wire/reply_queue.h"
+
+#include "wire/mem.h"
+#include "wire/session.h"
+
+#include <string.h>
+
+#define RING_START 4
+
+void redwi_reply_queue_init(struct redwi_reply_queue *q, const struct redw_allocator *mem)
+{
+    *q = (struct redwi_reply_queue){.mem = mem};
+}
+
+void redwi_reply_queue_free(struct redwi_reply_queue *q)
+{
+    redwi_free(q->mem, q->ring);
+    redwi_reply_queue_init(q, q->mem);
+}
+
+static struct redwi_reply *reply_at(const struct redwi_reply_queue *q, size_t i)
+{
+    return &q->ring[(q->head + i) & (q->cap - 1)];
+}
+
+bool redwi_reply_queue_reserve(struct redwi_reply_queue *q)
+{
+    if (q->count < q->cap)
+        return true;
+    size_t cap = q->cap ? q->cap * 2 : RING_START;
+    struct redwi_reply *ring = redwi_alloc_array(q->mem, cap, sizeof *ring);
+    if (!ring)
+        return false;
+    for (size_t i = 0; i < q->count; i++)
+        ring[i] = *reply_at(q, i);
+    redwi_free(q->mem, q->ring);
+    q->ring = ring;
+    q->cap = cap;
+    q->head = 0;
+    return true;
+}
+
+void redwi_reply_queue_push(struct redwi_reply_queue *q, const struct redwi_reply *reply)
+{
+    struct redwi_reply *r = reply_at(q, q->count++);
+    *r = *reply;
+    r->due = REDWI_DUE_NOTHING;
+    redwi_reply_step(r);
+}
+
+void redwi_reply_queue_pop(struct redwi_reply_queue *q)
+{
+    q->head = (q->head + 1) & (q->cap - 1);
+    q->count--;
+}
+
+struct redwi_reply *redwi_reply_queue_find(const struct redwi_reply_queue *q, const void *tag)
+{
+    for (size_t i = 0; i < q->count; i++) {
+        struct redwi_reply *r = reply_at(q, i);
+        if (r->tag == tag)
+            return r;
+    }
+    return NULL;
+}
+
+void redwi_reply_step(struct redwi_reply *r)
+{
+    static const struct {
+        unsigned sent;
+        enum redwi_due due;
+    } order[] = {
+        {REDWI_SENT_PARSE, REDWI_DUE_PARSE},
+        {REDWI_SENT_BIND, REDWI_DUE_BIND},
+        {REDWI_SENT_DESCRIBE, REDWI_DUE_DESCRIBE},
+        {REDWI_SENT_EXECUTE, REDWI_DUE_EXECUTE},
+    };
+    for (size_t i = 0; i < sizeof order / sizeof order[0]; i++) {
+        if (order[i].due > r->due && (r->sent & order[i].sent)) {
+            r->due = order[i].due;
+            return;
+        }
+    }
+    r->due = REDWI_DUE_SYNC;
+}

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What was sent and which answers are due: one entry per unit, oldest first, in a ring. The answers of a
+ * unit come in a fixed order (PostgreSQL documentation, "Extended Query"), so an entry is no more than
+ * the one thing that is due next.
+ *
+ *   PARSE -> BIND -> DESCRIBE -> EXECUTE or ROWS -> SYNC
+ *                                  |  COPY_IN, COPY_OUT      (any) -> FAILED
+ *
+ * What was not sent is skipped over. Pushing cannot fail after redwi_reply_queue_reserve().
+ */
+#ifndef REDWI_WIRE_REPLY_QUEUE_H
+#define REDWI_WIRE_REPLY_QUEUE_H
+
+#include <redw/error.h>
+
+enum redwi_due {
+    REDWI_DUE_NOTHING = 0, /* no unit is queued */
+    REDWI_DUE_PARSE,       /* ParseComplete */
+    REDWI_DUE_BIND,        /* BindComplete */
+    REDWI_DUE_DESCRIBE,    /* RowDescription or NoData */
+    REDWI_DUE_EXECUTE,     /* CommandComplete or EmptyQueryResponse; no columns, so no rows */
+    REDWI_DUE_ROWS,        /* DataRow any number of times, CommandComplete */
+    REDWI_DUE_COPY_IN,     /* CopyFail was sent: the ErrorResponse to it */
+    REDWI_DUE_COPY_OUT,    /* its error was reported; CopyData, CopyDone, CommandComplete are dropped */
+    REDWI_DUE_SYNC,        /* all was answered: ReadyForQuery, or an ErrorResponse from the commit */
+    REDWI_DUE_FAILED,      /* its error was reported: ReadyForQuery */
+};
+
+struct redwi_reply {
+    void *tag;                  /* whose unit; NULL: discarded */
+    uint64_t at;                /* where in all that was ever put out its first byte stands */
+    enum redw_outcome on_error; /* what an ErrorResponse proves */
+    enum redwi_due due;
+    unsigned sent;              /* REDWI_SENT_* */
+};
+
+struct redwi_reply_queue {
+    const struct redw_allocator *mem;
+    struct redwi_reply *ring;
+    size_t cap, head, count; /* cap: 0 or a power of two */
+};
+
+void redwi_reply_queue_init(struct redwi_reply_queue *q, const struct redw_allocator *mem);
+void redwi_reply_queue_free(struct redwi_reply_queue *q);
+
+/* Room for one more entry; false: no memory. */
+bool redwi_reply_queue_reserve(struct redwi_reply_queue *q);
+/* reply->due is set to the first answer that reply->sent asks for. */
+void redwi_reply_queue_push(struct redwi_reply_queue *q, const struct redwi_reply *reply);
+void redwi_reply_queue_pop(struct redwi_reply_queue *q); /* the oldest; there must be one */
+
+static inline struct redwi_reply *redwi_reply_queue_front(const struct redwi_reply_queue *q)
+{
+    return q->count ? &q->ring[q->head] : NULL;
+}
+/* The oldest entry of a tag; NULL: none. */
+struct redwi_reply *redwi_reply_queue_find(const struct redwi_reply_queue *q, const void *tag);
+
+/* The answer that was due has come: the next one the unit asks for. */
+void redwi_reply_step(struct redwi_reply *r);
+
+#endif

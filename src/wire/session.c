@@ -1,0 +1,537 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The protocol machine. What may come when is one table (rules): a message that has no row for the phase
+ * and for what is due ends the session. What a message does is in steps.c, the login's answers are in
+ * auth.c, what is due in reply_queue.c. Protocol: PostgreSQL documentation, "Message Flow".
+ *
+ * Invariants: BUSY exactly while a unit is queued; `need` is only ever a length that passed its bounds;
+ * the output holds whole messages, but for a unit between begin and end, which the sender is not shown.
+ */
+#include "wire/session.h"
+
+#include "wire/be_read.h"
+#include "wire/fe_write.h"
+#include "wire/mem.h"
+#include "wire/steps.h"
+
+#define KIB          ((size_t)1024)
+#define HEADER_BYTES 5 /* type and length */
+
+/* The input: its size but for longer messages, and the room below which it is compacted. */
+#define INPUT_BYTES    (64 * KIB)
+#define INPUT_ROOM_MIN (16 * KIB)
+/* The output: what one session may have waiting, and what an emptied one may keep. */
+#define OUTPUT_MAX  ((size_t)1 << 30)
+#define OUTPUT_KEEP (64 * KIB)
+
+#define DATA_ROW_DEFAULT (64 * KIB * KIB)
+#define DATA_ROW_MAX     (((size_t)1 << 30) - 1)
+/* Not below the longest message of another type: then no row that fits what the buffer may have grown to
+ * is over its bound, and rows behind the first need no look at their headers here. */
+#define DATA_ROW_LEAST   (4 * KIB * KIB)
+#define DATA_ROW_MIN_LEN 6   /* length word and a count of columns */
+#define CANCEL_NOISE_MAX (32 * KIB) /* what a server may say to a CancelRequest */
+
+/* --- the table ---------------------------------------------------------------------------------- */
+
+#define IN(phase) (1u << REDWI_PHASE_##phase)
+#define DUE(what) (1u << REDWI_DUE_##what)
+#define ANY       (~0u)
+#define ALWAYS    (IN(LOGIN) | IN(SETTLING) | IN(READY) | IN(BUSY))
+#define ANY_ERROR (DUE(FAILED) | DUE(COPY_OUT)) /* the unit's error was reported already */
+
+static const struct rule {
+    char type;
+    const char *name;
+    unsigned phases;
+    unsigned dues; /* BUSY: what the unit in front waits for */
+    redwi_on_message *take;
+} rules[] = {
+    {'D', "DataRow", IN(BUSY), DUE(ROWS), redwi_on_nothing}, /* discarded; others: rows_in_front */
+    {'1', "ParseComplete", IN(BUSY), DUE(PARSE), redwi_on_step},
+    {'2', "BindComplete", IN(BUSY), DUE(BIND), redwi_on_step},
+    {'T', "RowDescription", IN(BUSY), DUE(DESCRIBE), redwi_on_columns},
+    {'n', "NoData", IN(BUSY), DUE(DESCRIBE), redwi_on_step},
+    {'C', "CommandComplete", IN(BUSY), DUE(EXECUTE) | DUE(ROWS), redwi_on_complete},
+    {'C', "CommandComplete", IN(BUSY), DUE(COPY_OUT), redwi_on_copy_complete},
+    {'I', "EmptyQueryResponse", IN(BUSY), DUE(EXECUTE), redwi_on_empty},
+    {'Z', "ReadyForQuery", IN(BUSY), DUE(SYNC) | DUE(FAILED), redwi_on_ready},
+    {'Z', "ReadyForQuery", IN(SETTLING), ANY, redwi_on_logged_in},
+    {'E', "ErrorResponse", IN(BUSY), ANY & ~ANY_ERROR, redwi_on_unit_error},
+    {'E', "ErrorResponse", IN(BUSY), ANY_ERROR, redwi_on_later_error},
+    {'E', "ErrorResponse", IN(LOGIN) | IN(SETTLING) | IN(READY), ANY, redwi_on_last_words},
+    {'N', "NoticeResponse", ALWAYS, ANY, redwi_on_notice},
+    {'S', "ParameterStatus", ALWAYS, ANY, redwi_on_parameter},
+    {'A', "NotificationResponse", IN(READY) | IN(BUSY), ANY, redwi_on_nothing},
+    {'R', "Authentication", IN(LOGIN), ANY, redwi_on_authentication},
+    {'K', "BackendKeyData", IN(SETTLING), ANY, redwi_on_key},
+    {'G', "CopyInResponse", IN(BUSY), DUE(EXECUTE), redwi_on_copy_in},
+    {'H', "CopyOutResponse", IN(BUSY), DUE(EXECUTE), redwi_on_copy_out},
+    {'d', "CopyData", IN(BUSY), DUE(COPY_OUT), redwi_on_nothing},
+    {'c', "CopyDone", IN(BUSY), DUE(COPY_OUT), redwi_on_nothing},
+    /* Never asked for; here for their names. PortalSuspended: no Execute of ours has a limit that a
+     * result could be cut off at without anybody noticing. */
+    {'s', "PortalSuspended", 0, 0, redwi_on_nothing},
+    {'3', "CloseComplete", 0, 0, redwi_on_nothing},
+    {'t', "ParameterDescription", 0, 0, redwi_on_nothing},
+    {'v', "NegotiateProtocolVersion", 0, 0, redwi_on_nothing},
+    {'V', "FunctionCallResponse", 0, 0, redwi_on_nothing},
+    {'W', "CopyBothResponse", 0, 0, redwi_on_nothing},
+};
+
+static bool applies(const struct redwi_session *s, const struct rule *rule)
+{
+    if (!(rule->phases & (1u << s->phase)))
+        return false;
+    return s->phase != REDWI_PHASE_BUSY ||
+           (rule->dues & (1u << redwi_reply_queue_front(&s->queue)->due));
+}
+
+/* The rule for a type now; NULL, and the session is dead, if there is none. */
+static const struct rule *rule_for(struct redwi_session *s, uint8_t type)
+{
+    const char *name = NULL;
+    for (size_t i = 0; i < sizeof rules / sizeof rules[0]; i++) {
+        if ((uint8_t)rules[i].type != type)
+            continue;
+        if (applies(s, &rules[i]))
+            return &rules[i];
+        name = rules[i].name;
+    }
+    char unknown[sizeof "message type 0x00"] = "message type 0x";
+    static const char hex[] = "0123456789abcdef";
+    if (!name) {
+        size_t n = strlen(unknown);
+        unknown[n] = hex[type >> 4];
+        unknown[n + 1] = hex[type & 15];
+        name = unknown;
+    }
+    redwi_die_protocol(s, "unexpected", name);
+    return NULL;
+}
+
+/* --- input -------------------------------------------------------------------------------------- */
+
+/* The message in front: its rule once its header has passed, NULL before that, and when it did not. The
+ * bounds are checked before the body is waited for. */
+static const struct rule *check_header(struct redwi_session *s)
+{
+    if (redwi_buf_len(&s->in) < HEADER_BYTES)
+        return NULL;
+    const uint8_t *p = redwi_buf_front(&s->in);
+    const struct rule *rule = rule_for(s, p[0]);
+    if (!rule)
+        return NULL;
+    size_t len = redwi_load32(p + 1), min, max;
+    if (!redwi_be_limits(rule->type, redwi_session_logged_in(s), s->row_max, &min, &max) || len < min ||
+        len > max) {
+        redwi_die_protocol(s, "length out of bounds in", rule->name);
+        return NULL;
+    }
+    s->need = len + 1;
+    return rule;
+}
+
+/* The short way of the hottest message: nothing is looked at but its header. */
+static bool rows_in_front(const struct redwi_session *s, struct redwi_ev *ev)
+{
+    const uint8_t *p = redwi_buf_front(&s->in);
+    size_t n = redwi_buf_len(&s->in);
+    if (n < HEADER_BYTES || p[0] != 'D')
+        return false;
+    size_t len = redwi_load32(p + 1);
+    if (len >= n || len < DATA_ROW_MIN_LEN || len > s->row_max)
+        return false;
+    *ev = (struct redwi_ev){
+        .kind = REDWI_EV_ROWS,
+        .unit = s->queue.ring[s->queue.head].tag,
+        .data = p,
+        .len = n,
+    };
+    return true;
+}
+
+/* The one byte that answers SSLRequest. Bytes behind it came before TLS: somebody in between would like
+ * them to be read as if they had come inside (CVE-2021-23222). Their text is nobody's word. */
+static void take_tls_answer(struct redwi_session *s, struct redwi_ev *ev)
+{
+    uint8_t answer = *redwi_buf_front(&s->in);
+    size_t n = redwi_buf_len(&s->in);
+    redwi_buf_take(&s->in, n);
+    if (answer == 'N') {
+        redwi_die_tls(s, "server does not offer TLS");
+    } else if (answer != 'S') {
+        redwi_die_tls(s, "server answered the request for TLS with something else");
+    } else if (n > 1) {
+        redwi_die_tls(s, "unencrypted bytes behind the server's answer to the request for TLS");
+    } else {
+        redwi_session_set_phase(s, REDWI_PHASE_TLS_WAIT);
+        ev->kind = REDWI_EV_START_TLS;
+    }
+}
+
+static void drop_noise(struct redwi_session *s)
+{
+    size_t n = redwi_buf_len(&s->in);
+    redwi_buf_take(&s->in, n);
+    s->noise += n;
+    if (s->noise > CANCEL_NOISE_MAX)
+        redwi_die_protocol(s, "too many", "bytes");
+}
+
+static bool take_message(struct redwi_session *s, struct redwi_ev *ev)
+{
+    const struct rule *rule = check_header(s);
+    if (!rule)
+        return s->phase == REDWI_PHASE_DEAD;
+    if (s->need > redwi_buf_len(&s->in))
+        return false;
+    const uint8_t *p = redwi_buf_front(&s->in);
+    const struct redwi_message m = {p + HEADER_BYTES, s->need - HEADER_BYTES};
+    /* The bytes stay where they are until there is room to be made. */
+    redwi_buf_take(&s->in, s->need);
+    s->need = 0;
+    rule->take(s, &m, ev);
+    redwi_session_look_at_front(s);
+    return true;
+}
+
+/* One step; false: nothing more can be done with what was received. */
+static bool advance(struct redwi_session *s, struct redwi_ev *ev)
+{
+    switch (s->phase) {
+    case REDWI_PHASE_DEAD:
+    case REDWI_PHASE_START:
+    case REDWI_PHASE_TLS_WAIT:
+        return false;
+    case REDWI_PHASE_TLS_ASKED:
+        if (!redwi_buf_len(&s->in))
+            return false;
+        take_tls_answer(s, ev);
+        return true;
+    case REDWI_PHASE_CANCEL:
+        if (!redwi_buf_len(&s->in))
+            return false;
+        drop_noise(s);
+        return true;
+    case REDWI_PHASE_LOGIN:
+        /* After the end only the server's last words are of interest, not its iterations. */
+        if (s->auth.step == REDWI_AUTH_DERIVING && !s->ended) {
+            ev->kind = REDWI_EV_WORK;
+            return true;
+        }
+        return take_message(s, ev);
+    case REDWI_PHASE_SETTLING:
+    case REDWI_PHASE_READY:
+    case REDWI_PHASE_BUSY:
+        break;
+    }
+    return take_message(s, ev);
+}
+
+/* Back to the usual size after a long message, which filled its buffer to the last byte. */
+static void shrink_input(struct redwi_session *s)
+{
+    if (s->in.cap > INPUT_BYTES && !redwi_buf_len(&s->in))
+        redwi_buf_free(&s->in);
+}
+
+/* --- life --------------------------------------------------------------------------------------- */
+
+int redwi_session_create(struct redwi_session **out, const struct redwi_session_config *config)
+{
+    *out = NULL;
+    if (config->cancel_key_len > REDWI_KEY_MAX)
+        return REDW_EINVAL;
+    struct redwi_session *s = redwi_alloc_array(config->mem, 1, sizeof *s);
+    if (!s)
+        return REDW_ENOMEM;
+    s->config = *config;
+    s->row_max = config->data_row_max ? config->data_row_max : DATA_ROW_DEFAULT;
+    if (s->row_max < DATA_ROW_LEAST)
+        s->row_max = DATA_ROW_LEAST;
+    if (s->row_max > DATA_ROW_MAX)
+        s->row_max = DATA_ROW_MAX;
+    if (config->cancel_key) {
+        memcpy(s->key, config->cancel_key, config->cancel_key_len);
+        s->config.cancel_key = s->key;
+    }
+    redwi_buf_init(&s->in, config->mem, INPUT_BYTES);
+    redwi_buf_init(&s->out, config->mem, OUTPUT_MAX);
+    s->out.secret = true;
+    redwi_reply_queue_init(&s->queue, config->mem);
+    s->auth = (struct redwi_auth){
+        .mem = config->mem,
+        .password = config->password,
+        .tls = config->tls,
+        .entropy = config->entropy,
+        .entropy_ctx = config->entropy_ctx,
+    };
+    *out = s;
+    return 0;
+}
+
+void redwi_session_free(struct redwi_session *s)
+{
+    if (!s)
+        return;
+    redwi_auth_end(&s->auth);
+    redwi_reply_queue_free(&s->queue);
+    s->in.secret = true;
+    redwi_buf_free(&s->in);
+    redwi_buf_free(&s->out);
+    redw_error_release(s->fatal);
+    redw_error_release(s->why);
+    redwi_free_secret(s->config.mem, s, sizeof *s);
+}
+
+/* What was written since mark, or nothing of it. */
+static int put_done(struct redwi_session *s, size_t mark)
+{
+    int code = s->out.failed;
+    if (code)
+        redwi_buf_cut(&s->out, mark);
+    return code;
+}
+
+/* The first message of the connection proper. */
+static int open_session(struct redwi_session *s)
+{
+    const struct redwi_session_config *c = &s->config;
+    size_t mark = redwi_buf_mark(&s->out);
+    if (c->cancel_key) {
+        redwi_fe_cancel_request(&s->out, c->cancel_pid, c->cancel_key, c->cancel_key_len);
+    } else {
+        const struct redwi_startup_pair pairs[] = {
+            {"user", c->user},
+            {"database", c->database},
+            {"client_encoding", "UTF8"},
+            {"application_name", c->application_name},
+        };
+        redwi_fe_startup(&s->out, pairs, sizeof pairs / sizeof pairs[0]);
+    }
+    int code = put_done(s, mark);
+    if (!code)
+        redwi_session_set_phase(s, c->cancel_key ? REDWI_PHASE_CANCEL : REDWI_PHASE_LOGIN);
+    return code;
+}
+
+int redwi_session_start(struct redwi_session *s)
+{
+    if (s->phase != REDWI_PHASE_START)
+        return REDW_EINVAL;
+    if (!s->config.tls)
+        return open_session(s);
+    size_t mark = redwi_buf_mark(&s->out);
+    redwi_fe_ssl_request(&s->out);
+    int code = put_done(s, mark);
+    if (!code)
+        redwi_session_set_phase(s, REDWI_PHASE_TLS_ASKED);
+    return code;
+}
+
+int redwi_session_tls_started(struct redwi_session *s, const uint8_t *end_point, size_t n)
+{
+    if (s->phase != REDWI_PHASE_TLS_WAIT || n > sizeof s->auth.end_point)
+        return REDW_EINVAL;
+    if (n)
+        memcpy(s->auth.end_point, end_point, n);
+    s->auth.end_point_len = n;
+    return open_session(s);
+}
+
+/* --- bytes in and out --------------------------------------------------------------------------- */
+
+uint8_t *redwi_session_input(struct redwi_session *s, size_t *room)
+{
+    *room = 0;
+    if (s->phase == REDWI_PHASE_DEAD)
+        return NULL;
+    /* The buffer grows by doubling, but never further than the message in front needs: a header alone
+     * makes no server own much of our memory. An owner that feeds on without taking what is whole gets
+     * its room too. */
+    size_t len = redwi_buf_len(&s->in);
+    size_t cap = s->need > INPUT_BYTES ? s->need : INPUT_BYTES;
+    if (cap <= len)
+        cap = len + INPUT_ROOM_MIN;
+    size_t want = s->in.cap ? INPUT_ROOM_MIN : INPUT_BYTES;
+    if (want > cap - len)
+        want = cap - len;
+    s->in.max = cap > s->in.cap ? cap : s->in.cap;
+    uint8_t *p = redwi_buf_room(&s->in, want, room);
+    if (!p)
+        redwi_die_no_memory(s);
+    return p;
+}
+
+void redwi_session_received(struct redwi_session *s, size_t n)
+{
+    if (s->phase == REDWI_PHASE_DEAD || !n)
+        return;
+    if (s->phase == REDWI_PHASE_TLS_WAIT || s->phase == REDWI_PHASE_START)
+        redwi_die_tls(s, "unencrypted bytes before the TLS handshake");
+    else
+        redwi_buf_added(&s->in, n);
+}
+
+void redwi_session_ended(struct redwi_session *s, redw_error *why)
+{
+    if (s->ended || s->phase == REDWI_PHASE_DEAD) {
+        redw_error_release(why);
+        return;
+    }
+    s->ended = true;
+    s->why = why;
+}
+
+/* What may be sent: whole messages of a living session. */
+static size_t sendable(const struct redwi_session *s)
+{
+    if (s->phase == REDWI_PHASE_DEAD)
+        return 0;
+    return s->unit_open ? s->unit_at : redwi_buf_len(&s->out);
+}
+
+const uint8_t *redwi_session_output(const struct redwi_session *s, size_t *n)
+{
+    *n = sendable(s);
+    return *n ? redwi_buf_front(&s->out) : NULL;
+}
+
+void redwi_session_sent(struct redwi_session *s, size_t n)
+{
+    /* Counted after the end too: a unit's outcome depends on it. */
+    s->sent += n;
+    redwi_buf_take(&s->out, n);
+    if (s->unit_open)
+        s->unit_at -= n;
+    if (redwi_buf_len(&s->out))
+        return;
+    if (s->out.cap > OUTPUT_KEEP)
+        redwi_buf_free(&s->out);
+    s->out.secret = s->out.secret && !redwi_session_logged_in(s);
+}
+
+/* --- events ------------------------------------------------------------------------------------- */
+
+static void report_fatal(struct redwi_session *s, struct redwi_ev *ev)
+{
+    ev->kind = REDWI_EV_FATAL;
+    ev->error = s->fatal;
+    s->fatal = NULL;
+    s->fatal_due = false;
+}
+
+enum redwi_ev_kind redwi_session_next(struct redwi_session *s, struct redwi_ev *ev)
+{
+    for (;;) {
+        if (s->rows_due && rows_in_front(s, ev))
+            return REDWI_EV_ROWS;
+        *ev = (struct redwi_ev){0};
+        bool went_on = advance(s, ev);
+        if (!went_on && s->ended && s->phase != REDWI_PHASE_DEAD)
+            redwi_die_ended(s);
+        if (s->fatal_due)
+            report_fatal(s, ev);
+        if (ev->kind || !went_on)
+            break;
+    }
+    if (!ev->kind)
+        shrink_input(s);
+    return ev->kind;
+}
+
+bool redwi_session_work(struct redwi_session *s, unsigned iterations)
+{
+    if (s->phase != REDWI_PHASE_LOGIN || s->auth.step != REDWI_AUTH_DERIVING)
+        return false;
+    redw_error *e = redwi_auth_work(&s->auth, iterations, &s->out);
+    if (e)
+        redwi_die(s, e);
+    return !e && s->auth.step == REDWI_AUTH_DERIVING;
+}
+
+void redwi_session_rows_taken(struct redwi_session *s, const uint8_t *upto)
+{
+    if (s->phase == REDWI_PHASE_DEAD)
+        return;
+    size_t n = (size_t)(upto - redwi_buf_front(&s->in));
+    redwi_buf_take(&s->in, n);
+    s->need = 0;
+}
+
+void redwi_session_corrupt(struct redwi_session *s, const char *what)
+{
+    redwi_die_protocol(s, what, "in DataRow");
+}
+
+/* --- units -------------------------------------------------------------------------------------- */
+
+struct redwi_buf *redwi_session_unit_begin(struct redwi_session *s)
+{
+    if (!redwi_session_logged_in(s) || !redwi_reply_queue_reserve(&s->queue))
+        return NULL;
+    redwi_session_take_back_unit(s);
+    s->unit_at = redwi_buf_mark(&s->out);
+    s->unit_open = true;
+    return &s->out;
+}
+
+int redwi_session_unit_end(struct redwi_session *s, void *tag, unsigned sent, enum redw_outcome on_error)
+{
+    if (!s->unit_open)
+        return REDW_EINVAL;
+    s->unit_open = false;
+    redwi_fe_sync(&s->out);
+    int code = put_done(s, s->unit_at);
+    if (code)
+        return code;
+    const struct redwi_reply reply = {
+        .tag = tag,
+        .at = s->sent + s->unit_at,
+        .on_error = on_error,
+        .sent = sent,
+    };
+    redwi_reply_queue_push(&s->queue, &reply);
+    redwi_session_set_phase(s, REDWI_PHASE_BUSY);
+    return 0;
+}
+
+void redwi_session_discard(struct redwi_session *s, void *tag)
+{
+    for (struct redwi_reply *r; tag && (r = redwi_reply_queue_find(&s->queue, tag));)
+        r->tag = NULL;
+    redwi_session_look_at_front(s);
+}
+
+enum redw_outcome redwi_session_outcome(const struct redwi_session *s, const void *tag)
+{
+    const struct redwi_reply *r = redwi_reply_queue_find(&s->queue, tag);
+    return r && s->sent <= r->at ? REDW_OUTCOME_NOT_SENT : REDW_OUTCOME_UNKNOWN;
+}
+
+void redwi_session_terminate(struct redwi_session *s)
+{
+    if (s->phase != REDWI_PHASE_READY || s->unit_open)
+        return;
+    size_t mark = redwi_buf_mark(&s->out);
+    redwi_fe_terminate(&s->out);
+    put_done(s, mark);
+}
+
+void redwi_session_key(const struct redwi_session *s, uint32_t *pid, const uint8_t **key, size_t *n)
+{
+    *pid = s->pid;
+    *key = s->has_key ? s->key : NULL;
+    *n = s->key_len;
+}
+
+size_t redwi_session_units(const struct redwi_session *s)
+{
+    return s->queue.count;
+}
+
+bool redwi_session_has_input(const struct redwi_session *s)
+{
+    return redwi_buf_len(&s->in) > 0;
+}

@@ -1,0 +1,353 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What each message does to a session, and how a session ends. Which message may come when was decided
+ * before (session.c); here only bodies can be wrong.
+ */
+#include "wire/steps.h"
+
+#include "wire/be_read.h"
+#include "wire/fe_write.h"
+#include "wire/mem.h"
+
+/* --- phases ------------------------------------------------------------------------------------- */
+
+static const char *phase_name(const struct redwi_session *s)
+{
+    static const char *const names[] = {
+        [REDWI_PHASE_START] = "before the first message",
+        [REDWI_PHASE_TLS_ASKED] = "waiting for the answer to SSLRequest",
+        [REDWI_PHASE_TLS_WAIT] = "before TLS",
+        [REDWI_PHASE_LOGIN] = "during authentication",
+        [REDWI_PHASE_SETTLING] = "after authentication, before the first ReadyForQuery",
+        [REDWI_PHASE_READY] = "while idle",
+        [REDWI_PHASE_CANCEL] = "after CancelRequest",
+        [REDWI_PHASE_DEAD] = "after the end",
+    };
+    static const char *const dues[] = {
+        [REDWI_DUE_NOTHING] = "while idle",
+        [REDWI_DUE_PARSE] = "while ParseComplete is due",
+        [REDWI_DUE_BIND] = "while BindComplete is due",
+        [REDWI_DUE_DESCRIBE] = "while RowDescription or NoData is due",
+        [REDWI_DUE_EXECUTE] = "while CommandComplete is due",
+        [REDWI_DUE_ROWS] = "while DataRow or CommandComplete is due",
+        [REDWI_DUE_COPY_IN] = "while an ErrorResponse to CopyFail is due",
+        [REDWI_DUE_COPY_OUT] = "while the data of a COPY is dropped",
+        [REDWI_DUE_SYNC] = "while ReadyForQuery is due",
+        [REDWI_DUE_FAILED] = "while ReadyForQuery is due after an error",
+    };
+    if (s->phase != REDWI_PHASE_BUSY)
+        return names[s->phase];
+    return dues[redwi_reply_queue_front(&s->queue)->due];
+}
+
+/* After every change of the state, of what is due, or of the tag in front. */
+void redwi_session_look_at_front(struct redwi_session *s)
+{
+    const struct redwi_reply *r = redwi_reply_queue_front(&s->queue);
+    s->rows_due = s->phase == REDWI_PHASE_BUSY && r && r->tag && r->due == REDWI_DUE_ROWS;
+}
+
+void redwi_session_set_phase(struct redwi_session *s, enum redwi_phase phase)
+{
+    s->phase = phase;
+    redwi_session_look_at_front(s);
+}
+
+/* --- the end ------------------------------------------------------------------------------------ */
+
+/* Of the oldest unit; a session without units has sent nothing that could have run. */
+static enum redw_outcome oldest_outcome(const struct redwi_session *s)
+{
+    const struct redwi_reply *r = redwi_reply_queue_front(&s->queue);
+    return r && s->sent > r->at ? REDW_OUTCOME_UNKNOWN : REDW_OUTCOME_NOT_SENT;
+}
+
+/* Takes e; NULL only for a cancel session that did its work. The first doom counts. */
+void redwi_die(struct redwi_session *s, redw_error *e)
+{
+    if (s->phase == REDWI_PHASE_DEAD) {
+        redw_error_release(e);
+        return;
+    }
+    redwi_auth_end(&s->auth);
+    s->fatal = e;
+    s->fatal_due = true;
+    redwi_session_set_phase(s, REDWI_PHASE_DEAD);
+}
+
+static struct redwi_err_spec spec_of(const struct redwi_session *s, int code, enum redw_class cls)
+{
+    return (struct redwi_err_spec){.code = code, .cls = cls, .outcome = oldest_outcome(s)};
+}
+
+void redwi_die_protocol(struct redwi_session *s, const char *what, const char *which)
+{
+    const struct redwi_err_spec spec = spec_of(s, REDW_EPROTOCOL, REDW_CLASS_INTERNAL);
+    redwi_die(s, redwi_err_make(s->config.mem, &spec, "protocol: %s %s %s", what, which, phase_name(s)));
+}
+
+void redwi_die_tls(struct redwi_session *s, const char *what)
+{
+    const struct redwi_err_spec spec = spec_of(s, REDW_ETLS, REDW_CLASS_CONNECTION_FAILED);
+    redwi_die(s, redwi_err_make(s->config.mem, &spec, "tls: %s", what));
+}
+
+void redwi_die_no_memory(struct redwi_session *s)
+{
+    redwi_die(s, redwi_err_no_memory(oldest_outcome(s)));
+}
+
+/* Everything received was reported, and no more will come. */
+void redwi_die_ended(struct redwi_session *s)
+{
+    redw_error *why = s->why;
+    s->why = NULL;
+    bool cancel_done = s->phase == REDWI_PHASE_CANCEL && !redwi_buf_len(&s->out) && !why;
+    if (!why && !cancel_done) {
+        const struct redwi_err_spec spec = spec_of(s, REDW_ECONNECT, REDW_CLASS_CONNECTION_FAILED);
+        why = redwi_err_make(s->config.mem, &spec, "the server closed the connection");
+    }
+    redwi_die(s, why);
+}
+
+/* --- messages: login ---------------------------------------------------------------------------- */
+
+void redwi_on_authentication(struct redwi_session *s, const struct redwi_message *m, struct redwi_ev *ev)
+{
+    (void)ev;
+    redw_error *e = redwi_auth_request(&s->auth, m->body, m->len, &s->out);
+    if (e)
+        redwi_die(s, e);
+    else if (s->auth.step == REDWI_AUTH_OK)
+        redwi_session_set_phase(s, REDWI_PHASE_SETTLING);
+}
+
+void redwi_on_key(struct redwi_session *s, const struct redwi_message *m, struct redwi_ev *ev)
+{
+    (void)ev;
+    const uint8_t *key;
+    size_t n;
+    if (s->has_key || !redwi_be_key_data(m->body, m->len, &s->pid, &key, &n) || n > sizeof s->key) {
+        redwi_die_protocol(s, "malformed", "BackendKeyData");
+        return;
+    }
+    memcpy(s->key, key, n);
+    s->key_len = n;
+    s->has_key = true;
+    redwi_wipe((void *)m->body, m->len);
+}
+
+void redwi_on_logged_in(struct redwi_session *s, const struct redwi_message *m, struct redwi_ev *ev)
+{
+    if (!redwi_be_ready(m->body, m->len, &ev->status)) {
+        redwi_die_protocol(s, "malformed", "ReadyForQuery");
+        return;
+    }
+    redwi_session_set_phase(s, REDWI_PHASE_READY);
+    ev->kind = REDWI_EV_LOGGED_IN;
+}
+
+/* --- messages: at any time ---------------------------------------------------------------------- */
+
+void redwi_on_parameter(struct redwi_session *s, const struct redwi_message *m, struct redwi_ev *ev)
+{
+    redw_slice name, value;
+    if (!redwi_be_parameter_status(m->body, m->len, &name, &value)) {
+        redwi_die_protocol(s, "malformed", "ParameterStatus");
+        return;
+    }
+    ev->kind = REDWI_EV_PARAMETER;
+    ev->data = m->body;
+    ev->len = m->len;
+}
+
+void redwi_on_notice(struct redwi_session *s, const struct redwi_message *m, struct redwi_ev *ev)
+{
+    if (!redwi_be_fields_ok(m->body, m->len)) {
+        redwi_die_protocol(s, "malformed", "NoticeResponse");
+        return;
+    }
+    const struct redwi_reply *r = redwi_reply_queue_front(&s->queue);
+    if (r && !r->tag)
+        return;
+    ev->kind = REDWI_EV_NOTICE;
+    ev->unit = r ? r->tag : NULL;
+    ev->error = redwi_err_server(s->config.mem, m->body, m->len, REDW_OUTCOME_UNKNOWN);
+}
+
+void redwi_on_nothing(struct redwi_session *s, const struct redwi_message *m, struct redwi_ev *ev)
+{
+    (void)s;
+    (void)m;
+    (void)ev;
+}
+
+/* An error that no unit asked for: the server says why it will close. */
+void redwi_on_last_words(struct redwi_session *s, const struct redwi_message *m, struct redwi_ev *ev)
+{
+    (void)ev;
+    if (!redwi_be_fields_ok(m->body, m->len))
+        redwi_die_protocol(s, "malformed", "ErrorResponse");
+    else
+        redwi_die(s, redwi_err_server(s->config.mem, m->body, m->len, oldest_outcome(s)));
+}
+
+/* --- messages: of a unit ------------------------------------------------------------------------ */
+
+static struct redwi_reply *front(struct redwi_session *s)
+{
+    return redwi_reply_queue_front(&s->queue);
+}
+
+/* A discarded unit's events are not reported. */
+static void report_unit(struct redwi_session *s, struct redwi_ev *ev, enum redwi_ev_kind kind,
+                        const void *data, size_t len)
+{
+    if (!front(s)->tag)
+        return;
+    ev->kind = kind;
+    ev->unit = front(s)->tag;
+    ev->data = data;
+    ev->len = len;
+}
+
+void redwi_on_step(struct redwi_session *s, const struct redwi_message *m, struct redwi_ev *ev)
+{
+    (void)m;
+    (void)ev;
+    redwi_reply_step(front(s));
+}
+
+void redwi_on_columns(struct redwi_session *s, const struct redwi_message *m, struct redwi_ev *ev)
+{
+    size_t n;
+    if (!redwi_be_row_description(m->body, m->len, &n)) {
+        redwi_die_protocol(s, "malformed", "RowDescription");
+        return;
+    }
+    struct redwi_reply *r = front(s);
+    redwi_reply_step(r);
+    if (r->due == REDWI_DUE_EXECUTE)
+        r->due = REDWI_DUE_ROWS;
+    report_unit(s, ev, REDWI_EV_COLUMNS, m->body, m->len);
+}
+
+void redwi_on_complete(struct redwi_session *s, const struct redwi_message *m, struct redwi_ev *ev)
+{
+    redw_slice tag;
+    if (!redwi_be_command_complete(m->body, m->len, &tag)) {
+        redwi_die_protocol(s, "malformed", "CommandComplete");
+        return;
+    }
+    front(s)->due = REDWI_DUE_SYNC;
+    report_unit(s, ev, REDWI_EV_COMPLETE, tag.ptr, tag.len);
+}
+
+void redwi_on_empty(struct redwi_session *s, const struct redwi_message *m, struct redwi_ev *ev)
+{
+    (void)m;
+    front(s)->due = REDWI_DUE_SYNC;
+    report_unit(s, ev, REDWI_EV_COMPLETE, "", 0);
+}
+
+/* Takes e. The first error of a unit is its error; the server skips to our Sync after it. */
+static void fail_unit(struct redwi_session *s, redw_error *e, enum redwi_due due, struct redwi_ev *ev)
+{
+    report_unit(s, ev, REDWI_EV_ERROR, NULL, 0);
+    front(s)->due = due;
+    if (ev->kind == REDWI_EV_ERROR)
+        ev->error = e;
+    else
+        redw_error_release(e);
+}
+
+void redwi_on_unit_error(struct redwi_session *s, const struct redwi_message *m, struct redwi_ev *ev)
+{
+    if (!redwi_be_fields_ok(m->body, m->len)) {
+        redwi_die_protocol(s, "malformed", "ErrorResponse");
+        return;
+    }
+    redw_error *e = redwi_err_server(s->config.mem, m->body, m->len, front(s)->on_error);
+    if (redwi_err_is_fatal(e)) {
+        redwi_die(s, redwi_err_again(s->config.mem, e, oldest_outcome(s), NULL));
+        redw_error_release(e);
+        return;
+    }
+    fail_unit(s, e, REDWI_DUE_FAILED, ev);
+}
+
+/* Dropped, unless it says that the server closes. */
+void redwi_on_later_error(struct redwi_session *s, const struct redwi_message *m, struct redwi_ev *ev)
+{
+    redwi_on_unit_error(s, m, ev);
+    if (s->phase == REDWI_PHASE_DEAD)
+        return;
+    redw_error_release(ev->error);
+    *ev = (struct redwi_ev){0};
+}
+
+static void put_copy_fail(struct redwi_buf *b, const char *why)
+{
+    size_t at = redwi_buf_message(b, 'f');
+    redwi_buf_text(b, why, strlen(why));
+    redwi_buf_end(b, at);
+}
+
+/* A unit that was begun and not ended. */
+void redwi_session_take_back_unit(struct redwi_session *s)
+{
+    if (s->unit_open)
+        redwi_buf_cut(&s->out, s->unit_at);
+    s->unit_open = false;
+}
+
+/* COPY FROM STDIN: nobody has data to send. The server ignores Sync while it reads COPY data, ours too,
+ * so CopyFail takes another one along ("COPY Operations"). Its ErrorResponse is the unit's. (A unit that
+ * was sent behind this one is no COPY data either: PostgreSQL then gives up the connection by itself.) */
+void redwi_on_copy_in(struct redwi_session *s, const struct redwi_message *m, struct redwi_ev *ev)
+{
+    (void)m;
+    (void)ev;
+    redwi_session_take_back_unit(s);
+    size_t mark = redwi_buf_mark(&s->out);
+    put_copy_fail(&s->out, "COPY FROM STDIN is not supported by this client");
+    redwi_fe_sync(&s->out);
+    if (s->out.failed) {
+        redwi_buf_cut(&s->out, mark);
+        redwi_die_no_memory(s);
+        return;
+    }
+    front(s)->due = REDWI_DUE_COPY_IN;
+}
+
+void redwi_on_copy_out(struct redwi_session *s, const struct redwi_message *m, struct redwi_ev *ev)
+{
+    (void)m;
+    const struct redwi_err_spec spec = {
+        .code = REDW_EINVAL,
+        .cls = REDW_CLASS_INVALID_SQL,
+        .outcome = REDW_OUTCOME_UNKNOWN,
+    };
+    redw_error *e =
+        redwi_err_make(s->config.mem, &spec, "COPY TO STDOUT is not supported by this client");
+    fail_unit(s, e, REDWI_DUE_COPY_OUT, ev);
+}
+
+void redwi_on_copy_complete(struct redwi_session *s, const struct redwi_message *m, struct redwi_ev *ev)
+{
+    (void)m;
+    (void)ev;
+    front(s)->due = REDWI_DUE_FAILED;
+}
+
+void redwi_on_ready(struct redwi_session *s, const struct redwi_message *m, struct redwi_ev *ev)
+{
+    if (!redwi_be_ready(m->body, m->len, &ev->status)) {
+        redwi_die_protocol(s, "malformed", "ReadyForQuery");
+        return;
+    }
+    ev->kind = REDWI_EV_READY;
+    ev->unit = front(s)->tag;
+    redwi_reply_queue_pop(&s->queue);
+    redwi_session_set_phase(s, s->queue.count ? REDWI_PHASE_BUSY : REDWI_PHASE_READY);
+}

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The inside of a session, shared by its two files: session.c has the table of what may come when and
+ * the functions of session.h; steps.c has what each message does. Nobody else includes this.
+ *
+ * A step gets a whole message whose type was legal and whose length was within its bounds. It sets *ev
+ * (given zeroed) if there is something to report, and redwi_die()s if the message is malformed.
+ */
+#ifndef REDWI_WIRE_STEPS_H
+#define REDWI_WIRE_STEPS_H
+
+#include "wire/auth.h"
+#include "wire/reply_queue.h"
+#include "wire/session.h"
+
+#define REDWI_KEY_MAX 256 /* bytes of a cancel key (protocol 3.2) */
+
+enum redwi_phase {
+    REDWI_PHASE_START = 0,
+    REDWI_PHASE_TLS_ASKED,
+    REDWI_PHASE_TLS_WAIT,
+    REDWI_PHASE_LOGIN,
+    REDWI_PHASE_SETTLING, /* LOGIN after AuthenticationOk */
+    REDWI_PHASE_READY,
+    REDWI_PHASE_BUSY,
+    REDWI_PHASE_CANCEL,
+    REDWI_PHASE_DEAD,
+};
+
+struct redwi_session {
+    struct redwi_session_config config;
+    enum redwi_phase phase;
+    struct redwi_buf in, out;
+    size_t need;     /* whole length of the message in front, once its header passed; 0: not known yet */
+    size_t row_max;  /* largest length word of a DataRow */
+    bool rows_due;   /* the unit in front has columns and an owner: DataRow takes the short way */
+    bool unit_open;  /* between unit_begin and unit_end */
+    size_t unit_at;  /* the unit's mark in out */
+    uint64_t sent;   /* bytes ever taken from the output */
+    size_t noise;    /* CANCEL: bytes ignored so far */
+    struct redwi_auth auth;
+    struct redwi_reply_queue queue;
+
+    bool ended;         /* the transport did */
+    redw_error *why;    /* ...as its owner says; NULL: it did not say */
+    bool fatal_due;     /* DEAD: FATAL is still to be reported... */
+    redw_error *fatal;  /* ...with this */
+
+    bool has_key;
+    uint32_t pid;
+    uint8_t key[REDWI_KEY_MAX];
+    size_t key_len;
+};
+
+struct redwi_message {
+    const uint8_t *body;
+    size_t len;
+};
+
+static inline bool redwi_session_logged_in(const struct redwi_session *s)
+{
+    return s->phase == REDWI_PHASE_READY || s->phase == REDWI_PHASE_BUSY;
+}
+void redwi_session_set_phase(struct redwi_session *s, enum redwi_phase phase);
+/* After every change of what is due or of the tag in front. */
+void redwi_session_look_at_front(struct redwi_session *s);
+/* Forgets a unit that was begun and not ended. */
+void redwi_session_take_back_unit(struct redwi_session *s);
+
+/* The end: FATAL is due with e, which is taken; NULL only for a cancel session that did its work. */
+void redwi_die(struct redwi_session *s, redw_error *e);
+/* "protocol: <what> <which> <while this was going on>" */
+void redwi_die_protocol(struct redwi_session *s, const char *what, const char *which);
+void redwi_die_tls(struct redwi_session *s, const char *what);
+void redwi_die_no_memory(struct redwi_session *s);
+void redwi_die_ended(struct redwi_session *s);
+
+typedef void redwi_on_message(struct redwi_session *s, const struct redwi_message *m,
+                              struct redwi_ev *ev);
+
+redwi_on_message redwi_on_nothing;        /* dropped */
+redwi_on_message redwi_on_authentication; /* login */
+redwi_on_message redwi_on_key;
+redwi_on_message redwi_on_logged_in;
+redwi_on_message redwi_on_parameter;      /* at any time */
+redwi_on_message redwi_on_notice;
+redwi_on_message redwi_on_last_words;
+redwi_on_message redwi_on_step;           /* of a unit */
+redwi_on_message redwi_on_columns;
+redwi_on_message redwi_on_complete;
+redwi_on_message redwi_on_empty;
+redwi_on_message redwi_on_unit_error;
+redwi_on_message redwi_on_later_error;
+redwi_on_message redwi_on_copy_in;
+redwi_on_message redwi_on_copy_out;
+redwi_on_message redwi_on_copy_complete;
+redwi_on_message redwi_on_ready;
+
+#endif

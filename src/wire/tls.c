@@ -1,0 +1,626 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The TLS filter over OpenSSL 3. One BIO_METHOD of our own stands between OpenSSL and two buffers:
+ *
+ *   redwi_tls_input -> [in] -> bio_read -> SSL -> redwi_tls_read
+ *   redwi_tls_write -> SSL -> bio_write -> [out] -> redwi_tls_output
+ *
+ * Invariants:
+ *  - The BIO knows no end: an empty `in` is "retry", so that only close_notify ends a stream here. What
+ *    a FIN without it means is for the owner of the socket to say.
+ *  - OpenSSL's error queue belongs to the thread, and so to others too: it is emptied before each call
+ *    whose outcome is read from it, and before every public function returns.
+ *  - After a failure SSL is not called again (`dead`); what is in `out` then, as an alert, may be sent.
+ *  - What says WANT_INPUT has taken all of `in`.
+ *  - A certificate is verified unless the mode is REQUIRE, and its name too unless VERIFY_CA: a value
+ *    unheard of is as strict as can be.
+ *
+ * The BIO_METHOD lives in the context: so there is no global, and running out of memory while making it
+ * fails one client only.
+ */
+#include "wire/tls.h"
+
+#include "wire/buf.h"
+#include "wire/mem.h"
+#include "wire/tls_cert.h"
+
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+#include <openssl/x509v3.h>
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+enum {
+    SECURITY_LEVEL = 2,            /* 112 bits: no RSA below 2,048, no SHA-1 signatures */
+    RECORD_TEXT = 16384,           /* plaintext of one record (RFC 8446 5.1) */
+    RECORD_MAX = 5 + 16384 + 2048, /* one record on the wire (RFC 5246 6.2.3; TLS 1.3 needs less) */
+    RECORD_EXTRA = 512,            /* what our records add: header, nonce, padding, tag */
+    INPUT_MAX = 64 * 1024,         /* ciphertext taken in before it must be read */
+    OUTPUT_MAX = 256 * 1024,       /* ciphertext waiting before writing takes no more */
+    OUTPUT_SLACK = 64 * 1024,      /* room beyond that for one record, and for alerts and key updates */
+    OUTPUT_KEPT = 64 * 1024,       /* an empty output buffer larger than this is given back */
+};
+
+struct redwi_tls_ctx {
+    const struct redw_allocator *mem;
+    SSL_CTX *ssl;
+    BIO_METHOD *bio;
+    enum redwi_tls_mode mode;
+};
+
+struct redwi_tls {
+    const struct redw_allocator *mem;
+    SSL *ssl;
+    enum redwi_tls_mode mode;
+    char *name;           /* that the certificate must be for; without a final dot */
+    uint8_t address[16];  /* that the name is a literal of */
+    size_t address_len;   /* 4, 16; 0: it is a name */
+    time_t wall;          /* when certificates must be valid, Unix seconds */
+    struct redwi_buf in;  /* ciphertext from the peer */
+    struct redwi_buf out; /* ciphertext for the peer */
+    size_t offered;       /* room last offered by redwi_tls_input */
+    bool bulk;            /* the last receive filled that room: offer more */
+    bool dead;            /* failed: SSL must not be called again */
+    int bad_depth;        /* which certificate of the chain was refused; 0 is the server's */
+};
+
+/* ---- OpenSSL's error queue ---- */
+
+struct failure {
+    unsigned long first; /* the root cause; 0: the queue was empty */
+    unsigned long ssl;   /* the first that is TLS's own, below which are those of its ciphers; 0: none */
+    int alert;           /* the peer's fatal alert; -1: none */
+    bool no_memory;
+    bool unverified; /* the certificate was refused */
+};
+
+/* Empties the queue. */
+static struct failure take_errors(void)
+{
+    struct failure f = {.alert = -1};
+
+    for (unsigned long e; (e = ERR_get_error()) != 0;) {
+        int lib = ERR_GET_LIB(e), reason = ERR_GET_REASON(e);
+
+        if (f.first == 0)
+            f.first = e;
+        if (f.ssl == 0 && lib == ERR_LIB_SSL)
+            f.ssl = e;
+        if (reason == ERR_R_MALLOC_FAILURE || (lib == ERR_LIB_SYS && reason == ENOMEM))
+            f.no_memory = true;
+        if (lib == ERR_LIB_SSL && reason == SSL_R_CERTIFICATE_VERIFY_FAILED)
+            f.unverified = true;
+        if (lib == ERR_LIB_SSL && reason >= SSL_AD_REASON_OFFSET && reason <= SSL_AD_REASON_OFFSET + 255)
+            f.alert = reason - SSL_AD_REASON_OFFSET;
+    }
+    return f;
+}
+
+static const char *reason_text(unsigned long e, char room[128])
+{
+    const char *text = ERR_SYSTEM_ERROR(e) ? NULL : ERR_reason_error_string(e);
+
+    if (e == 0)
+        return "OpenSSL gives no reason";
+    if (text != NULL)
+        return text;
+    if (ERR_SYSTEM_ERROR(e))
+        return strerror_r(ERR_GET_REASON(e), room, 128); /* GNU's: returns the text */
+    ERR_error_string_n(e, room, 128);
+    return room;
+}
+
+static const char *alert_name(int alert)
+{
+    switch (alert) { /* those of TLS 1.3 that OpenSSL 3.0 has no names for */
+    case SSL_AD_MISSING_EXTENSION:
+        return "missing extension";
+    case SSL_AD_CERTIFICATE_REQUIRED:
+        return "certificate required";
+    case SSL_AD_NO_APPLICATION_PROTOCOL:
+        return "no application protocol";
+    default:
+        return SSL_alert_desc_string_long(alert);
+    }
+}
+
+/* ---- The BIO ---- */
+
+static int bio_read(BIO *bio, char *p, size_t n, size_t *got)
+{
+    struct redwi_tls *t = BIO_get_data(bio);
+    size_t have = redwi_buf_len(&t->in);
+
+    BIO_clear_retry_flags(bio);
+    if (have == 0) {
+        BIO_set_retry_read(bio);
+        return 0;
+    }
+    *got = n < have ? n : have;
+    memcpy(p, redwi_buf_front(&t->in), *got);
+    redwi_buf_take(&t->in, *got);
+    return 1;
+}
+
+/* No memory, or a peer that makes us answer without end: failed without retry, out.failed says which. */
+static int bio_write(BIO *bio, const char *p, size_t n, size_t *wrote)
+{
+    struct redwi_tls *t = BIO_get_data(bio);
+
+    BIO_clear_retry_flags(bio);
+    redwi_buf_bytes(&t->out, p, n);
+    if (t->out.failed != 0)
+        return 0;
+    *wrote = n;
+    return 1;
+}
+
+static long bio_ctrl(BIO *bio, int what, long n, void *p)
+{
+    (void)bio, (void)n, (void)p;
+    return what == BIO_CTRL_FLUSH;
+}
+
+static BIO_METHOD *bio_method(void)
+{
+    BIO_METHOD *m = BIO_meth_new(BIO_TYPE_SOURCE_SINK, "redw");
+
+    if (m == NULL)
+        return NULL;
+    if (!BIO_meth_set_read_ex(m, bio_read) || !BIO_meth_set_write_ex(m, bio_write) ||
+        !BIO_meth_set_ctrl(m, bio_ctrl)) {
+        BIO_meth_free(m);
+        return NULL;
+    }
+    return m;
+}
+
+/* ---- The context ---- */
+
+static void set_why(struct redw_diag *why, int code, const char *fmt, ...) REDW_PRINTF(3, 4);
+static void set_why(struct redw_diag *why, int code, const char *fmt, ...)
+{
+    char text[512];
+    va_list args;
+
+    if (why == NULL)
+        return;
+    va_start(args, fmt);
+    vsnprintf(text, sizeof text, fmt, args);
+    va_end(args);
+    why->code = code;
+    redwi_escape(why->text, sizeof why->text, text, strlen(text));
+}
+
+static int no_memory(struct redw_diag *why)
+{
+    set_why(why, REDW_ENOMEM, "%s", "out of memory");
+    return REDW_ENOMEM;
+}
+
+/* What OpenSSL refused, as a code: an empty queue means that there was no memory even for the reason. */
+static int openssl_failed(const char *what, const char *of, struct redw_diag *why)
+{
+    struct failure f = take_errors();
+    char room[128];
+
+    if (f.no_memory || f.first == 0)
+        return no_memory(why);
+    set_why(why, REDW_ETLS, "%s%s: %s", what, of, reason_text(f.first, room));
+    return REDW_ETLS;
+}
+
+/* The machine's own policy (openssl.cnf) may be stricter than ours, and stays so. */
+static bool set_policy(SSL_CTX *ssl)
+{
+    SSL_CTX_set_options(ssl, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_NO_TICKET);
+    /* A write that must be repeated may come from another place; idle connections hold no buffers. */
+    SSL_CTX_set_mode(ssl, SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_RELEASE_BUFFERS);
+    SSL_CTX_set_session_cache_mode(ssl, SSL_SESS_CACHE_OFF);
+    if (SSL_CTX_get_security_level(ssl) < SECURITY_LEVEL)
+        SSL_CTX_set_security_level(ssl, SECURITY_LEVEL);
+    return SSL_CTX_get_min_proto_version(ssl) >= TLS1_2_VERSION ||
+           SSL_CTX_set_min_proto_version(ssl, TLS1_2_VERSION);
+}
+
+static bool is_chain_verified(enum redwi_tls_mode mode)
+{
+    return mode != REDWI_TLS_REQUIRE;
+}
+
+static bool is_name_verified(enum redwi_tls_mode mode)
+{
+    return mode != REDWI_TLS_REQUIRE && mode != REDWI_TLS_VERIFY_CA;
+}
+
+/* What is expected of the server's certificate. Set here, where the verification begins, and not on SSL
+ * beforehand: OpenSSL 3.0 copies that without looking whether there was memory for the copy, and expects
+ * no name at all if there was none. */
+static bool set_expectations(const struct redwi_tls *t, X509_VERIFY_PARAM *param)
+{
+    X509_VERIFY_PARAM_set_time(param, t->wall);
+    X509_VERIFY_PARAM_set_hostflags(param, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
+    if (!X509_VERIFY_PARAM_set_purpose(param, X509_PURPOSE_SSL_SERVER))
+        return false;
+    if (!is_name_verified(t->mode))
+        return true;
+    return t->address_len > 0 ? X509_VERIFY_PARAM_set1_ip(param, t->address, t->address_len)
+                              : X509_VERIFY_PARAM_set1_host(param, t->name, 0);
+}
+
+static int verify(X509_STORE_CTX *store, void *unused)
+{
+    SSL *ssl = X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx());
+    struct redwi_tls *t = ssl != NULL ? SSL_get_app_data(ssl) : NULL;
+    int ok;
+
+    (void)unused;
+    if (t != NULL && !is_chain_verified(t->mode))
+        return 1;
+    if (t == NULL || !set_expectations(t, X509_STORE_CTX_get0_param(store))) {
+        X509_STORE_CTX_set_error(store, X509_V_ERR_OUT_OF_MEM);
+        return 0;
+    }
+    ok = X509_verify_cert(store);
+    t->bad_depth = X509_STORE_CTX_get_error_depth(store);
+    return ok > 0;
+}
+
+/* A file that was named must be usable, even if this mode verifies nothing. */
+static int load_roots(struct redwi_tls_ctx *ctx, const char *ca_file, struct redw_diag *why)
+{
+    bool system = ca_file == NULL || strcmp(ca_file, "system") == 0;
+
+    if (!system) {
+        if (!SSL_CTX_load_verify_file(ctx->ssl, ca_file))
+            return openssl_failed("CA file ", ca_file, why);
+    } else if (is_chain_verified(ctx->mode)) {
+        if (!SSL_CTX_set_default_verify_paths(ctx->ssl))
+            return openssl_failed("system roots", "", why);
+    }
+    return REDW_OK;
+}
+
+static int setup_ctx(struct redwi_tls_ctx *ctx, const char *ca_file, struct redw_diag *why)
+{
+    ctx->bio = bio_method();
+    ctx->ssl = SSL_CTX_new(TLS_client_method());
+    if (ctx->bio == NULL || ctx->ssl == NULL || !set_policy(ctx->ssl))
+        return openssl_failed("OpenSSL", "", why);
+    SSL_CTX_set_verify(ctx->ssl, SSL_VERIFY_PEER, NULL);
+    SSL_CTX_set_cert_verify_callback(ctx->ssl, verify, NULL);
+    return load_roots(ctx, ca_file, why);
+}
+
+int redwi_tls_ctx_create(struct redwi_tls_ctx **out, const struct redw_allocator *mem,
+                         enum redwi_tls_mode mode, const char *ca_file, struct redw_diag *why)
+{
+    struct redwi_tls_ctx *ctx = redwi_alloc_array(mem, 1, sizeof *ctx);
+    int code;
+
+    *out = NULL;
+    ERR_clear_error();
+    if (ctx == NULL)
+        return no_memory(why);
+    ctx->mem = mem;
+    ctx->mode = mode;
+    code = setup_ctx(ctx, ca_file, why);
+    if (code == REDW_OK)
+        *out = ctx;
+    else
+        redwi_tls_ctx_free(ctx);
+    ERR_clear_error();
+    return code;
+}
+
+void redwi_tls_ctx_free(struct redwi_tls_ctx *ctx)
+{
+    if (ctx != NULL) {
+        SSL_CTX_free(ctx->ssl);
+        BIO_meth_free(ctx->bio);
+        redwi_free(ctx->mem, ctx);
+    }
+    ERR_clear_error();
+}
+
+/* ---- Making a filter ---- */
+
+/* Bytes of the address that `name` is a literal of; 0: it is a name. A zone (fe80::1%eth0) says where
+ * to dial and is in no certificate. */
+static size_t parse_address(const char *name, uint8_t out[16])
+{
+    char bare[INET6_ADDRSTRLEN];
+    size_t n = strcspn(name, "%");
+
+    if (inet_pton(AF_INET, name, out) == 1)
+        return 4;
+    if (n >= sizeof bare)
+        return 0;
+    memcpy(bare, name, n);
+    bare[n] = '\0';
+    return inet_pton(AF_INET6, bare, out) == 1 ? 16 : 0;
+}
+
+/* To OpenSSL an empty name means any, and a dot in front any name below. */
+static bool is_exact_name(const char *name)
+{
+    return name[0] != '\0' && name[0] != '.';
+}
+
+static int set_name(struct redwi_tls *t, const char *name)
+{
+    size_t n = strlen(name);
+
+    /* "db.example." is "db.example" without search domains; certificates and SNI know no final dot. */
+    t->name = redwi_copy_text(t->mem, name, n > 0 && name[n - 1] == '.' ? n - 1 : n);
+    if (t->name == NULL)
+        return REDW_ENOMEM;
+    t->address_len = parse_address(t->name, t->address);
+    if (t->address_len == 0 && is_name_verified(t->mode) && !is_exact_name(t->name))
+        return REDW_ETLS;
+    return REDW_OK;
+}
+
+static int setup_ssl(struct redwi_tls *t, const struct redwi_tls_ctx *ctx)
+{
+    BIO *bio = BIO_new(ctx->bio);
+
+    t->ssl = SSL_new(ctx->ssl);
+    if (t->ssl == NULL || bio == NULL) {
+        BIO_free(bio);
+        return openssl_failed("OpenSSL", "", NULL);
+    }
+    BIO_set_data(bio, t);
+    BIO_set_init(bio, 1);
+    SSL_set_bio(t->ssl, bio, bio); /* owns it from here on */
+    SSL_set_connect_state(t->ssl);
+    if (!SSL_set_app_data(t->ssl, t))
+        return REDW_ENOMEM;
+    if (t->address_len == 0 && t->name[0] != '\0' && !SSL_set_tlsext_host_name(t->ssl, t->name))
+        return openssl_failed("name", "", NULL); /* literals are not for SNI (RFC 6066 3) */
+    return REDW_OK;
+}
+
+int redwi_tls_create(struct redwi_tls **out, struct redwi_tls_ctx *ctx, const char *name, int64_t wall_us)
+{
+    struct redwi_tls *t = redwi_alloc_array(ctx->mem, 1, sizeof *t);
+    int code;
+
+    *out = NULL;
+    ERR_clear_error();
+    if (t == NULL)
+        return REDW_ENOMEM;
+    t->mem = ctx->mem;
+    redwi_buf_init(&t->in, t->mem, INPUT_MAX + RECORD_MAX);
+    redwi_buf_init(&t->out, t->mem, OUTPUT_MAX + OUTPUT_SLACK);
+    t->mode = ctx->mode;
+    t->wall = (time_t)(wall_us / 1000000);
+    code = set_name(t, name);
+    if (code == REDW_OK)
+        code = setup_ssl(t, ctx);
+    if (code == REDW_OK)
+        *out = t;
+    else
+        redwi_tls_free(t);
+    ERR_clear_error();
+    return code;
+}
+
+void redwi_tls_free(struct redwi_tls *t)
+{
+    if (t != NULL) {
+        SSL_free(t->ssl);
+        redwi_buf_free(&t->in);
+        redwi_buf_free(&t->out);
+        redwi_free(t->mem, t->name);
+        redwi_free(t->mem, t);
+    }
+    ERR_clear_error();
+}
+
+/* ---- Ciphertext ---- */
+
+uint8_t *redwi_tls_input(struct redwi_tls *t, size_t *room)
+{
+    size_t waiting = redwi_buf_len(&t->in);
+    uint8_t *p;
+
+    *room = 0;
+    if (waiting >= INPUT_MAX)
+        return t->in.data + t->in.tail;
+    p = redwi_buf_room(&t->in, t->bulk && waiting == 0 ? INPUT_MAX : RECORD_MAX, room);
+    t->offered = *room;
+    return p;
+}
+
+void redwi_tls_received(struct redwi_tls *t, size_t n)
+{
+    redwi_buf_added(&t->in, n);
+    t->bulk = n == t->offered;
+}
+
+const uint8_t *redwi_tls_output(struct redwi_tls *t, size_t *n)
+{
+    *n = redwi_buf_len(&t->out);
+    return redwi_buf_front(&t->out);
+}
+
+void redwi_tls_sent(struct redwi_tls *t, size_t n)
+{
+    redwi_buf_take(&t->out, n);
+    if (redwi_buf_len(&t->out) == 0 && t->out.cap > OUTPUT_KEPT && t->out.failed == 0)
+        redwi_buf_free(&t->out);
+}
+
+/* ---- What went wrong ---- */
+
+static const struct redwi_err_spec tls_failure = {
+    .code = REDW_ETLS,
+    .cls = REDW_CLASS_CONNECTION_FAILED,
+    .outcome = REDW_OUTCOME_NOT_SENT,
+    .origin = REDW_ORIGIN_TLS,
+};
+
+static redw_error *not_trusted(const struct redwi_tls *t, long verdict)
+{
+    STACK_OF(X509) *chain = SSL_get0_verified_chain(t->ssl);
+    const X509 *bad = t->bad_depth < sk_X509_num(chain) ? sk_X509_value(chain, t->bad_depth) : NULL;
+    char about[640] = "not available";
+
+    if (verdict == X509_V_ERR_HOSTNAME_MISMATCH || verdict == X509_V_ERR_IP_ADDRESS_MISMATCH) {
+        if (bad != NULL)
+            redwi_cert_names(about, sizeof about, bad);
+        return redwi_err_make(t->mem, &tls_failure,
+                              "the server's certificate is not for \"%.200s\"; it is for %s", t->name, about);
+    }
+    if (bad != NULL)
+        redwi_cert_about(about, sizeof about, bad);
+    return redwi_err_make(t->mem, &tls_failure, "the server's certificate is not trusted: %s (depth %d: %s)",
+                          X509_verify_cert_error_string(verdict), t->bad_depth, about);
+}
+
+static redw_error *explain(const struct redwi_tls *t, const struct failure *f, const char *doing)
+{
+    long verdict = SSL_get_verify_result(t->ssl);
+    char room[128];
+
+    if (f->no_memory || t->out.failed == REDW_ENOMEM || (f->unverified && verdict == X509_V_ERR_OUT_OF_MEM))
+        return redwi_err_no_memory(REDW_OUTCOME_NOT_SENT);
+    if (t->out.failed != 0)
+        return redwi_err_make(t->mem, &tls_failure, "%s: the peer asks for more answers than it takes",
+                              doing);
+    if (f->unverified && verdict != X509_V_OK)
+        return not_trusted(t, verdict);
+    if (f->alert >= 0)
+        return redwi_err_make(t->mem, &tls_failure, "%s: peer sent alert: %s", doing, alert_name(f->alert));
+    return redwi_err_make(t->mem, &tls_failure, "%s: %s", doing,
+                          reason_text(f->ssl != 0 ? f->ssl : f->first, room));
+}
+
+static enum redwi_tls_status fail(struct redwi_tls *t, const char *doing, redw_error **why)
+{
+    struct failure f = take_errors();
+
+    t->dead = true;
+    *why = explain(t, &f, doing);
+    ERR_clear_error();
+    return REDWI_TLS_FAILED;
+}
+
+/* Before a call of SSL: false, and *why set, if it must not be called any more. */
+static bool begin(struct redwi_tls *t, const char *doing, redw_error **why)
+{
+    ERR_clear_error();
+    if (!t->dead)
+        return true;
+    *why = redwi_err_make(t->mem, &tls_failure, "%s: TLS has failed before", doing);
+    return false;
+}
+
+/* After a call of SSL, which returned ret. Output may have been lost even if SSL did not mind. */
+static enum redwi_tls_status ended(struct redwi_tls *t, int ret, const char *doing, redw_error **why)
+{
+    int result = SSL_get_error(t->ssl, ret);
+
+    if (t->out.failed != 0 ||
+        (result != SSL_ERROR_NONE && result != SSL_ERROR_WANT_READ && result != SSL_ERROR_ZERO_RETURN))
+        return fail(t, doing, why);
+    ERR_clear_error();
+    return result == SSL_ERROR_NONE        ? REDWI_TLS_DONE
+           : result == SSL_ERROR_WANT_READ ? REDWI_TLS_WANT_INPUT
+                                           : REDWI_TLS_END;
+}
+
+/* As ended(), for calls in which the peer has no business to end the stream. */
+static enum redwi_tls_status completed(struct redwi_tls *t, int ret, const char *doing, redw_error **why)
+{
+    enum redwi_tls_status status = ended(t, ret, doing, why);
+
+    if (status != REDWI_TLS_END)
+        return status;
+    t->dead = true;
+    *why = redwi_err_make(t->mem, &tls_failure, "%s: the peer ended TLS", doing);
+    return REDWI_TLS_FAILED;
+}
+
+/* ---- Plaintext ---- */
+
+enum redwi_tls_status redwi_tls_handshake(struct redwi_tls *t, redw_error **why)
+{
+    if (!begin(t, "TLS handshake", why))
+        return REDWI_TLS_FAILED;
+    return completed(t, SSL_do_handshake(t->ssl), "TLS handshake", why);
+}
+
+enum redwi_tls_status redwi_tls_read(struct redwi_tls *t, void *buf, size_t cap, size_t *got,
+                                     redw_error **why)
+{
+    *got = 0;
+    if (!begin(t, "TLS read", why))
+        return REDWI_TLS_FAILED;
+    return ended(t, SSL_read_ex(t->ssl, buf, cap, got), "TLS read", why);
+}
+
+/* One record a time, and room for it first: so the bound holds, and memory runs out before a record is
+ * begun rather than within. */
+enum redwi_tls_status redwi_tls_write(struct redwi_tls *t, const void *p, size_t n, size_t *took,
+                                      redw_error **why)
+{
+    const char *text = p;
+    enum redwi_tls_status status = REDWI_TLS_DONE;
+
+    *took = 0;
+    if (!begin(t, "TLS write", why))
+        return REDWI_TLS_FAILED;
+    while (status == REDWI_TLS_DONE && *took < n && redwi_buf_len(&t->out) < OUTPUT_MAX) {
+        size_t left = n - *took, wrote = 0, room;
+        size_t part = left < RECORD_TEXT ? left : RECORD_TEXT;
+
+        if (redwi_buf_room(&t->out, part + RECORD_EXTRA, &room) == NULL)
+            return fail(t, "TLS write", why);
+        status = completed(t, SSL_write_ex(t->ssl, text + *took, part, &wrote), "TLS write", why);
+        *took += wrote;
+    }
+    return status == REDWI_TLS_WANT_INPUT && *took > 0 ? REDWI_TLS_DONE : status;
+}
+
+void redwi_tls_shutdown(struct redwi_tls *t)
+{
+    ERR_clear_error();
+    if (!t->dead && SSL_is_init_finished(t->ssl))
+        (void)SSL_shutdown(t->ssl);
+    ERR_clear_error();
+}
+
+/* ---- What was agreed ---- */
+
+size_t redwi_tls_end_point(const struct redwi_tls *t, uint8_t out[64])
+{
+    X509 *cert = SSL_get0_peer_certificate(t->ssl);
+    unsigned int n = 0;
+    int nid = NID_undef;
+    const EVP_MD *hash = NULL;
+
+    /* RFC 5929 4.1: MD5 and SHA-1 become SHA-256; a signature without a hash (EdDSA) binds nothing. */
+    if (cert != NULL && X509_get_signature_info(cert, &nid, NULL, NULL, NULL) && nid != NID_undef)
+        hash = nid == NID_md5 || nid == NID_sha1 ? EVP_sha256() : EVP_get_digestbynid(nid);
+    if (hash == NULL || EVP_MD_get_size(hash) > 64 || !X509_digest(cert, hash, out, &n))
+        n = 0;
+    ERR_clear_error();
+    return n;
+}
+
+const char *redwi_tls_version(const struct redwi_tls *t)
+{
+    return SSL_get_version(t->ssl);
+}
+
+const char *redwi_tls_cipher(const struct redwi_tls *t)
+{
+    return SSL_get_cipher_name(t->ssl);
+}

@@ -40,8 +40,8 @@ static void check(const redw_error *e)
     must(redw_error_redshift_code(e) >= 0);
     must(redw_error_query_id(e) >= -1);
     volatile uint32_t sum = read_all(redw_error_rule(e));
-    for (int letter = 0; letter < 256; letter++)
-        sum += read_all(redw_error_field(e, (char)letter));
+    for (const char *letter = "SVCMDHPpqWstcdnFLR"; *letter; letter++)
+        sum += read_all(redw_error_field(e, *letter));
     for (int part = REDW_REDSHIFT_ERROR; part <= REDW_REDSHIFT_ERROR_ID; part++)
         sum += read_all(redw_error_redshift_field(e, (enum redw_redshift_field)part));
     (void)sum;
@@ -55,7 +55,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     check(e);
     redw_error *caused = redwi_err_with_cause(&redwi_malloc, e, REDW_CAUSE_DEADLINE, REDW_OUTCOME_UNKNOWN);
     redw_error_release(e);
-    check(caused);
     redw_error *again = redwi_err_again(&redwi_malloc, caused, REDW_OUTCOME_NOT_SENT, "query");
     redw_error_release(caused);
     check(again);

@@ -184,7 +184,7 @@ START_TEST(a_wrong_password_is_the_servers_verdict)
     solo_init(&r);
     r.config.password = "crayon";
     solo_log_in(&r, &p, &(struct peer_config){.password = "pencil"});
-    solo_must_be_dead(&r, REDW_ESERVER);
+    solo_must_be_dead(&r, REDW_EAUTH);
     ck_assert_str_eq(redw_error_sqlstate(r.seen.fatal_error), "28P01");
     ck_assert_int_eq(redw_error_class(r.seen.fatal_error), REDW_CLASS_AUTHENTICATION_FAILED);
     peer_free(&p);

@@ -15,10 +15,11 @@ enum redwi_detail_kind {
 };
 struct redwi_detail {
     enum redwi_detail_kind kind;
-    redw_slice error, context, location, process; /* trimmed; continuation lines keep their breaks; ptr NULL: none */
-    redw_slice error_id;                          /* serverless: "1-64f767d8-..."; ptr NULL: none */
-    int code;                                     /* 0: none */
-    int64_t query;                                /* id in STL_QUERY; -1: none */
+    redw_slice error, context, location,
+        process;         /* trimmed; continuation lines keep their breaks; ptr NULL: none */
+    redw_slice error_id; /* serverless: "1-64f767d8-..."; ptr NULL: none */
+    int code;            /* 0: none */
+    int64_t query;       /* id in STL_QUERY; -1: none */
 };
 void redwi_detail_parse(redw_slice text, struct redwi_detail *out);
 

@@ -116,8 +116,8 @@ static void read_engine(struct engine *g, const uint8_t *body, size_t len, const
 static bool is_vague(redw_slice message)
 {
     static const char *const vague[] = {
-        "Assert",      "deadlock detected", "Spectrum Scan Error",     "S3 Query Exception (Fetch)",
-        "query engine", "abort query",      "Could not execute query",
+        "Assert",       "deadlock detected", "Spectrum Scan Error",     "S3 Query Exception (Fetch)",
+        "query engine", "abort query",       "Could not execute query",
     };
     for (size_t i = 0; i < sizeof vague / sizeof vague[0]; i++) {
         if (slice_is(message, vague[i]))
@@ -134,7 +134,7 @@ static size_t append(char *text, size_t at, redw_slice s)
 /* " (code 15007, query 146667179)", with what there is. */
 static size_t append_ids(char *text, size_t at, int code, int64_t query)
 {
-    char ids[64];
+    char ids[64] = "";
     int n = 0;
     if (code && query >= 0)
         n = snprintf(ids, sizeof ids, " (code %d, query %lld)", code, (long long)query);
@@ -241,11 +241,16 @@ redw_slice redw_error_redshift_field(const redw_error *e, enum redw_redshift_fie
         return none;
     read_engine(&g, e->body, e->body_len, e->facts.sqlstate);
     switch (field) {
-    case REDW_REDSHIFT_ERROR: return g.detail.error;
-    case REDW_REDSHIFT_CONTEXT: return g.detail.context;
-    case REDW_REDSHIFT_LOCATION: return g.detail.location;
-    case REDW_REDSHIFT_PROCESS: return g.detail.process;
-    case REDW_REDSHIFT_ERROR_ID: return g.detail.error_id;
+    case REDW_REDSHIFT_ERROR:
+        return g.detail.error;
+    case REDW_REDSHIFT_CONTEXT:
+        return g.detail.context;
+    case REDW_REDSHIFT_LOCATION:
+        return g.detail.location;
+    case REDW_REDSHIFT_PROCESS:
+        return g.detail.process;
+    case REDW_REDSHIFT_ERROR_ID:
+        return g.detail.error_id;
     }
     return none;
 }

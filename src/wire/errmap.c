@@ -36,32 +36,32 @@ static const struct row table[] = {
     {"42703", REDW_CLASS_COLUMN_NOT_FOUND, false, 0},
     {"42P01", REDW_CLASS_TABLE_NOT_FOUND, false, 0},
     {"53100", REDW_CLASS_DISK_FULL, false, 0},
-    {"53200", REDW_CLASS_OUT_OF_MEMORY, false, 0},  /* the same statement needs the same memory */
-    {"53300", REDW_CLASS_RESOURCE_BUSY, RETRY, 0},  /* too many connections */
-    {"55006", REDW_CLASS_RESOURCE_BUSY, RETRY, 0},  /* object in use */
-    {"55P03", REDW_CLASS_RESOURCE_BUSY, RETRY, 0},  /* lock not available */
+    {"53200", REDW_CLASS_OUT_OF_MEMORY, false, 0}, /* the same statement needs the same memory */
+    {"53300", REDW_CLASS_RESOURCE_BUSY, RETRY, 0}, /* too many connections */
+    {"55006", REDW_CLASS_RESOURCE_BUSY, RETRY, 0}, /* object in use */
+    {"55P03", REDW_CLASS_RESOURCE_BUSY, RETRY, 0}, /* lock not available */
     {"57014", REDW_CLASS_QUERY_CANCELLED, false, REDW_CAUSE_UNKNOWN},
-    {"57P01", REDW_CLASS_CONNECTION_FAILED, RETRY, REDW_CAUSE_SHUTDOWN}, /* admin shutdown */
-    {"57P02", REDW_CLASS_CONNECTION_FAILED, RETRY, REDW_CAUSE_SHUTDOWN}, /* crash shutdown */
-    {"57P03", REDW_CLASS_CONNECTION_FAILED, RETRY, REDW_CAUSE_SHUTDOWN}, /* cannot connect now */
-    {"57P04", REDW_CLASS_CONNECTION_FAILED, false, REDW_CAUSE_ADMIN},    /* database dropped */
+    {"57P01", REDW_CLASS_CONNECTION_FAILED, RETRY, REDW_CAUSE_SHUTDOWN},       /* admin shutdown */
+    {"57P02", REDW_CLASS_CONNECTION_FAILED, RETRY, REDW_CAUSE_SHUTDOWN},       /* crash shutdown */
+    {"57P03", REDW_CLASS_CONNECTION_FAILED, RETRY, REDW_CAUSE_SHUTDOWN},       /* cannot connect now */
+    {"57P04", REDW_CLASS_CONNECTION_FAILED, false, REDW_CAUSE_ADMIN},          /* database dropped */
     {"57P05", REDW_CLASS_CONNECTION_FAILED, RETRY, REDW_CAUSE_SERVER_TIMEOUT}, /* idle session */
 
     {"08", REDW_CLASS_CONNECTION_FAILED, RETRY, 0},
-    {"0A", REDW_CLASS_INVALID_SQL, false, 0},   /* feature not supported */
-    {"20", REDW_CLASS_DATA_ERROR, false, 0},    /* no branch of a CASE applies */
-    {"21", REDW_CLASS_DATA_ERROR, false, 0},    /* cardinality */
+    {"0A", REDW_CLASS_INVALID_SQL, false, 0}, /* feature not supported */
+    {"20", REDW_CLASS_DATA_ERROR, false, 0},  /* no branch of a CASE applies */
+    {"21", REDW_CLASS_DATA_ERROR, false, 0},  /* cardinality */
     {"22", REDW_CLASS_DATA_ERROR, false, 0},
-    {"23", REDW_CLASS_DATA_ERROR, false, 0},    /* integrity constraints */
-    {"24", REDW_CLASS_INVALID_SQL, false, 0},   /* cursor state */
-    {"25", REDW_CLASS_INVALID_SQL, false, 0},   /* transaction state, 25P02 above all */
-    {"26", REDW_CLASS_INVALID_SQL, false, 0},   /* no such prepared statement */
+    {"23", REDW_CLASS_DATA_ERROR, false, 0},  /* integrity constraints */
+    {"24", REDW_CLASS_INVALID_SQL, false, 0}, /* cursor state */
+    {"25", REDW_CLASS_INVALID_SQL, false, 0}, /* transaction state, 25P02 above all */
+    {"26", REDW_CLASS_INVALID_SQL, false, 0}, /* no such prepared statement */
     {"28", REDW_CLASS_AUTHENTICATION_FAILED, false, 0},
-    {"2D", REDW_CLASS_INVALID_SQL, false, 0},   /* transaction termination not allowed here */
-    {"34", REDW_CLASS_INVALID_SQL, false, 0},   /* no such cursor */
-    {"3B", REDW_CLASS_INVALID_SQL, false, 0},   /* savepoints */
+    {"2D", REDW_CLASS_INVALID_SQL, false, 0}, /* transaction termination not allowed here */
+    {"34", REDW_CLASS_INVALID_SQL, false, 0}, /* no such cursor */
+    {"3B", REDW_CLASS_INVALID_SQL, false, 0}, /* savepoints */
     {"42", REDW_CLASS_INVALID_SQL, false, 0},
-    {"44", REDW_CLASS_DATA_ERROR, false, 0},    /* WITH CHECK OPTION */
+    {"44", REDW_CLASS_DATA_ERROR, false, 0}, /* WITH CHECK OPTION */
     {"53", REDW_CLASS_RESOURCE_BUSY, false, 0},
     {"54", REDW_CLASS_INVALID_SQL, false, 0},   /* too complex, too many columns */
     {"55", REDW_CLASS_RESOURCE_BUSY, false, 0}, /* object not in the state that is needed */
@@ -85,12 +85,12 @@ struct rule {
     enum redw_cause cause;
 };
 
-#define ROUTINE(name) .where = IN_ROUTINE, .text = (name)
+#define ROUTINE(name)  .where = IN_ROUTINE, .text = (name)
 #define LOCATION(part) .where = IN_LOCATION, .text = (part)
-#define TEXT(part) .where = IN_TEXT, .text = (part)
-#define CODE(n) .from = (n), .to = (n)
-#define CODES(a, b) .from = (a), .to = (b)
-#define IS(what) .cls = REDW_CLASS_##what
+#define TEXT(part)     .where = IN_TEXT, .text = (part)
+#define CODE(n)        .from = (n), .to = (n)
+#define CODES(a, b)    .from = (a), .to = (b)
+#define IS(what)       .cls = REDW_CLASS_##what
 
 static const struct rule rules[] = {
     /* Who wrote it: "COPY". */
@@ -149,7 +149,7 @@ static const struct rule rules[] = {
 
 /* What an engine error says when it will pass by itself, whatever its class: "Texts that pass". */
 static const char *const passing[] = {
-    "Status 500,",   "Status 503,",      "Error SlowDown",   "Error InternalError",
+    "Status 500,",          "Status 503,",      "Error SlowDown",   "Error InternalError",
     "Error RequestTimeout", "Retries exceeded", "Access throttled", "please retry later",
 };
 

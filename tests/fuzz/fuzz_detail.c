@@ -16,7 +16,8 @@ static void must(bool holds)
 
 static void must_lie_inside(redw_slice s, const char *text, size_t size)
 {
-    must(!s.ptr || (s.ptr >= text && (size_t)(s.ptr - text) <= size && s.len <= size - (size_t)(s.ptr - text)));
+    must(!s.ptr ||
+         (s.ptr >= text && (size_t)(s.ptr - text) <= size && s.len <= size - (size_t)(s.ptr - text)));
     must(s.ptr || !s.len);
 }
 

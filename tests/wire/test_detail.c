@@ -40,8 +40,8 @@ START_TEST(details_are_decoded_as_described)
         {"\n  " LINE "  error:  Disk Full\n  code:      1016\n  context:   node: 3\n  query:     1005177\n"
          "  location:  fdisk_api.cpp:345\n  process:   query3_66 [pid=27629]\n  " LINE,
          BLOCK, "Disk Full", "node: 3", "fdisk_api.cpp:345", "query3_66 [pid=27629]", NULL, 1016, 1005177},
-        {LINE "error: a\r\ncode: 1\r\ncontext: c\r\nquery: 2\r\nlocation: l:1\r\nprocess: p\r\n" LINE,
-         BLOCK, "a", "c", "l:1", "p", NULL, 1, 2},
+        {LINE "error: a\r\ncode: 1\r\ncontext: c\r\nquery: 2\r\nlocation: l:1\r\nprocess: p\r\n" LINE, BLOCK,
+         "a", "c", "l:1", "p", NULL, 1, 2},
         {LINE "Amazon Redshift error:  a:b: c\n" LINE, BLOCK, "a:b: c", NULL, NULL, NULL, NULL, 0, -1},
         /* any key may be missing, in any order; a frame or error and code make a block */
         {"error: a\ncode: 8001", BLOCK, "a", NULL, NULL, NULL, NULL, 8001, -1},
@@ -73,16 +73,16 @@ START_TEST(details_are_decoded_as_described)
         {LINE "code: 2147483648\nquery: 9223372036854775808\n" LINE, BLOCK, NULL, NULL, NULL, NULL, NULL, 0,
          -1},
         /* serverless */
-        {LINE "error: a\ncode: 1\n" LINE "[ErrorId: 1-68f7-67]\n", BLOCK, "a", NULL, NULL, NULL, "1-68f7-67", 1,
-         -1},
+        {LINE "error: a\ncode: 1\n" LINE "[ErrorId: 1-68f7-67]\n", BLOCK, "a", NULL, NULL, NULL, "1-68f7-67",
+         1, -1},
         {"a (pid:5) [ErrorId:1-2] ", PROSE, "a", NULL, NULL, "pid:5", "1-2", 0, -1},
         {"a [ErrorId: 1-2] b", PROSE, "a [ErrorId: 1-2] b", NULL, NULL, NULL, NULL, 0, -1},
         {"a [Error: 1-2]", PROSE, "a [Error: 1-2]", NULL, NULL, NULL, NULL, 0, -1},
         {"a ErrorId: 1-2]", PROSE, "a ErrorId: 1-2]", NULL, NULL, NULL, NULL, 0, -1},
         {"[ErrorId:]", PROSE, "", NULL, NULL, NULL, "", 0, -1},
         /* prose */
-        {"exceeded the limit of 65535 characters (pid:7627)", PROSE,
-         "exceeded the limit of 65535 characters", NULL, NULL, "pid:7627", NULL, 0, -1},
+        {"exceeded the limit of 65535 characters (pid:7627)", PROSE, "exceeded the limit of 65535 characters",
+         NULL, NULL, "pid:7627", NULL, 0, -1},
         {"Relation does not exist.", PROSE, "Relation does not exist.", NULL, NULL, NULL, NULL, 0, -1},
         {"a (tid:1)", PROSE, "a (tid:1)", NULL, NULL, NULL, NULL, 0, -1},
         {"a pid:1)", PROSE, "a pid:1)", NULL, NULL, NULL, NULL, 0, -1},
@@ -112,9 +112,18 @@ START_TEST(numbers_are_bounded_by_what_they_are_for)
         const char *text;
         int64_t max, n;
     } rows[] = {
-        {"", 10, -1},  {"x", 10, -1},  {"-1", 10, -1},  {"0", 10, 0},   {"007", 10, 7},
-        {"10", 10, 10}, {"11", 10, -1}, {"9", 8, -1},    {"8x9", 8, 8},  {"100", 10, -1},
-        {"9223372036854775807", INT64_MAX, INT64_MAX},   {"9223372036854775808", INT64_MAX, -1},
+        {"", 10, -1},
+        {"x", 10, -1},
+        {"-1", 10, -1},
+        {"0", 10, 0},
+        {"007", 10, 7},
+        {"10", 10, 10},
+        {"11", 10, -1},
+        {"9", 8, -1},
+        {"8x9", 8, 8},
+        {"100", 10, -1},
+        {"9223372036854775807", INT64_MAX, INT64_MAX},
+        {"9223372036854775808", INT64_MAX, -1},
         {"99999999999999999999999999999999999999", INT64_MAX, -1},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
@@ -131,8 +140,9 @@ static bool inside(redw_slice s, const char *text, size_t n)
  * it replaced by what the parser looks for. */
 START_TEST(no_text_makes_it_look_outside)
 {
-    static const char block[] = "\n-----\n Amazon Redshift error: a\n b\ncode: 12\ncontext:\nquery: 3 (pid:4)\n"
-                                "process: q [pid=1]\n-----\n[ErrorId: 1-2]";
+    static const char block[] =
+        "\n-----\n Amazon Redshift error: a\n b\ncode: 12\ncontext:\nquery: 3 (pid:4)\n"
+        "process: q [pid=1]\n-----\n[ErrorId: 1-2]";
     static const char odd[] = "\n:-[](0 \0";
     size_t page = (size_t)sysconf(_SC_PAGESIZE);
     char *two = mmap(NULL, 2 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);

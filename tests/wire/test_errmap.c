@@ -175,8 +175,8 @@ START_TEST(each_sqlstate_says_whether_it_passes_and_what_stopped_it)
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         /* Texts of Redshift change nothing where the SQLSTATE has spoken: theirs is XX000. */
-        bool engine = cases[i].sqlstate && (strncmp(cases[i].sqlstate, "XX", 2) == 0 ||
-                                            strcmp(cases[i].sqlstate, "57014") == 0);
+        bool engine = cases[i].sqlstate &&
+                      (strncmp(cases[i].sqlstate, "XX", 2) == 0 || strcmp(cases[i].sqlstate, "57014") == 0);
         const struct redwi_evidence e = {
             .sqlstate = cases[i].sqlstate,
             .routine = slice(cases[i].routine),
@@ -195,7 +195,7 @@ END_TEST
 /* ---- Redshift's engine ---- */
 
 #define YES true
-#define NO false
+#define NO  false
 
 static const struct engine_row {
     const char *sqlstate;
@@ -259,11 +259,13 @@ static const struct engine_row {
     {"XX000", 8001, NULL, "Specified unload destination on S3 is not empty.", NULL, NULL,
      REDW_CLASS_UNLOAD_ERROR, NO, 0},
     {"XX000", 0, NULL, "Check 'stl_load_errors' system table", NULL, NULL, REDW_CLASS_COPY_ERROR, NO, 0},
-    {"XX000", 0, NULL, "Check 'sys_load_error_detail' system table", NULL, NULL, REDW_CLASS_COPY_ERROR, NO, 0},
+    {"XX000", 0, NULL, "Check 'sys_load_error_detail' system table", NULL, NULL, REDW_CLASS_COPY_ERROR, NO,
+     0},
     {"XX000", 8001, NULL, "The specified S3 prefix 'p' does not exist", NULL, NULL, REDW_CLASS_COPY_ERROR, NO,
      0},
     {"XX000", 8001, NULL, "COPY with MANIFEST parameter requires", NULL, NULL, REDW_CLASS_COPY_ERROR, NO, 0},
-    {"XX000", 8001, NULL, "COPY from this file format only accepts", NULL, NULL, REDW_CLASS_COPY_ERROR, NO, 0},
+    {"XX000", 8001, NULL, "COPY from this file format only accepts", NULL, NULL, REDW_CLASS_COPY_ERROR, NO,
+     0},
     {"XX000", 8001, NULL, "S3ServiceException:Access Denied,Status 403,CanRetry 1", NULL, NULL,
      REDW_CLASS_COPY_ERROR, NO, 0},
     {"XX000", 0, NULL, "Spectrum Scan Error", NULL, NULL, REDW_CLASS_SPECTRUM_ERROR, NO, 0},
@@ -282,11 +284,13 @@ static const struct engine_row {
     {"XX000", 0, NULL, "S3ServiceException:x,Status 503,Error y", NULL, NULL, REDW_CLASS_COPY_ERROR, YES, 0},
     {"XX000", 0, NULL, "S3ServiceException:x,Error SlowDown", NULL, NULL, REDW_CLASS_COPY_ERROR, YES, 0},
     {"XX000", 0, NULL, "S3ServiceException:x,Error InternalError", NULL, NULL, REDW_CLASS_COPY_ERROR, YES, 0},
-    {"XX000", 0, NULL, "S3ServiceException:x,Error RequestTimeout", NULL, NULL, REDW_CLASS_COPY_ERROR, YES, 0},
+    {"XX000", 0, NULL, "S3ServiceException:x,Error RequestTimeout", NULL, NULL, REDW_CLASS_COPY_ERROR, YES,
+     0},
     {"XX000", 8001, NULL, "x,Status 503,y", NULL, "s3_text_unloader.cpp:1", REDW_CLASS_UNLOAD_ERROR, YES, 0},
     {"XX000", 15001, NULL, "Spectrum Scan Error: Retries exceeded", NULL, NULL, REDW_CLASS_SPECTRUM_ERROR,
      YES, 0},
-    {"XX000", 0, NULL, "Spectrum Scan Error: Access throttled", NULL, NULL, REDW_CLASS_SPECTRUM_ERROR, YES, 0},
+    {"XX000", 0, NULL, "Spectrum Scan Error: Access throttled", NULL, NULL, REDW_CLASS_SPECTRUM_ERROR, YES,
+     0},
     {"XX000", 0, NULL, "Spectrum Scan Error: Resource limit exceeded", NULL, NULL, REDW_CLASS_SPECTRUM_ERROR,
      NO, 0},
     {"XX000", 1, NULL, "x", "not ready, please retry later.", NULL, REDW_CLASS_INTERNAL, YES, 0},

@@ -291,7 +291,7 @@ START_TEST(the_client_adds_who_stopped_it_where_the_error_does_not_prove_it)
         enum redw_class cls;
     } rows[] = {
 #define CAUSE(c) REDW_CAUSE_##c
-#define CLS(c) REDW_CLASS_##c
+#define CLS(c)   REDW_CLASS_##c
         /* Redshift says the same of all */
         {"57014", ambiguous, "pg_throw", CAUSE(NONE), CAUSE(UNKNOWN), CLS(QUERY_CANCELLED)},
         {"57014", ambiguous, "pg_throw", CAUSE(UNKNOWN), CAUSE(UNKNOWN), CLS(QUERY_CANCELLED)},
@@ -495,11 +495,13 @@ START_TEST(errors_of_this_side_have_flags_and_a_cause_too)
         {{.code = REDW_ETLS, .cls = REDW_CLASS_CONNECTION_FAILED}, L, REDW_CAUSE_NONE},
         {{.code = REDW_ETIMEDOUT, .cls = REDW_CLASS_QUERY_TIMEOUT}, 0, REDW_CAUSE_DEADLINE},
         {{.code = REDW_ETIMEDOUT, .cls = REDW_CLASS_QUERY_TIMEOUT, .outcome = REDW_OUTCOME_NOT_SENT},
-         R, REDW_CAUSE_DEADLINE},
+         R,
+         REDW_CAUSE_DEADLINE},
         {{.code = REDW_ECANCELLED, .cls = REDW_CLASS_QUERY_CANCELLED}, 0, REDW_CAUSE_CALLER},
         {{.code = REDW_EFULL, .cls = REDW_CLASS_RESOURCE_BUSY}, 0, REDW_CAUSE_NONE},
         {{.code = REDW_ENOMEM, .cls = REDW_CLASS_OUT_OF_MEMORY, .outcome = REDW_OUTCOME_NOT_SENT},
-         0, REDW_CAUSE_NONE},
+         0,
+         REDW_CAUSE_NONE},
         {{.code = REDW_EINVAL, .cls = REDW_CLASS_INVALID_SQL}, 0, REDW_CAUSE_NONE},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {

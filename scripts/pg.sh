@@ -182,7 +182,8 @@ alive() { # FILE WORD
     [ -r "$1" ] || return 1
     read -r pid <"$1" || true
     case $pid in '' | *[!0-9]*) return 1 ;; esac
-    tr '\0' '\n' <"/proc/$pid/cmdline" 2>/dev/null | grep -qxF -- "$2" || return 1
+    [ -r "/proc/$pid/cmdline" ] || return 1
+    { tr '\0' '\n' <"/proc/$pid/cmdline"; } 2>/dev/null | grep -qxF -- "$2" || return 1
     printf %s "$pid"
 }
 

@@ -48,7 +48,8 @@ static void start_tls(struct redwi_conn *c)
     if (code == REDW_ENOMEM)
         redwi_drive_end(c, redwi_err_no_memory(REDW_OUTCOME_NOT_SENT));
     else if (code)
-        redwi_drive_end(c, failure(c, code, REDW_ORIGIN_TLS, "tls: no certificate can be for this host name"));
+        redwi_drive_end(c,
+                        failure(c, code, REDW_ORIGIN_TLS, "tls: no certificate can be for this host name"));
 }
 
 static void logged_in(struct redwi_conn *c, char status)
@@ -98,8 +99,8 @@ static void give_columns(struct redwi_conn *c, const struct redwi_ev *ev)
         follow(c, job, job->ops->columns(job, ev->data, ev->len));
 }
 
-/* The session must hear how many rows were taken before it hears anything else, so what the callback did to
- * the connection is told to it afterwards. */
+/* The session must hear how many rows were taken before it hears anything else, so what the callback did
+ * to the connection is told to it afterwards. */
 static void give_rows(struct redwi_conn *c, const struct redwi_ev *ev)
 {
     struct redwi_conn_private *p = c->priv;
@@ -237,8 +238,9 @@ static bool side_is_done(const struct redwi_conn *c)
     return c->priv->side && c->state == REDWI_CONN_LOGIN && !c->priv->broken && !output_waits(c);
 }
 
-/* Why the end of the stream is a failure; NULL: the session knows best. Servers do close idle connections
- * without close_notify; in the middle of anything it may be somebody in between who cut the stream. */
+/* Why the end of the stream is a failure; NULL: the session knows best. Servers do close idle
+ * connections without close_notify; in the middle of anything it may be somebody in between who cut the
+ * stream. */
 static redw_error *end_reason(struct redwi_conn *c, bool cut)
 {
     struct redwi_conn_private *p = c->priv;

@@ -1261,8 +1261,10 @@ START_TEST(tls_that_is_cut_in_the_middle_is_an_error_but_an_idle_close_is_just_a
             expect_why(REDW_ECONNECT, "idle connection: ", ": the server closed the connection");
         else if (i == 2)
             expect_why(REDW_ECONNECT, "query: ", ": the server closed the connection");
+        else if (i == 1)
+            expect_why(REDW_ECONNECT, "query: ", "the server did not end TLS properly");
         else
-            expect_why(REDW_ECONNECT, i == 1 ? "query: " : "connect: ", "the server did not end TLS properly");
+            expect_why(REDW_ECONNECT, "connect: ", "the server closed in the TLS handshake");
         rig_job_fini(&j);
         rig_teardown_servers(&rig);
     }

@@ -540,11 +540,17 @@ void rig_target(struct rig *r, const char *host, uint16_t port)
     r->settings.port = port;
 }
 
-void rig_use_tls(struct rig *r, enum redwi_tls_mode mode, const char *ca_file)
+void rig_use_tls_of(struct rig *r, const struct redwi_tls_config *config)
 {
     struct redw_diag why = {0};
-    r->settings.tls_mode = mode;
-    ck_assert_msg(redwi_tls_ctx_create(&r->tls, &r->fault.mem, mode, ca_file, &why) == 0, "%s", why.text);
+    r->settings.tls_mode = config->mode;
+    r->settings.tls_direct = config->direct;
+    ck_assert_msg(redwi_tls_ctx_create(&r->tls, &r->fault.mem, config, &why) == 0, "%s", why.text);
+}
+
+void rig_use_tls(struct rig *r, enum redwi_tls_mode mode, const char *ca_file)
+{
+    rig_use_tls_of(r, &(struct redwi_tls_config){.mode = mode, .ca_file = ca_file});
 }
 
 void rig_open(struct rig *r)

@@ -128,6 +128,7 @@ uint16_t rig_free_port(void);                                       /* nobody li
 /* What the settings say; the rest are defaults of the rig. */
 void rig_target(struct rig *r, const char *host, uint16_t port);
 void rig_use_tls(struct rig *r, enum redwi_tls_mode mode, const char *ca_file);
+void rig_use_tls_of(struct rig *r, const struct redwi_tls_config *config);
 
 int rig_connect(struct rig *r, int64_t timeout_ms);
 int rig_cancel(struct rig *r, int64_t timeout_ms);

@@ -311,9 +311,9 @@ int redwi_tls_ctx_facts(const struct redwi_tls_ctx *ctx, struct redw_tls_facts *
 {
     bool known;
 
+    ERR_clear_error();
     if (ctx->last.cert == NULL)
         return REDW_ENOENT;
-    ERR_clear_error();
     snprintf(out->version, sizeof out->version, "%s", ctx->last.version);
     snprintf(out->cipher, sizeof out->cipher, "%s", ctx->last.cipher);
     out->resumed = ctx->last.resumed;

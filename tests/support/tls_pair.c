@@ -246,6 +246,16 @@ void tls_end_pair(struct tls_pair *p)
     *p = (struct tls_pair){0};
 }
 
+int tls_facts(const struct redwi_tls_ctx *ctx, struct redw_tls_facts *out)
+{
+    int code;
+
+    enter();
+    code = redwi_tls_ctx_facts(ctx, out);
+    leave();
+    return code;
+}
+
 /* ---- Carrying ciphertext ---- */
 
 size_t tls_to_peer(struct tls_pair *p, size_t step)

@@ -170,7 +170,8 @@ void redwi_pool_move(redw_client *c, struct redwi_conn *conn, enum redwi_place p
         redwi_list_prepend(&c->places[place], &conn->link);
     else
         redwi_list_append(&c->places[place], &conn->link);
-    if (place == REDWI_AT_IDLE || place == REDWI_AT_CLOSED)
+    bool of_use = c->nwaiting > 0 || !redwi_list_empty(&c->connects) || c->closing;
+    if (place == REDWI_AT_CLOSED || (place == REDWI_AT_IDLE && of_use))
         redwi_pool_want_turn(c);
 }
 

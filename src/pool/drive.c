@@ -101,8 +101,8 @@ static void give_columns(struct redwi_conn *c, const struct redwi_ev *ev)
         follow(c, job, job->ops->columns(job, ev->data, ev->len));
 }
 
-/* The session must hear how many rows were taken before it hears anything else, so what the callback did to
- * the connection is told to it afterwards. */
+/* The session must hear how many rows were taken before it hears anything else, so what the callback did
+ * to the connection is told to it afterwards. */
 static void give_rows(struct redwi_conn *c, const struct redwi_ev *ev)
 {
     struct redwi_conn_private *p = c->priv;
@@ -252,8 +252,9 @@ static redw_error *was_cut(const struct redwi_conn *c)
                        : "the server closed in the TLS handshake");
 }
 
-/* Why the end of the stream is a failure; NULL: the session knows best. Servers do close idle connections
- * without close_notify; in the middle of anything it may be somebody in between who cut the stream. */
+/* Why the end of the stream is a failure; NULL: the session knows best. Servers do close idle
+ * connections without close_notify; in the middle of anything it may be somebody in between who cut the
+ * stream. */
 static redw_error *end_reason(struct redwi_conn *c, bool cut)
 {
     struct redwi_conn_private *p = c->priv;

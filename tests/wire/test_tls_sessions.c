@@ -8,6 +8,7 @@
 #include <check.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 static const int versions[] = {TLS1_2_VERSION, TLS1_3_VERSION};
 #define EACH_VERSION(v) (size_t v = 0; v < sizeof versions / sizeof versions[0]; v++)
@@ -360,6 +361,81 @@ START_TEST(a_context_knows_only_its_own_sessions)
 }
 END_TEST
 
+static double cpu_us(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+    return (double)t.tv_sec * 1e6 + (double)t.tv_nsec / 1e3;
+}
+
+/* What one connection costs the client from creation to the last ticket, the server's part left out. */
+static double client_cost(struct redwi_tls_ctx *ctx, struct tls_peer *like)
+{
+    struct tls_pair p = {.peer = tls_peer_new(&(struct tls_peer_config){.like = like})};
+    enum redwi_tls_status status;
+    double spent, at = cpu_us();
+    uint8_t buf[16];
+    size_t got;
+
+    ck_assert_int_eq(redwi_tls_create(&p.t, ctx, "localhost", CERT_NOW_US, NULL), 0);
+    spent = cpu_us() - at;
+    do {
+        at = cpu_us();
+        status = redwi_tls_handshake(p.t, &p.why);
+        spent += cpu_us() - at;
+        tls_to_peer(&p, TLS_ANY);
+        tls_from_peer(&p, TLS_ANY);
+    } while (status == REDWI_TLS_WANT_INPUT);
+    ck_assert_int_eq(status, REDWI_TLS_DONE);
+    at = cpu_us();
+    (void)redwi_tls_read(p.t, buf, sizeof buf, &got, &p.why);
+    spent += cpu_us() - at;
+    tls_end_pair(&p);
+    return spent;
+}
+
+/* The figures of wire/tls_sessions.c are from here. */
+START_TEST(resuming_spares_the_client_most_of_a_handshake)
+{
+    enum { ROUNDS = 100 };
+    const struct {
+        const char *what;
+        enum cert_key kind;
+    } kinds[] = {{"P-256", CERT_P256}, {"RSA 2048", CERT_RSA2048}};
+
+    for (size_t k = 0; k < 2; k++) {
+        struct cert *root = cert_make(&(struct cert_spec){.ca = true, .cn = "Root", .kind = kinds[k].kind});
+        struct cert *own = cert_make(&(struct cert_spec){.issuer = root, .kind = kinds[k].kind});
+
+        cert_write(cert_path("root.crt"), NULL, root, NULL);
+        for
+            EACH_VERSION(v)
+            {
+                struct tls_peer *server = server_of(own, versions[v]);
+                struct redwi_tls_ctx *ctx;
+                double full = 0, resumed = 0;
+
+                ck_assert_int_eq(tls_make_ctx(&ctx, REDWI_TLS_VERIFY_FULL, cert_path("root.crt"), NULL), 0);
+                for (int i = 0; i < ROUNDS; i++) {
+                    redwi_tls_sessions_drop(&ctx->sessions);
+                    full += client_cost(ctx, server);
+                    resumed += client_cost(ctx, server);
+                    ck_assert(ctx->last.resumed);
+                }
+                printf("tls: %s, %s: full handshake %.0f us of the client's CPU, resumed %.0f us\n",
+                       versions[v] == TLS1_2_VERSION ? "TLS 1.2" : "TLS 1.3", kinds[k].what, full / ROUNDS,
+                       resumed / ROUNDS);
+                ck_assert(resumed < full * 0.8);
+                tls_peer_free(server);
+                tls_free_ctx(ctx);
+            }
+        cert_free(own);
+        cert_free(root);
+    }
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("tls_sessions");
@@ -379,6 +455,7 @@ int main(void)
     tcase_add_test(c, a_connection_that_just_ended_leaves_its_session_and_a_broken_one_does_not);
     tcase_add_test(c, sessions_that_are_not_bound_to_their_handshake_are_not_kept);
     tcase_add_test(c, a_context_knows_only_its_own_sessions);
+    tcase_add_test(c, resuming_spares_the_client_most_of_a_handshake);
     suite_add_tcase(s, c);
     r = srunner_create(s);
     srunner_run_all(r, CK_NORMAL);

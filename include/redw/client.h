@@ -35,8 +35,8 @@ struct redw_options {
      * refused. The text is never echoed in errors. */
     const char *uri;
     const char *password;         /* default: the URI's; wiped by destroy */
-    const char *ca_file;          /* trusted roots: a PEM file, instead of the system's; "system": the system's,
-                                     the default; "system,FILE": both */
+    const char *ca_file;          /* trusted roots: a PEM file, instead of the system's; "system": those, the
+                                     default; "system,FILE": both */
     const char *application_name; /* default: "redw" */
     uint32_t pool_max;            /* connections at most, opening and closing ones counted; 1..10,000; default 10 */
     uint32_t queue_max;           /* requests waiting for a connection at most; default 65,536 */
@@ -46,8 +46,8 @@ struct redw_options {
                                      1..3,600,000; default 5,000 */
     const struct redw_allocator *allocator; /* default: malloc */
     const char *cert_file;        /* PEM: the client's certificate, intermediate ones behind it... */
-    const char *key_file;         /* ...and its private key, without passphrase: the owner's alone (0600), or
-                                     root's and a group's (0640). Both or neither */
+    const char *key_file;         /* ...and its private key, without passphrase, mode 0600, or 0640 if it is
+                                     root's. Both or neither */
     const char *tls_name;         /* whom the server's certificate must be for, and SNI; default: the host that
                                      is dialled. For tunnels; needs sslmode verify-full */
 };

@@ -44,20 +44,20 @@ struct redwi_tls {
     const struct redw_allocator *mem;
     struct redwi_tls_ctx *ctx;
     SSL *ssl;
-    char *name;           /* that the certificate must be for; without a final dot */
-    uint8_t address[16];  /* that the name is a literal of */
-    size_t address_len;   /* 4, 16; 0: it is a name */
-    int64_t wall;         /* when certificates must be valid, Unix seconds */
+    char *name;                 /* that the certificate must be for; without a final dot */
+    uint8_t address[16];        /* that the name is a literal of */
+    size_t address_len;         /* 4, 16; 0: it is a name */
+    int64_t wall;               /* when certificates must be valid, Unix seconds */
     struct redwi_tls_span span; /* of what was verified, now or in the session resumed */
-    bool resuming;        /* a kept session was offered */
-    bool verified;        /* the certificate, as the mode demands */
-    bool agreed;          /* the handshake is done, and trusted */
-    struct redwi_buf in;  /* ciphertext from the peer */
-    struct redwi_buf out; /* ciphertext for the peer */
-    size_t offered;       /* room last offered by redwi_tls_input */
-    bool bulk;            /* the last receive filled that room: offer more */
-    bool dead;            /* failed: SSL must not be called again */
-    int bad_depth;        /* which certificate of the chain was refused; 0 is the server's */
+    bool resuming;              /* a kept session was offered */
+    bool verified;              /* the certificate, as the mode demands */
+    bool agreed;                /* the handshake is done, and trusted */
+    struct redwi_buf in;        /* ciphertext from the peer */
+    struct redwi_buf out;       /* ciphertext for the peer */
+    size_t offered;             /* room last offered by redwi_tls_input */
+    bool bulk;                  /* the last receive filled that room: offer more */
+    bool dead;                  /* failed: SSL must not be called again */
+    int bad_depth;              /* which certificate of the chain was refused; 0 is the server's */
 };
 
 /* ---- The BIO ---- */
@@ -269,7 +269,8 @@ int redwi_tls_create(struct redwi_tls **out, struct redwi_tls_ctx *ctx, const ch
 void redwi_tls_free(struct redwi_tls *t)
 {
     if (t != NULL) {
-        /* OpenSSL would hold an end without close_notify against the session (TLS 1.1 has no such rule). */
+        /* OpenSSL would not resume a session whose connection ended without close_notify; since TLS 1.1
+         * nothing demands that (RFC 5246 7.2.1), and servers do just close. */
         if (t->agreed && !t->dead)
             SSL_set_shutdown(t->ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
         SSL_free(t->ssl);
@@ -355,7 +356,8 @@ static redw_error *explain(const struct redwi_tls *t, const struct redwi_tls_fai
     if (f->unverified && verdict != X509_V_OK)
         return not_trusted(t, verdict);
     if (f->alert >= 0)
-        return redwi_err_make(t->mem, &tls_failure, "%s: peer sent alert: %s", doing, redwi_tls_alert_name(f->alert));
+        return redwi_err_make(t->mem, &tls_failure, "%s: peer sent alert: %s", doing,
+                              redwi_tls_alert_name(f->alert));
     return redwi_err_make(t->mem, &tls_failure, "%s: %s", doing,
                           redwi_tls_reason(f->ssl != 0 ? f->ssl : f->first, room));
 }
@@ -460,7 +462,7 @@ static bool is_alpn_ours(const struct redwi_tls *t)
 static enum redwi_tls_status agree(struct redwi_tls *t, redw_error **why)
 {
     struct redwi_tls_ctx *ctx = t->ctx;
-    const char *wrong = !is_trusted(t)                     ? "the server's certificate was not verified"
+    const char *wrong = !is_trusted(t)                    ? "the server's certificate was not verified"
                         : ctx->direct && !is_alpn_ours(t) ? "the server did not choose the protocol "
                                                             "\"" REDWI_TLS_ALPN "\" (ALPN)"
                                                           : NULL;

@@ -26,7 +26,7 @@ struct redwi_tls_config {
     enum redwi_tls_mode mode;
     const char *ca_file;              /* PEM file of trusted roots; NULL: none */
     bool system_roots;                /* the system's are trusted, too */
-    const char *cert_file, *key_file; /* PEM: the client's certificate (chain behind it) and key; NULL: none */
+    const char *cert_file, *key_file; /* PEM: the client's certificate (chain behind it), its key; or NULL */
     bool direct;                      /* the server must choose "postgresql" by ALPN */
 };
 

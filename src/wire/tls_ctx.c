@@ -133,8 +133,7 @@ static int read_key(const char *path, char *text, size_t *n, struct redw_diag *w
     if (!S_ISREG(st.st_mode)) /* to open a pipe would wait for its other end */
         return key_refused(path, "is not a regular file", why);
     if (!is_private(&st))
-        return key_refused(path,
-                           "others may read it; its permissions must be 0600, or 0640 if it is root's, or less",
+        return key_refused(path, "others may read it; its permissions must be 0600 (or 0640 if it is root's)",
                            why);
     f = fopen(path, "re");
     if (f == NULL)

@@ -56,8 +56,8 @@ int redwi_tls_ctx_refresh(struct redwi_tls_ctx *ctx, struct redw_diag *why);
 #define REDWI_TLS_ALPN "postgresql"
 
 /* tls.c: what a context calls. */
-BIO_METHOD *redwi_tls_bio_method(void);                     /* NULL: no memory */
-int redwi_tls_verify(X509_STORE_CTX *store, void *unused);  /* the certificate */
-int redwi_tls_on_session(SSL *ssl, SSL_SESSION *session);   /* 1: keeps it */
+BIO_METHOD *redwi_tls_bio_method(void);                    /* NULL: no memory */
+int redwi_tls_verify(X509_STORE_CTX *store, void *unused); /* the certificate */
+int redwi_tls_on_session(SSL *ssl, SSL_SESSION *session);  /* 1: keeps it */
 
 #endif

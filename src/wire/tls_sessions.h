@@ -20,8 +20,8 @@
 
 #include <openssl/ssl.h>
 
-#define REDWI_TLS_SESSION_S  3600
-#define REDWI_TLS_SESSIONS 8 /* a server gives two or so per connection */
+#define REDWI_TLS_SESSION_S 3600
+#define REDWI_TLS_SESSIONS  8 /* a server gives two or so per connection */
 
 /* While what a full handshake verified holds: from <= now < until, Unix seconds. */
 struct redwi_tls_span {

@@ -394,6 +394,30 @@ START_TEST(direct_tls_says_nothing_in_clear)
 }
 END_TEST
 
+START_TEST(a_session_of_direct_tls_takes_no_byte_before_the_handshake)
+{
+    for (int asked_first = 0; asked_first <= 1; asked_first++) {
+        struct redwi_session *s;
+        struct redwi_ev ev;
+        size_t n;
+        const struct redwi_session_config config = {
+            .mem = &redwi_malloc, .user = "u", .database = "d", .application_name = "a", .tls = true,
+            .tls_direct = true};
+        ck_assert_int_eq(redwi_session_create(&s, &config), 0);
+        ck_assert_int_eq(redwi_session_start(s), 0);
+        ck_assert_ptr_null(redwi_session_output(s, &n));
+        if (asked_first)
+            ck_assert_int_eq(redwi_session_next(s, &ev), REDWI_EV_START_TLS);
+        *redwi_session_input(s, &n) = 'S';
+        redwi_session_received(s, 1);
+        ck_assert_int_eq(redwi_session_next(s, &ev), REDWI_EV_FATAL);
+        ck_assert_int_eq(redw_error_code(ev.error), REDW_ETLS);
+        redw_error_release(ev.error);
+        redwi_session_free(s);
+    }
+}
+END_TEST
+
 START_TEST(a_server_without_direct_tls_is_left_with_a_hint)
 {
     struct stand_server *s = stand_listen(&stand, &stand_trusting, NULL);
@@ -417,7 +441,8 @@ START_TEST(the_name_to_verify_may_be_another_than_the_one_dialled)
     stand_target(&stand, "127.0.0.1", s->port); /* the tunnel's end */
     ck_assert_int_eq(stand_connect(&stand, 5000), 0);
     stand_run_until(&stand, &stand.nclosed, 1);
-    ck_assert_ptr_nonnull(strstr(redw_error_message(stand.why), "not for \"127.0.0.1\"; it is for \"db.example\""));
+    ck_assert_ptr_nonnull(
+        strstr(redw_error_message(stand.why), "not for \"127.0.0.1\"; it is for \"db.example\""));
 
     stand.settings.tls_name = name;
     stand_login(&stand);
@@ -614,6 +639,7 @@ int main(void)
     tcase_add_test(t, an_end_without_close_notify_in_the_middle_of_rows_is_an_error);
     tcase_add_test(t, bytes_before_the_handshake_are_fatal_and_never_shown);
     tcase_add_test(t, direct_tls_says_nothing_in_clear);
+    tcase_add_test(t, a_session_of_direct_tls_takes_no_byte_before_the_handshake);
     tcase_add_test(t, a_server_without_direct_tls_is_left_with_a_hint);
     tcase_add_test(t, the_name_to_verify_may_be_another_than_the_one_dialled);
     tcase_add_test(t, a_replaced_ca_file_counts_for_the_next_connection);

@@ -35,8 +35,8 @@ static int on_sni(SSL *ssl, int *alert, void *arg)
     return SSL_TLSEXT_ERR_OK;
 }
 
-static int choose(SSL *ssl, const unsigned char **out, unsigned char *n, const unsigned char *in, unsigned in_len,
-                  void *arg)
+static int choose(SSL *ssl, const unsigned char **out, unsigned char *n, const unsigned char *in,
+                  unsigned in_len, void *arg)
 {
     const char *alpn = arg;
     unsigned char ours[256];

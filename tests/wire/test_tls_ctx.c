@@ -25,7 +25,8 @@ static void write_file(const char *path, const char *text, size_t n)
 }
 
 /* One connection to `like`, ended. tls_why says why if it did not even begin. */
-static enum redwi_tls_status try_server(struct redwi_tls_ctx *ctx, struct tls_peer *like, char *says, size_t cap)
+static enum redwi_tls_status try_server(struct redwi_tls_ctx *ctx, struct tls_peer *like, char *says,
+                                        size_t cap)
 {
     struct tls_pair p = {.peer = tls_peer_new(&(struct tls_peer_config){.like = like})};
     enum redwi_tls_status status = REDWI_TLS_FAILED;
@@ -229,7 +230,8 @@ END_TEST
 START_TEST(a_renewed_certificate_is_used_by_the_next_connection)
 {
     struct cert *first = cert_make(&(struct cert_spec){.cn = "first", .issuer = tls_ca, .eku = "clientAuth"});
-    struct cert *second = cert_make(&(struct cert_spec){.cn = "second", .issuer = tls_ca, .eku = "clientAuth"});
+    struct cert *second =
+        cert_make(&(struct cert_spec){.cn = "second", .issuer = tls_ca, .eku = "clientAuth"});
     const char *cert = cert_path("renewed.crt"), *key = cert_path("renewed.key");
     struct tls_peer *like =
         tls_peer_new(&(struct tls_peer_config){.cert = tls_leaf, .demands_certificate = true});
@@ -321,7 +323,7 @@ START_TEST(a_key_that_others_may_read_is_refused)
     const struct {
         mode_t mode;
         bool own, roots;
-    } cases[] = {{0600, true, true},  {0400, true, true},   {0640, false, true}, {0440, false, true},
+    } cases[] = {{0600, true, true},   {0400, true, true},   {0640, false, true},  {0440, false, true},
                  {0660, false, false}, {0650, false, false}, {0604, false, false}, {0644, false, false},
                  {0601, false, false}, {0602, false, false}};
     const char *cert = cert_path("c.crt"), *key = cert_path("c.key");
@@ -338,10 +340,10 @@ START_TEST(a_key_that_others_may_read_is_refused)
             int code;
 
             ck_assert_int_eq(chmod(key, cases[i].mode), 0);
-            code = tls_make_ctx_of(&ctx,
-                                   &(struct redwi_tls_config){
-                                       .mode = REDWI_TLS_REQUIRE, .cert_file = cert, .key_file = key},
-                                   &why);
+            code = tls_make_ctx_of(
+                &ctx,
+                &(struct redwi_tls_config){.mode = REDWI_TLS_REQUIRE, .cert_file = cert, .key_file = key},
+                &why);
             ck_assert_msg(code == (allowed ? REDW_OK : REDW_ETLS), "%o: %s", cases[i].mode, why.text);
             if (!allowed)
                 ck_assert_ptr_nonnull(strstr(why.text, "others may read it; its permissions must be 0600"));

@@ -215,7 +215,8 @@ START_TEST(a_server_that_does_not_go_on_with_it_is_verified_in_full)
         EACH_VERSION(v)
         {
             struct redwi_tls_ctx *ctx = tls_full_ctx();
-            struct tls_peer *server = server_of(tls_leaf, versions[v]), *again = server_of(tls_leaf, versions[v]);
+            struct tls_peer *server = server_of(tls_leaf, versions[v]);
+            struct tls_peer *again = server_of(tls_leaf, versions[v]);
             const struct cert *bad[] = {expired, stranger};
 
             ck_assert(!resumes(ctx, server));
@@ -323,10 +324,8 @@ END_TEST
 START_TEST(sessions_that_are_not_bound_to_their_handshake_are_not_kept)
 {
     struct redwi_tls_ctx *ctx = tls_full_ctx();
-    struct tls_peer *server =
-        tls_peer_new(&(struct tls_peer_config){.cert = tls_leaf,
-                                               .max_version = TLS1_2_VERSION,
-                                               .options = SSL_OP_NO_EXTENDED_MASTER_SECRET});
+    struct tls_peer *server = tls_peer_new(&(struct tls_peer_config){
+        .cert = tls_leaf, .max_version = TLS1_2_VERSION, .options = SSL_OP_NO_EXTENDED_MASTER_SECRET});
 
     ck_assert(!resumes(ctx, server));
     ck_assert(!resumes(ctx, server));

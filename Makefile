@@ -123,6 +123,7 @@ demo: | deps-demo  ## the main job on a private PostgreSQL 15, or on URI=...
 	+@scripts/demo.sh $(call tree,plain)/examples/demo $(URI)
 
 -include bench/bench.mk
+-include tests/fuzz/fuzz.mk
 
 # ---- other ------------------------------------------------------------------------------------------
 .PHONY: coverage format docs install uninstall clean help

@@ -190,7 +190,8 @@ alive() { # FILE WORD
     [ -r "$1" ] || return 1
     read -r pid <"$1" || true
     case $pid in '' | *[!0-9]*) return 1 ;; esac
-    tr '\0' '\n' <"/proc/$pid/cmdline" 2>/dev/null | grep -qxF -- "$2" || return 1
+    [ -r "/proc/$pid/cmdline" ] || return 1
+    { tr '\0' '\n' <"/proc/$pid/cmdline"; } 2>/dev/null | grep -qxF -- "$2" || return 1
     printf %s "$pid"
 }
 
@@ -208,6 +209,7 @@ end() { # FILE WORD SIGNAL: asks, waits up to 5 s, kills
 # Stops DIR when its owner is gone. Ends by itself when DIR is.
 watch_owner() { # DIR OWNER
     [ -n "$2" ] || return 0
+    # shellcheck disable=SC2016 # the inner shell expands
     setsid bash -c 'while kill -0 "$1" 2>/dev/null && [ -d "$2" ]; do sleep 0.5; done
                     [ -d "$2" ] && exec "$3" stop "$2"' watch "$2" "$1" "$self" </dev/null >/dev/null 2>&1 &
 }

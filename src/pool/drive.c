@@ -98,7 +98,7 @@ static void give_columns(struct redwi_conn *c, const struct redwi_ev *ev)
 {
     struct redwi_job *job = job_of(c, ev);
     if (job)
-        follow(c, job, job->ops->columns(job, ev->data, ev->len));
+        follow(c, job, job->ops->columns(job, ev->columns));
 }
 
 /* The session must hear how many rows were taken before it hears anything else, so what the callback did

@@ -28,8 +28,8 @@ struct redwi_job_ops {
     /* Writes the unit (redwi_session_unit_begin .. unit_end with the job as tag). 0, or a code with
      * nothing written: the job then fails with it, NOT_SENT. */
     int (*begin)(struct redwi_job *j, struct redwi_session *s);
-    /* body: of RowDescription. */
-    enum redwi_job_flow (*columns)(struct redwi_job *j, const uint8_t *body, size_t len);
+    /* A RowDescription came. */
+    enum redwi_job_flow (*columns)(struct redwi_job *j, const struct redwi_columns *columns);
     /* Rows from p on; *taken: how far they were taken. *corrupt: a malformed row was met. Runs user code:
      * anything may have happened to job, connection and client when it returns, but for being freed. */
     enum redwi_job_flow (*rows)(struct redwi_job *j, const uint8_t *p, const uint8_t *end,

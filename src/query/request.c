@@ -72,11 +72,11 @@ static int begin(struct redwi_job *j, struct redwi_session *s)
         r->on_error);
 }
 
-static enum redwi_job_flow gather_columns(struct redwi_job *j, const uint8_t *body, size_t len)
+static enum redwi_job_flow gather_columns(struct redwi_job *j, const struct redwi_columns *columns)
 {
     struct redwi_request *r = request_of(j);
 
-    if (redwi_result_columns(r->result, body, len, false))
+    if (redwi_result_columns(r->result, columns, false))
         return redwi_request_stop(r, REDW_ENOMEM, REDW_CLASS_OUT_OF_MEMORY, "columns");
     return REDWI_JOB_GO;
 }

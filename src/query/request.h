@@ -35,7 +35,7 @@ redw_id redwi_request_submit(redw_client *c, const struct redw_request *rq,
                              const struct redw_stream_handler *h, redw_done_fn *fn, void *ctx);
 
 /* The job ops of rows: gathered (request.c) and streamed (stream.c). */
-enum redwi_job_flow redwi_stream_columns(struct redwi_job *j, const uint8_t *body, size_t len);
+enum redwi_job_flow redwi_stream_columns(struct redwi_job *j, const struct redwi_columns *columns);
 enum redwi_job_flow redwi_stream_rows(struct redwi_job *j, const uint8_t *p, const uint8_t *end,
                                       const uint8_t **taken, bool *corrupt);
 

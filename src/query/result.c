@@ -81,14 +81,13 @@ static void *take(redw_result *r, size_t n)
     return at;
 }
 
-int redwi_result_columns(redw_result *r, const uint8_t *body, size_t len, bool streamed)
+int redwi_result_columns(redw_result *r, const struct redwi_columns *described, bool streamed)
 {
-    const uint8_t *at = NULL;
-    size_t n;
+    struct redwi_columns left = *described;
+    size_t n = left.n;
 
-    if (!redwi_be_row_description(body, len, &n))
-        return REDW_EPROTOCOL;
-    /* Names with their NULs are what is left of the body without its numbers: at most len bytes. */
+    /* Names with their NULs are what is left of the fields without the rest: at most len bytes. */
+    size_t len = redwi_cursor_left(&left.fields);
     size_t columns_bytes = n * sizeof(struct redw_column),
            cells_bytes = streamed ? n * sizeof(redw_slice) : 0;
     size_t need = columns_bytes + cells_bytes + round8(len);
@@ -101,7 +100,7 @@ int redwi_result_columns(redw_result *r, const uint8_t *body, size_t len, bool s
     char *names = (char *)r->room;
     for (size_t i = 0; i < n; i++) {
         struct redwi_field f;
-        redwi_be_field_next(body, len, &at, &f);
+        redwi_be_field_next(&left, &f);
         memcpy(names, f.name.ptr, f.name.len);
         names[f.name.len] = '\0';
         columns[i] = (struct redw_column){

@@ -11,6 +11,8 @@
 #include <redw/result.h>
 #include <stdatomic.h>
 
+struct redwi_columns; /* wire/be_read.h */
+
 #define REDWI_NOTICES_KEPT 64
 #define REDWI_RESULT_BYTES_MAX ((uint64_t)256 << 20)
 
@@ -35,8 +37,8 @@ struct redw_result {
 
 redw_result *redwi_result_create(const struct redw_allocator *mem); /* one reference; NULL: no memory */
 
-/* Columns from a checked RowDescription body, and, for streams, room for one row's views. 0 or REDW_ENOMEM. */
-int redwi_result_columns(redw_result *r, const uint8_t *body, size_t len, bool streamed);
+/* The columns, and, for streams, room for one row's views. 0 or REDW_ENOMEM. */
+int redwi_result_columns(redw_result *r, const struct redwi_columns *columns, bool streamed);
 
 /* Copies one DataRow body in. 0; REDW_ENOMEM; REDW_EFULL beyond max_bytes; REDW_EPROTOCOL: malformed. */
 int redwi_result_add_row(redw_result *r, const uint8_t *body, size_t len, uint64_t max_bytes);

@@ -42,14 +42,14 @@ static enum redwi_job_flow follow(struct redwi_request *r, enum redw_flow flow)
 }
 
 /* A head that was kept stays as it was: the stream goes on with a result of its own. */
-static int part_from_kept(struct redwi_request *r, const uint8_t *body, size_t len)
+static int part_from_kept(struct redwi_request *r, const struct redwi_columns *columns)
 {
     if (atomic_load_explicit(&r->result->refs, memory_order_acquire) == 1)
         return 0;
     redw_result *own = redwi_result_create(&r->job.client->mem);
     if (!own)
         return REDW_ENOMEM;
-    int rc = redwi_result_columns(own, body, len, true);
+    int rc = redwi_result_columns(own, columns, true);
     if (rc) {
         redw_result_release(own);
         return rc;
@@ -61,11 +61,11 @@ static int part_from_kept(struct redwi_request *r, const uint8_t *body, size_t l
     return 0;
 }
 
-enum redwi_job_flow redwi_stream_columns(struct redwi_job *j, const uint8_t *body, size_t len)
+enum redwi_job_flow redwi_stream_columns(struct redwi_job *j, const struct redwi_columns *columns)
 {
     struct redwi_request *r = request_of(j);
 
-    if (redwi_result_columns(r->result, body, len, true))
+    if (redwi_result_columns(r->result, columns, true))
         return redwi_request_stop(r, REDW_ENOMEM, REDW_CLASS_OUT_OF_MEMORY, "columns");
     if (!r->on_columns)
         return REDWI_JOB_GO;
@@ -73,7 +73,7 @@ enum redwi_job_flow redwi_stream_columns(struct redwi_job *j, const uint8_t *bod
     r->resumed = false;
     enum redw_flow flow = r->on_columns(r->result, r->ctx);
     r->in_rows = false;
-    if (r->job.state == REDWI_JOB_ACTIVE && part_from_kept(r, body, len))
+    if (r->job.state == REDWI_JOB_ACTIVE && part_from_kept(r, columns))
         return redwi_request_stop(r, REDW_ENOMEM, REDW_CLASS_OUT_OF_MEMORY, "columns");
     return follow(r, flow);
 }

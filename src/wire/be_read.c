@@ -11,6 +11,7 @@
 #define MESSAGE_MAX ((size_t)0x3fffffff) /* 1 GiB - 1: what a PostgreSQL server can send at all */
 #define COLUMNS_MAX 1664                 /* MaxTupleAttributeNumber */
 #define PARAMETERS_MAX 32767
+#define PROTOCOL_MAJOR 3
 #define KEY_MIN 4   /* protocol 3.0 ... */
 #define KEY_MAX 256 /* ... and 3.2 */
 
@@ -42,10 +43,13 @@ static const struct limit limits[] = {
     {'Z', 5, 5},                        /* ReadyForQuery */
     {'c', 4, 4},                        /* CopyDone */
     {'d', 4, TO_DATA_MAX},              /* CopyData */
+    {'k', 5, 5},                        /* Redshift: another compression from here on */
+    {'m', 4, TO_DATA_MAX},              /* Redshift: compressed bytes */
     {'n', 4, 4},                        /* NoData */
     {'s', 4, 4},                        /* PortalSuspended */
     {'t', 6, 6 + 4 * PARAMETERS_MAX},   /* ParameterDescription */
     {'v', 12, 64 * KIB},                /* NegotiateProtocolVersion */
+    {'z', 5, 64 * KIB},                 /* Redshift: compression agreed upon */
 };
 
 /* Before login nobody has proved who they are: libpq's bound for an error then. */
@@ -67,74 +71,7 @@ bool redwi_be_limits(char type, bool logged_in, size_t data_max, size_t *min, si
     return false;
 }
 
-static void read_field(struct redwi_cursor *c, struct redwi_field *f)
-{
-    f->name = redwi_cursor_text(c);
-    f->table_oid = redwi_cursor_u32(c);
-    f->attribute = (int16_t)redwi_cursor_u16(c);
-    f->type_oid = redwi_cursor_u32(c);
-    f->type_size = (int16_t)redwi_cursor_u16(c);
-    f->typmod = (int32_t)redwi_cursor_u32(c);
-    f->format = redwi_cursor_u16(c);
-}
-
-bool redwi_be_row_description(const uint8_t *body, size_t len, size_t *ncolumns)
-{
-    struct redwi_cursor c = redwi_cursor_of(body, len);
-    *ncolumns = redwi_cursor_u16(&c);
-    if (*ncolumns > COLUMNS_MAX)
-        return false;
-    for (size_t i = 0; i < *ncolumns && !c.bad; i++) {
-        struct redwi_field f;
-        read_field(&c, &f);
-        if (f.format > 1)
-            return false;
-    }
-    return redwi_cursor_done(&c);
-}
-
-void redwi_be_field_next(const uint8_t *body, size_t len, const uint8_t **at, struct redwi_field *out)
-{
-    struct redwi_cursor c = redwi_cursor_of(body, len);
-    if (*at)
-        c.p = *at;
-    else
-        redwi_cursor_u16(&c);
-    read_field(&c, out);
-    *at = c.p;
-}
-
-bool redwi_be_parameter_status(const uint8_t *body, size_t len, redw_slice *name, redw_slice *value)
-{
-    struct redwi_cursor c = redwi_cursor_of(body, len);
-    *name = redwi_cursor_text(&c);
-    *value = redwi_cursor_text(&c);
-    return redwi_cursor_done(&c);
-}
-
-bool redwi_be_key_data(const uint8_t *body, size_t len, uint32_t *pid, const uint8_t **key,
-                       size_t *key_len)
-{
-    struct redwi_cursor c = redwi_cursor_of(body, len);
-    *pid = redwi_cursor_u32(&c);
-    *key_len = redwi_cursor_left(&c);
-    *key = redwi_cursor_bytes(&c, *key_len);
-    return redwi_cursor_done(&c) && *key_len >= KEY_MIN && *key_len <= KEY_MAX;
-}
-
-bool redwi_be_ready(const uint8_t *body, size_t len, char *status)
-{
-    struct redwi_cursor c = redwi_cursor_of(body, len);
-    *status = (char)redwi_cursor_u8(&c);
-    return redwi_cursor_done(&c) && (*status == 'I' || *status == 'T' || *status == 'E');
-}
-
-bool redwi_be_command_complete(const uint8_t *body, size_t len, redw_slice *tag)
-{
-    struct redwi_cursor c = redwi_cursor_of(body, len);
-    *tag = redwi_cursor_text(&c);
-    return redwi_cursor_done(&c);
-}
+/* --- login -------------------------------------------------------------------------------------- */
 
 bool redwi_be_authentication(const uint8_t *body, size_t len, uint32_t *code, const uint8_t **rest,
                              size_t *rest_len)
@@ -143,6 +80,19 @@ bool redwi_be_authentication(const uint8_t *body, size_t len, uint32_t *code, co
     *code = redwi_cursor_u32(&c);
     *rest_len = redwi_cursor_left(&c);
     *rest = redwi_cursor_bytes(&c, *rest_len);
+    return redwi_cursor_done(&c);
+}
+
+bool redwi_be_no_more(const uint8_t *rest, size_t len)
+{
+    struct redwi_cursor c = redwi_cursor_of(rest, len);
+    return redwi_cursor_done(&c);
+}
+
+bool redwi_be_md5_salt(const uint8_t *rest, size_t len, const uint8_t **salt)
+{
+    struct redwi_cursor c = redwi_cursor_of(rest, len);
+    *salt = redwi_cursor_bytes(&c, 4);
     return redwi_cursor_done(&c);
 }
 
@@ -158,6 +108,190 @@ bool redwi_be_sasl_offers(const uint8_t *rest, size_t len, const char *mechanism
         if (name.len == want && memcmp(name.ptr, mechanism, want) == 0)
             *offered = true;
     }
+}
+
+/* Int32 length and bytes, as of a value, but never NULL. */
+static const uint8_t *digest_part(struct redwi_cursor *c, size_t *n)
+{
+    *n = redwi_cursor_u32(c);
+    if (*n > REDWI_DIGEST_PART_MAX)
+        c->bad = true;
+    return redwi_cursor_bytes(c, *n);
+}
+
+bool redwi_be_digest_request(const uint8_t *rest, size_t len, struct redwi_digest_request *out)
+{
+    struct redwi_cursor c = redwi_cursor_of(rest, len);
+    out->algorithm = redwi_cursor_u32(&c);
+    out->salt = digest_part(&c, &out->salt_len);
+    out->nonce = digest_part(&c, &out->nonce_len);
+    return redwi_cursor_done(&c);
+}
+
+bool redwi_be_digest_ok(const struct redwi_digest_request *request)
+{
+    return request->algorithm == 0 && request->salt_len && request->nonce_len;
+}
+
+bool redwi_be_key_data(const uint8_t *body, size_t len, uint32_t *pid, const uint8_t **key,
+                       size_t *key_len)
+{
+    struct redwi_cursor c = redwi_cursor_of(body, len);
+    *pid = redwi_cursor_u32(&c);
+    *key_len = redwi_cursor_left(&c);
+    *key = redwi_cursor_bytes(&c, *key_len);
+    return redwi_cursor_done(&c) && *key_len >= KEY_MIN && *key_len <= KEY_MAX;
+}
+
+/* Servers up to PostgreSQL 17 send the whole version, 3 << 16 | minor; the documentation says minor. */
+static bool minor_of(uint32_t version, unsigned *minor)
+{
+    *minor = version & 0xffff;
+    return version >> 16 == 0 || version >> 16 == PROTOCOL_MAJOR;
+}
+
+bool redwi_be_negotiate(const uint8_t *body, size_t len, struct redwi_negotiate *out)
+{
+    struct redwi_cursor c = redwi_cursor_of(body, len);
+    uint32_t version = redwi_cursor_u32(&c);
+    out->nnames = redwi_cursor_u32(&c);
+    out->names = c;
+    if (out->nnames > redwi_cursor_left(&c)) /* each has its NUL */
+        return false;
+    for (size_t i = 0; i < out->nnames && !c.bad; i++)
+        redwi_cursor_text(&c);
+    return redwi_cursor_done(&c) && minor_of(version, &out->minor);
+}
+
+bool redwi_be_compression(const uint8_t *body, size_t len, redw_slice *algorithms)
+{
+    struct redwi_cursor c = redwi_cursor_of(body, len);
+    *algorithms = redwi_cursor_text(&c);
+    return redwi_cursor_done(&c);
+}
+
+bool redwi_be_compression_switch(const uint8_t *body, size_t len, uint8_t *index)
+{
+    struct redwi_cursor c = redwi_cursor_of(body, len);
+    *index = redwi_cursor_u8(&c);
+    return redwi_cursor_done(&c);
+}
+
+bool redwi_be_parameter_status(const uint8_t *body, size_t len, redw_slice *name, redw_slice *value)
+{
+    struct redwi_cursor c = redwi_cursor_of(body, len);
+    *name = redwi_cursor_text(&c);
+    *value = redwi_cursor_text(&c);
+    return redwi_cursor_done(&c);
+}
+
+bool redwi_be_row_version(redw_slice value, unsigned *version)
+{
+    if (value.len != 1 || value.ptr[0] < '0' || value.ptr[0] > '0' + REDWI_ROW_VERSION_MAX)
+        return false;
+    *version = (unsigned)(value.ptr[0] - '0');
+    return true;
+}
+
+/* --- rows --------------------------------------------------------------------------------------- */
+
+static void read_field(struct redwi_cursor *c, bool tail, struct redwi_field *f)
+{
+    *f = (struct redwi_field){.name = redwi_cursor_text(c)};
+    f->table_oid = redwi_cursor_u32(c);
+    f->attribute = (int16_t)redwi_cursor_u16(c);
+    f->type_oid = redwi_cursor_u32(c);
+    f->type_size = (int16_t)redwi_cursor_u16(c);
+    f->typmod = (int32_t)redwi_cursor_u32(c);
+    f->format = redwi_cursor_u16(c);
+    if (!tail)
+        return;
+    f->schema = redwi_cursor_text(c);
+    f->table = redwi_cursor_text(c);
+    f->column = redwi_cursor_text(c);
+    f->catalog = redwi_cursor_text(c);
+    f->flags = redwi_cursor_u16(c);
+}
+
+/* All n fields, and nothing behind them? */
+static bool fields_have_layout(struct redwi_cursor c, size_t n, bool tail)
+{
+    for (size_t i = 0; i < n && !c.bad; i++) {
+        struct redwi_field f;
+        read_field(&c, tail, &f);
+        if (f.format > 1)
+            return false;
+    }
+    return redwi_cursor_done(&c);
+}
+
+bool redwi_be_row_description(const uint8_t *body, size_t len, unsigned version, struct redwi_columns *out)
+{
+    struct redwi_cursor c = redwi_cursor_of(body, len);
+    out->n = redwi_cursor_u16(&c);
+    out->version = version;
+    out->fields = c;
+    if (out->n > COLUMNS_MAX)
+        return false;
+    if (version && fields_have_layout(c, out->n, true))
+        return true;
+    out->version = 0;
+    return fields_have_layout(c, out->n, false);
+}
+
+void redwi_be_field_next(struct redwi_columns *columns, struct redwi_field *out)
+{
+    read_field(&columns->fields, columns->version > 0, out);
+}
+
+bool redwi_be_data_row(const uint8_t *body, size_t len, size_t *n, struct redwi_cursor *values)
+{
+    struct redwi_cursor c = redwi_cursor_of(body, len);
+    *n = redwi_cursor_u16(&c);
+    *values = c;
+    for (size_t i = 0; i < *n && !c.bad; i++)
+        redwi_cursor_value(&c);
+    return redwi_cursor_done(&c);
+}
+
+bool redwi_be_parameter_description(const uint8_t *body, size_t len, const uint8_t **oids, size_t *n)
+{
+    struct redwi_cursor c = redwi_cursor_of(body, len);
+    *n = redwi_cursor_u16(&c);
+    *oids = redwi_cursor_bytes(&c, *n * sizeof(uint32_t));
+    return redwi_cursor_done(&c) && *n <= PARAMETERS_MAX;
+}
+
+/* --- the rest ----------------------------------------------------------------------------------- */
+
+bool redwi_be_ready(const uint8_t *body, size_t len, char *status)
+{
+    struct redwi_cursor c = redwi_cursor_of(body, len);
+    *status = (char)redwi_cursor_u8(&c);
+    return redwi_cursor_done(&c) && (*status == 'I' || *status == 'T' || *status == 'E');
+}
+
+bool redwi_be_command_complete(const uint8_t *body, size_t len, redw_slice *tag)
+{
+    struct redwi_cursor c = redwi_cursor_of(body, len);
+    *tag = redwi_cursor_text(&c);
+    return redwi_cursor_done(&c);
+}
+
+int64_t redwi_be_tag_count(const char *tag, size_t len)
+{
+    size_t at = len;
+    while (at && tag[at - 1] >= '0' && tag[at - 1] <= '9')
+        at--;
+    if (at == len || !at || tag[at - 1] != ' ')
+        return -1;
+    int64_t count = 0;
+    for (; at < len; at++) {
+        bool over = __builtin_mul_overflow(count, 10, &count);
+        if (over || __builtin_add_overflow(count, tag[at] - '0', &count))
+            return -1; /* no count is better than a wrong one */
+    }
+    return count;
 }
 
 bool redwi_be_fields_ok(const uint8_t *body, size_t len)
@@ -180,18 +314,33 @@ redw_slice redwi_be_field(const uint8_t *body, size_t len, char letter)
     return (redw_slice){NULL, 0};
 }
 
-int64_t redwi_be_tag_count(const char *tag, size_t len)
+bool redwi_be_notification(const uint8_t *body, size_t len, struct redwi_notification *out)
 {
-    size_t at = len;
-    while (at && tag[at - 1] >= '0' && tag[at - 1] <= '9')
-        at--;
-    if (at == len || !at || tag[at - 1] != ' ')
-        return -1;
-    int64_t count = 0;
-    for (; at < len; at++) {
-        bool over = __builtin_mul_overflow(count, 10, &count);
-        if (over || __builtin_add_overflow(count, tag[at] - '0', &count))
-            return -1; /* no count is better than a wrong one */
+    struct redwi_cursor c = redwi_cursor_of(body, len);
+    out->pid = redwi_cursor_u32(&c);
+    out->channel = redwi_cursor_text(&c);
+    out->payload = redwi_cursor_text(&c);
+    return redwi_cursor_done(&c);
+}
+
+bool redwi_be_copy_response(const uint8_t *body, size_t len, struct redwi_copy_response *out)
+{
+    struct redwi_cursor c = redwi_cursor_of(body, len);
+    out->format = redwi_cursor_u8(&c);
+    out->ncolumns = redwi_cursor_u16(&c);
+    out->formats = redwi_cursor_bytes(&c, out->ncolumns * sizeof(uint16_t));
+    if (!redwi_cursor_done(&c) || out->format > 1 || out->ncolumns > COLUMNS_MAX)
+        return false;
+    for (size_t i = 0; i < out->ncolumns; i++) {
+        if (redwi_load16(out->formats + i * sizeof(uint16_t)) > out->format)
+            return false; /* in a textual COPY every column is text */
     }
-    return count;
+    return true;
+}
+
+bool redwi_be_function_result(const uint8_t *body, size_t len, redw_slice *value)
+{
+    struct redwi_cursor c = redwi_cursor_of(body, len);
+    *value = redwi_cursor_value(&c);
+    return redwi_cursor_done(&c);
 }

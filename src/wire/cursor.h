@@ -82,6 +82,16 @@ static inline redw_slice redwi_cursor_text(struct redwi_cursor *c)
     c->p = nul + 1;
     return (redw_slice){(const char *)p, (size_t)(nul - p)};
 }
+/* A value: Int32 length, then so many bytes; -1: NULL (ptr NULL). A length below -1 is longer than any
+ * message once it is read unsigned, and so runs over the end. */
+static inline redw_slice redwi_cursor_value(struct redwi_cursor *c)
+{
+    uint32_t n = redwi_cursor_u32(c);
+    if (c->bad || n == UINT32_MAX)
+        return (redw_slice){NULL, 0};
+    const uint8_t *p = redwi_cursor_bytes(c, n);
+    return (redw_slice){(const char *)p, p ? n : 0};
+}
 /* Everything read, nothing left, nothing missing: a reader ends exactly at its envelope. */
 static inline bool redwi_cursor_done(const struct redwi_cursor *c)
 {

@@ -30,6 +30,16 @@ static bool length_fits(struct redwi_buf *b, size_t n)
     return !b->failed;
 }
 
+static void put_value(struct redwi_buf *b, redw_slice value)
+{
+    if (!value.ptr) {
+        redwi_buf_u32(b, UINT32_MAX); /* -1: NULL */
+    } else if (length_fits(b, value.len)) {
+        redwi_buf_u32(b, (uint32_t)value.len);
+        redwi_buf_bytes(b, value.ptr, value.len);
+    }
+}
+
 void redwi_fe_ssl_request(struct redwi_buf *b)
 {
     size_t at = redwi_buf_message(b, 0);
@@ -60,6 +70,13 @@ void redwi_fe_startup(struct redwi_buf *b, const struct redwi_startup_pair *pair
     redwi_buf_end(b, at);
 }
 
+void redwi_fe_password(struct redwi_buf *b, const char *text, size_t n)
+{
+    size_t at = redwi_buf_message(b, 'p');
+    redwi_buf_text(b, text, n);
+    redwi_buf_end(b, at);
+}
+
 void redwi_fe_sasl_initial(struct redwi_buf *b, const char *mechanism, const char *data, size_t n)
 {
     size_t at = redwi_buf_message(b, 'p');
@@ -77,6 +94,28 @@ void redwi_fe_sasl_response(struct redwi_buf *b, const char *data, size_t n)
 {
     size_t at = redwi_buf_message(b, 'p');
     redwi_buf_bytes(b, data, n);
+    redwi_buf_end(b, at);
+}
+
+/* Redshift: type `d`, which is CopyData at any other time. Digest and nonce each carry their length. */
+void redwi_fe_digest(struct redwi_buf *b, const uint8_t digest[REDWI_DIGEST_BYTES], const uint8_t *nonce,
+                     size_t nonce_len)
+{
+    size_t at = redwi_buf_message(b, 'd');
+    redwi_buf_u32(b, REDWI_DIGEST_BYTES);
+    redwi_buf_bytes(b, digest, REDWI_DIGEST_BYTES);
+    if (length_fits(b, nonce_len)) {
+        redwi_buf_u32(b, (uint32_t)nonce_len);
+        redwi_buf_bytes(b, nonce, nonce_len);
+    }
+    redwi_buf_end(b, at);
+}
+
+/* With a NUL, as the JDBC and ODBC drivers send it. */
+void redwi_fe_token(struct redwi_buf *b, const char *token, size_t n)
+{
+    size_t at = redwi_buf_message(b, 'i');
+    redwi_buf_text(b, token, n);
     redwi_buf_end(b, at);
 }
 
@@ -99,12 +138,23 @@ void redwi_fe_parse(struct redwi_buf *b, const char *statement, const char *sql,
     redwi_buf_end(b, at);
 }
 
+/* Describe and Close: of a statement (S) or a portal (P). */
+static void put_target(struct redwi_buf *b, char type, char what, const char *name)
+{
+    size_t at = redwi_buf_message(b, type);
+    redwi_buf_u8(b, (uint8_t)what);
+    put_name(b, name);
+    redwi_buf_end(b, at);
+}
+
+void redwi_fe_describe_statement(struct redwi_buf *b, const char *statement)
+{
+    put_target(b, 'D', 'S', statement);
+}
+
 void redwi_fe_describe_portal(struct redwi_buf *b, const char *portal)
 {
-    size_t at = redwi_buf_message(b, 'D');
-    redwi_buf_u8(b, 'P');
-    put_name(b, portal);
-    redwi_buf_end(b, at);
+    put_target(b, 'D', 'P', portal);
 }
 
 void redwi_fe_execute(struct redwi_buf *b, const char *portal, uint32_t max_rows)
@@ -115,6 +165,21 @@ void redwi_fe_execute(struct redwi_buf *b, const char *portal, uint32_t max_rows
     redwi_buf_end(b, at);
 }
 
+void redwi_fe_close_statement(struct redwi_buf *b, const char *statement)
+{
+    put_target(b, 'C', 'S', statement);
+}
+
+void redwi_fe_close_portal(struct redwi_buf *b, const char *portal)
+{
+    put_target(b, 'C', 'P', portal);
+}
+
+void redwi_fe_flush(struct redwi_buf *b)
+{
+    redwi_buf_end(b, redwi_buf_message(b, 'H'));
+}
+
 void redwi_fe_sync(struct redwi_buf *b)
 {
     redwi_buf_end(b, redwi_buf_message(b, 'S'));
@@ -123,6 +188,39 @@ void redwi_fe_sync(struct redwi_buf *b)
 void redwi_fe_terminate(struct redwi_buf *b)
 {
     redwi_buf_end(b, redwi_buf_message(b, 'X'));
+}
+
+void redwi_fe_copy_data(struct redwi_buf *b, const void *data, size_t n)
+{
+    size_t at = redwi_buf_message(b, 'd');
+    redwi_buf_bytes(b, data, n);
+    redwi_buf_end(b, at);
+}
+
+void redwi_fe_copy_done(struct redwi_buf *b)
+{
+    redwi_buf_end(b, redwi_buf_message(b, 'c'));
+}
+
+void redwi_fe_copy_fail(struct redwi_buf *b, const char *why)
+{
+    size_t at = redwi_buf_message(b, 'f');
+    put_name(b, why);
+    redwi_buf_end(b, at);
+}
+
+void redwi_fe_function_call(struct redwi_buf *b, uint32_t oid, uint16_t format, const redw_slice *values,
+                            size_t n, uint16_t result_format)
+{
+    size_t at = redwi_buf_message(b, 'F');
+    redwi_buf_u32(b, oid);
+    redwi_buf_u16(b, 1);
+    redwi_buf_u16(b, format);
+    put_count(b, n);
+    for (size_t i = 0; i < n && !b->failed; i++)
+        put_value(b, values[i]);
+    redwi_buf_u16(b, result_format);
+    redwi_buf_end(b, at);
 }
 
 size_t redwi_fe_bind_begin(struct redwi_buf *b, const char *portal, const char *statement,

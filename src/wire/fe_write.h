@@ -15,15 +15,34 @@ struct redwi_startup_pair {
 void redwi_fe_ssl_request(struct redwi_buf *b);
 void redwi_fe_cancel_request(struct redwi_buf *b, uint32_t pid, const uint8_t *key, size_t key_len);
 void redwi_fe_startup(struct redwi_buf *b, const struct redwi_startup_pair *pairs, size_t n);
+/* The answers to authentication requests; they carry secrets, so the buffer is to be a secret one.
+ * PasswordMessage: cleartext, or "md5" and 32 hex digits; without a NUL inside. */
+void redwi_fe_password(struct redwi_buf *b, const char *text, size_t n);
 void redwi_fe_sasl_initial(struct redwi_buf *b, const char *mechanism, const char *data, size_t n);
 void redwi_fe_sasl_response(struct redwi_buf *b, const char *data, size_t n);
+/* Redshift's: the answer to code 13 (digest, client nonce), and to 14. */
+#define REDWI_DIGEST_BYTES 32
+void redwi_fe_digest(struct redwi_buf *b, const uint8_t digest[REDWI_DIGEST_BYTES], const uint8_t *nonce,
+                     size_t nonce_len);
+void redwi_fe_token(struct redwi_buf *b, const char *token, size_t n);
+
 void redwi_fe_query(struct redwi_buf *b, const char *sql, size_t n);
 void redwi_fe_parse(struct redwi_buf *b, const char *statement, const char *sql, size_t sql_len,
                     const uint32_t *oids, size_t noids);
+void redwi_fe_describe_statement(struct redwi_buf *b, const char *statement);
 void redwi_fe_describe_portal(struct redwi_buf *b, const char *portal);
 void redwi_fe_execute(struct redwi_buf *b, const char *portal, uint32_t max_rows);
+void redwi_fe_close_statement(struct redwi_buf *b, const char *statement);
+void redwi_fe_close_portal(struct redwi_buf *b, const char *portal);
+void redwi_fe_flush(struct redwi_buf *b);
 void redwi_fe_sync(struct redwi_buf *b);
 void redwi_fe_terminate(struct redwi_buf *b);
+void redwi_fe_copy_data(struct redwi_buf *b, const void *data, size_t n);
+void redwi_fe_copy_done(struct redwi_buf *b);
+void redwi_fe_copy_fail(struct redwi_buf *b, const char *why);
+/* FunctionCall, every argument and the result in one format. */
+void redwi_fe_function_call(struct redwi_buf *b, uint32_t oid, uint16_t format, const redw_slice *values,
+                            size_t n, uint16_t result_format);
 
 /*
  * Bind, in steps, so that values are encoded straight into the message:

@@ -77,6 +77,9 @@ static const struct rule {
     {'v', "NegotiateProtocolVersion", 0, 0, redwi_on_nothing},
     {'V', "FunctionCallResponse", 0, 0, redwi_on_nothing},
     {'W', "CopyBothResponse", 0, 0, redwi_on_nothing},
+    {'z', "compression (Redshift)", 0, 0, redwi_on_nothing},
+    {'k', "switch of compression (Redshift)", 0, 0, redwi_on_nothing},
+    {'m', "compressed data (Redshift)", 0, 0, redwi_on_nothing},
 };
 
 static bool applies(const struct redwi_session *s, const struct rule *rule)

@@ -23,6 +23,7 @@
 #include "wire/buf.h"
 #include "wire/err.h"
 
+struct redwi_columns;
 struct redwi_session;
 
 struct redwi_session_config {
@@ -67,7 +68,7 @@ enum redwi_ev_kind {
     REDWI_EV_START_TLS,  /* the server agreed; nothing more is read until redwi_session_tls_started */
     REDWI_EV_WORK,       /* CPU is needed: redwi_session_work(), then go on */
     REDWI_EV_LOGGED_IN,  /* first ReadyForQuery: units may be sent */
-    REDWI_EV_COLUMNS,    /* data: body of RowDescription, checked */
+    REDWI_EV_COLUMNS,    /* columns */
     REDWI_EV_ROWS,       /* data: from a complete DataRow message to the end of what is buffered. Take rows
                             with data/row.h, then redwi_session_rows_taken() before anything else */
     REDWI_EV_COMPLETE,   /* data: the command tag; empty for an empty query */
@@ -83,6 +84,7 @@ struct redwi_ev {
     void *unit;           /* tag; NULL outside units and for discarded ones */
     const uint8_t *data;  /* view, until redwi_session_next says NONE or room for input is asked for */
     size_t len;
+    const struct redwi_columns *columns; /* COLUMNS: a view as data is (wire/be_read.h) */
     redw_error *error;    /* owned by the receiver */
     char status;          /* READY, LOGGED_IN: transaction status I, T or E */
 };

@@ -9,6 +9,8 @@
 #include "wire/fe_write.h"
 #include "wire/mem.h"
 
+#include <strings.h>
+
 /* --- phases ------------------------------------------------------------------------------------- */
 
 static const char *phase_name(const struct redwi_session *s)
@@ -156,6 +158,10 @@ void redwi_on_parameter(struct redwi_session *s, const struct redwi_message *m, 
         redwi_die_protocol(s, "malformed", "ParameterStatus");
         return;
     }
+    if (strcasecmp(name.ptr, "server_protocol_version") == 0 && !redwi_be_row_version(value, &s->row_version)) {
+        redwi_die_protocol(s, "unknown", "server_protocol_version");
+        return;
+    }
     ev->kind = REDWI_EV_PARAMETER;
     ev->data = m->body;
     ev->len = m->len;
@@ -220,8 +226,7 @@ void redwi_on_step(struct redwi_session *s, const struct redwi_message *m, struc
 
 void redwi_on_columns(struct redwi_session *s, const struct redwi_message *m, struct redwi_ev *ev)
 {
-    size_t n;
-    if (!redwi_be_row_description(m->body, m->len, &n)) {
+    if (!redwi_be_row_description(m->body, m->len, s->row_version, &s->columns)) {
         redwi_die_protocol(s, "malformed", "RowDescription");
         return;
     }
@@ -230,6 +235,7 @@ void redwi_on_columns(struct redwi_session *s, const struct redwi_message *m, st
     if (r->due == REDWI_DUE_EXECUTE)
         r->due = REDWI_DUE_ROWS;
     report_unit(s, ev, REDWI_EV_COLUMNS, m->body, m->len);
+    ev->columns = &s->columns;
 }
 
 void redwi_on_complete(struct redwi_session *s, const struct redwi_message *m, struct redwi_ev *ev)
@@ -286,13 +292,6 @@ void redwi_on_later_error(struct redwi_session *s, const struct redwi_message *m
     *ev = (struct redwi_ev){0};
 }
 
-static void put_copy_fail(struct redwi_buf *b, const char *why)
-{
-    size_t at = redwi_buf_message(b, 'f');
-    redwi_buf_text(b, why, strlen(why));
-    redwi_buf_end(b, at);
-}
-
 /* A unit that was begun and not ended. */
 void redwi_session_take_back_unit(struct redwi_session *s)
 {
@@ -310,7 +309,7 @@ void redwi_on_copy_in(struct redwi_session *s, const struct redwi_message *m, st
     (void)ev;
     redwi_session_take_back_unit(s);
     size_t mark = redwi_buf_mark(&s->out);
-    put_copy_fail(&s->out, "COPY FROM STDIN is not supported by this client");
+    redwi_fe_copy_fail(&s->out, "COPY FROM STDIN is not supported by this client");
     redwi_fe_sync(&s->out);
     if (s->out.failed) {
         redwi_buf_cut(&s->out, mark);

@@ -10,6 +10,7 @@
 #define REDWI_WIRE_STEPS_H
 
 #include "wire/auth.h"
+#include "wire/be_read.h"
 #include "wire/reply_queue.h"
 #include "wire/session.h"
 
@@ -34,6 +35,8 @@ struct redwi_session {
     size_t need;     /* whole length of the message in front, once its header passed; 0: not known yet */
     size_t row_max;  /* largest length word of a DataRow */
     bool rows_due;   /* the unit in front has columns and an owner: DataRow takes the short way */
+    unsigned row_version;         /* of RowDescription, as the server says (protocol 1.2) */
+    struct redwi_columns columns; /* of the last COLUMNS event */
     bool unit_open;  /* between unit_begin and unit_end */
     size_t unit_at;  /* the unit's mark in out */
     uint64_t sent;   /* bytes ever taken from the output */

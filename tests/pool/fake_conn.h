@@ -8,6 +8,7 @@
 #define TESTS_POOL_FAKE_CONN_H
 
 #include "pool/client.h"
+#include "wire/be_read.h"
 #include "wire/err.h"
 #include "wire/mem.h"
 
@@ -223,9 +224,11 @@ static inline void fake_follow(struct fake *f, struct redwi_job *j, enum redwi_j
 static inline void fake_columns(struct fake *f, const uint8_t *body, size_t len)
 {
     struct redwi_job *j = f->conn.job;
+    struct redwi_columns columns;
 
+    ck_assert(redwi_be_row_description(body, len, 0, &columns));
     fake_enter(f);
-    fake_follow(f, j, j->ops->columns(j, body, len));
+    fake_follow(f, j, j->ops->columns(j, &columns));
     fake_leave(f);
 }
 

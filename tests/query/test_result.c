@@ -78,7 +78,9 @@ static int columns(size_t n, bool streamed)
     }
     redwi_buf_take(&wire, redwi_buf_len(&wire));
     redwi_be_put_row_description(&wire, fields, n);
-    return redwi_result_columns(res, BODY, BODY_LEN, streamed);
+    struct redwi_columns columns;
+    ck_assert(redwi_be_row_description(BODY, BODY_LEN, 0, &columns));
+    return redwi_result_columns(res, &columns, streamed);
 }
 
 static int add(const redw_slice *cells, size_t n, uint64_t max_bytes)

@@ -504,11 +504,9 @@ static enum redwi_job_flow answer_flow(struct redwi_job *j)
     return flow;
 }
 
-static enum redwi_job_flow job_columns(struct redwi_job *j, const uint8_t *body, size_t len)
+static enum redwi_job_flow job_columns(struct redwi_job *j, const struct redwi_columns *columns)
 {
-    size_t n;
-    ck_assert(redwi_be_row_description(body, len, &n));
-    job_of(j)->ncolumns = (int)n;
+    job_of(j)->ncolumns = (int)columns->n;
     act(job_of(j)->stand, STAND_COLUMNS);
     return answer_flow(j);
 }

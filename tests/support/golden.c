@@ -319,13 +319,11 @@ static void print_error(struct play *p, redw_error *e)
 
 static void print_columns(struct play *p, const struct redwi_ev *ev)
 {
-    size_t n = 0;
-    const uint8_t *at = NULL;
-    redwi_be_row_description(ev->data, ev->len, &n);
+    struct redwi_columns columns = *ev->columns;
     print(p, "columns %s", unit_name(p, ev->unit));
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = 0; i < columns.n; i++) {
         struct redwi_field f;
-        redwi_be_field_next(ev->data, ev->len, &at, &f);
+        redwi_be_field_next(&columns, &f);
         print(p, " %.*s:%u", (int)f.name.len, f.name.ptr, (unsigned)f.type_oid);
     }
     print(p, "\n");

@@ -235,6 +235,10 @@ static void first_packet(struct peer *p, const uint8_t *body, size_t len)
         cancel_request(p, body, len);
         return;
     }
+    if (kind == REDWI_FIRST_GSS) {
+        redwi_buf_u8(&p->out, 'N');
+        return;
+    }
     if (kind == REDWI_FIRST_SSL) {
         if (p->step != PEER_FIRST) {
             wrong(p, "SSLRequest twice");

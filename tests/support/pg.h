@@ -33,4 +33,7 @@ const char *pg_uri(void);
 /* Runs statements as role redw through libpq; the program ends with a message if one fails. */
 void pg_sql(const char *sql);
 
+/* The one value of a statement run so, as a number. */
+long pg_number(const char *sql);
+
 #endif

@@ -188,6 +188,15 @@ START_TEST(the_first_packet_of_a_connection)
     ck_assert(is(redwi_fe_startup_value(body, len, "client_encoding"), "UTF8"));
     ck_assert_ptr_null(redwi_fe_startup_value(body, len, "options").ptr);
     ck_assert_ptr_null(redwi_fe_startup_value(body, len, "awsuser").ptr); /* a value is no name */
+    struct redwi_cursor left = redwi_fe_startup_pairs(body, len);
+    redw_slice name, value;
+    for (size_t i = 0; i < sizeof pairs / sizeof pairs[0]; i++) {
+        if (!pairs[i].value)
+            continue;
+        ck_assert(redwi_fe_startup_next(&left, &name, &value));
+        ck_assert(is(name, pairs[i].name) && is(value, pairs[i].value));
+    }
+    ck_assert(!redwi_fe_startup_next(&left, &name, &value));
 
     redwi_fe_startup(&b, pairs, 0);
     wrote(&b, "00000009 00030000 00");
@@ -202,6 +211,9 @@ START_TEST(the_first_packet_of_a_connection)
     body = body_of(&b, 4, &len);
     ck_assert(redwi_fe_first(body, len, &kind));
     ck_assert_int_eq(kind, REDWI_FIRST_SSL);
+
+    ck_assert(redwi_fe_first(at_the_edge("\x04\xd2\x16\x30", 4), 4, &kind));
+    ck_assert_int_eq(kind, REDWI_FIRST_GSS);
 
     static const uint8_t key[] = {0x33, 0xf7, 0x92, 0xe1};
     redwi_fe_cancel_request(&b, 30037, key, sizeof key);
@@ -236,7 +248,7 @@ START_TEST(other_first_packets_are_refused)
         "04d2162f 00",                     /* SSLRequest, too long */
         "04d2162e 00007555",               /* CancelRequest without a key */
         "04d2162e 00007555 33f792",        /* key too short */
-        "04d21630",                        /* GSSENCRequest: not spoken */
+        "04d21630 00",                     /* GSSENCRequest, too long */
     };
     uint8_t raw[128];
     enum redwi_first kind;
@@ -338,6 +350,119 @@ START_TEST(query_parse_describe_execute_sync_terminate)
     redwi_fe_sync(&b);
     redwi_fe_terminate(&b);
     wrote(&b, "53 00000004 58 00000004");
+    redwi_buf_free(&b);
+}
+END_TEST
+
+START_TEST(passwords_digests_and_tokens)
+{
+    struct redwi_buf b = writer();
+    size_t len;
+    redw_slice s;
+    redwi_fe_password(&b, "md56a25a8b761ca1d873811551f3edbe4b4", 35);
+    wrote(&b, "70 00000028 'md56a25a8b761ca1d873811551f3edbe4b4' 00");
+    redwi_fe_password(&b, "", 0);
+    wrote(&b, "70 00000005 00");
+    redwi_fe_password(&b, "ez", 2);
+    const uint8_t *body = body_of(&b, 5, &len);
+    ck_assert(redwi_fe_read_password(body, len, &s));
+    ck_assert(is(s, "ez"));
+    ck_assert(!redwi_fe_read_password(at_the_edge("a\0b", 4), 4, &s)); /* a NUL ends it */
+
+    redwi_fe_token(&b, "abc.def.ghi", 11);
+    wrote(&b, "69 00000010 6162632e6465662e676869 00");
+    redwi_fe_token(&b, "abc.def.ghi", 11);
+    body = body_of(&b, 5, &len);
+    ck_assert(redwi_fe_read_token(body, len, &s) && is(s, "abc.def.ghi"));
+    ck_assert(redwi_fe_read_token(at_the_edge("abc.def.ghi", 11), 11, &s) && is(s, "abc.def.ghi"));
+    ck_assert(redwi_fe_read_token(at_the_edge("", 0), 0, &s) && is(s, ""));
+    ck_assert(redwi_fe_read_token(at_the_edge("", 1), 1, &s) && is(s, ""));
+    ck_assert(!redwi_fe_read_token(at_the_edge("a\0b", 4), 4, &s));
+    ck_assert(!redwi_fe_read_token(at_the_edge("a\0", 3), 3, &s)); /* one NUL only */
+
+    /* The responses of the three vectors (protocol 3.4). */
+    static const struct {
+        const char *digest, *nonce, *message;
+    } rows[] = {
+        {"948b9a6320accdd3505242266b1ad6e6748788110cc89dd1add9ee61f768d3e2", "31373030303030303030303030",
+         "64 00000039 00000020 948b9a6320accdd3505242266b1ad6e6748788110cc89dd1add9ee61f768d3e2"
+         "0000000d 31373030303030303030303030"},
+        {"d5c5bf89f82848c2f446e030570a0e2edd8042b0b82f8aa5787b283b875d4926",
+         "a0a1a2a3a4a5a6a7a8a9aaabacadaeaf",
+         "64 0000003c 00000020 d5c5bf89f82848c2f446e030570a0e2edd8042b0b82f8aa5787b283b875d4926"
+         "00000010 a0a1a2a3a4a5a6a7a8a9aaabacadaeaf"},
+        {"38fe84930aa052894b25ca82eddb24583cc33884bb571d1a5e8039288e6975f4", "30",
+         "64 0000002d 00000020 38fe84930aa052894b25ca82eddb24583cc33884bb571d1a5e8039288e6975f4"
+         "00000001 30"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        uint8_t digest[32], nonce[16];
+        ck_assert_uint_eq(unhex(digest, sizeof digest + 1, rows[i].digest), 32);
+        size_t n = unhex(nonce, sizeof nonce + 1, rows[i].nonce);
+        redwi_fe_digest(&b, digest, nonce, n);
+        wrote(&b, rows[i].message);
+        redwi_fe_digest(&b, digest, nonce, n);
+        body = body_of(&b, 5, &len);
+        const uint8_t *got;
+        ck_assert(redwi_fe_read_digest(body, len, &got, &s));
+        ck_assert_mem_eq(got, digest, 32);
+        ck_assert(s.len == n && memcmp(s.ptr, nonce, n) == 0);
+    }
+    static const char *const bad[] = {
+        "0000001f 30313233343536373839303132333435363738393031323334353637383930 00000001 30",
+        "ffffffff 00000001 30",
+        "00000020 3031323334353637383930313233343536373839303132333435363738393031 ffffffff",
+        "00000020 3031323334353637383930313233343536373839303132333435363738393031 fffffffe 30",
+    };
+    uint8_t raw[64];
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        size_t n = unhex(raw, sizeof raw, bad[i]);
+        const uint8_t *got;
+        ck_assert_msg(!redwi_fe_read_digest(at_the_edge(raw, n), n, &got, &s), "%s", bad[i]);
+    }
+    redwi_buf_free(&b);
+}
+END_TEST
+
+START_TEST(close_flush_copy_and_function_call)
+{
+    struct redwi_buf b = writer();
+    size_t len;
+    redw_slice s;
+    char what;
+    redwi_fe_describe_statement(&b, "s1");
+    wrote(&b, "44 00000008 'S' 's1' 00");
+    redwi_fe_close_portal(&b, "");
+    wrote(&b, "43 00000006 'P' 00");
+    redwi_fe_close_statement(&b, "s1");
+    wrote(&b, "43 00000008 'S' 's1' 00");
+    redwi_fe_close_statement(&b, "s1");
+    const uint8_t *body = body_of(&b, 5, &len);
+    ck_assert(redwi_fe_read_describe(body, len, &what, &s));
+    ck_assert(what == 'S' && is(s, "s1"));
+
+    redwi_fe_flush(&b);
+    redwi_fe_copy_done(&b);
+    redwi_fe_copy_data(&b, "1\t2\n", 4);
+    redwi_fe_copy_data(&b, NULL, 0);
+    wrote(&b, "48 00000004 63 00000004 64 00000008 3109320a 64 00000004");
+    redwi_fe_copy_fail(&b, "no data");
+    wrote(&b, "66 0000000c 'no data' 00");
+    redwi_fe_copy_fail(&b, "no data");
+    body = body_of(&b, 5, &len);
+    ck_assert(redwi_fe_read_copy_fail(body, len, &s) && is(s, "no data"));
+
+    static const redw_slice values[] = {{"a", 1}, {NULL, 0}};
+    redwi_fe_function_call(&b, 0x17, 1, values, 2, 0);
+    wrote(&b, "46 00000019 00000017 0001 0001 0002 00000001 'a' ffffffff 0000");
+    redwi_fe_function_call(&b, 0x17, 1, values, 2, 0);
+    body = body_of(&b, 5, &len);
+    struct redwi_function_call f;
+    ck_assert(redwi_fe_read_function_call(body, len, &f));
+    ck_assert(f.oid == 0x17 && f.nformats == 1 && f.nvalues == 2 && f.result_format == 0);
+    ck_assert(is(redwi_cursor_value(&f.values), "a"));
+    ck_assert_ptr_null(redwi_cursor_value(&f.values).ptr);
+    ck_assert(redwi_cursor_done(&f.values));
     redwi_buf_free(&b);
 }
 END_TEST
@@ -460,6 +585,21 @@ START_TEST(what_cannot_be_said_in_one_message_is_refused_when_written)
         redwi_fe_sasl_response(&b, "x", sizes[i]);
         ck_assert_int_eq(b.failed, REDW_EFULL);
         redwi_buf_cut(&b, 0);
+        redwi_fe_password(&b, "x", sizes[i]);
+        ck_assert_int_eq(b.failed, REDW_EFULL);
+        redwi_buf_cut(&b, 0);
+        redwi_fe_token(&b, "x", sizes[i]);
+        ck_assert_int_eq(b.failed, REDW_EFULL);
+        redwi_buf_cut(&b, 0);
+        redwi_fe_digest(&b, (const uint8_t[32]){0}, (const uint8_t *)"x", sizes[i]);
+        ck_assert_int_eq(b.failed, REDW_EFULL);
+        redwi_buf_cut(&b, 0);
+        redwi_fe_copy_data(&b, "x", sizes[i]);
+        ck_assert_int_eq(b.failed, REDW_EFULL);
+        redwi_buf_cut(&b, 0);
+        redwi_fe_function_call(&b, 1, 0, &(redw_slice){"x", sizes[i]}, 1, 0);
+        ck_assert_int_eq(b.failed, REDW_EFULL);
+        redwi_buf_cut(&b, 0);
         redwi_be_put_data_row(&b, &(redw_slice){"x", sizes[i]}, 1);
         ck_assert_int_eq(b.failed, REDW_EFULL);
         redwi_buf_free(&b);
@@ -528,6 +668,9 @@ START_TEST(each_server_message_has_its_limits)
         {'G', 7, 7 + 2 * 1664, 7 + 2 * 1664},
         {'H', 7, 7 + 2 * 1664, 7 + 2 * 1664},
         {'W', 7, 7 + 2 * 1664, 7 + 2 * 1664},
+        {'z', 5, 65536, 65536},
+        {'k', 5, 5, 5},
+        {'m', 4, DATA, DATA},
     };
     unsigned known = 0;
     for (int type = 0; type < 256; type++) {
@@ -552,6 +695,63 @@ START_TEST(each_server_message_has_its_limits)
     size_t min, max;
     ck_assert(redwi_be_limits('D', true, SIZE_MAX, &min, &max));
     ck_assert_uint_eq(max, 0x3fffffff);
+}
+END_TEST
+
+/* What a length word may claim, for every type that there is: only what lies within the type's bounds
+ * passes, and of the numbers a sender would like to be read as negative, none. */
+START_TEST(every_type_takes_the_lengths_within_its_bounds_and_no_other)
+{
+    enum { DATA_MAX = 64 << 20 };
+    unsigned cells = 0, types = 0;
+    for (int type = 0; type < 256; type++) {
+        for (int logged_in = 0; logged_in < 2; logged_in++) {
+            size_t min[2], max[2];
+            bool known[2] = {redwi_be_limits((char)type, logged_in, DATA_MAX, &min[0], &max[0]),
+                             redwi_fe_limits((char)type, logged_in, &min[1], &max[1])};
+            for (int side = 0; side < 2; side++) {
+                if (!known[side])
+                    continue;
+                types++;
+                const uint32_t lengths[] = {0, 3, 4, (uint32_t)min[side] - 1, (uint32_t)min[side],
+                                            (uint32_t)max[side], (uint32_t)max[side] + 1, 0x7fffffff,
+                                            UINT32_MAX, UINT32_MAX - 1, 0x80000000};
+                for (size_t i = 0; i < sizeof lengths / sizeof lengths[0]; i++, cells++) {
+                    bool passes = lengths[i] >= min[side] && lengths[i] <= max[side];
+                    bool within = i == 4 || i == 5 || (i == 2 && min[side] == 4);
+                    ck_assert_msg(passes == within, "type %d length %u", type, lengths[i]);
+                }
+                ck_assert(min[side] >= 4 && max[side] >= min[side] && max[side] <= 0x3fffffff);
+            }
+        }
+    }
+    ck_assert_uint_eq(types, 2 * 27 + 17);
+    ck_assert_uint_eq(cells, types * 11);
+}
+END_TEST
+
+START_TEST(each_client_message_has_its_limits)
+{
+    enum { MOST = 0x3fffffff, SECRET = 65536 + 256 };
+    static const struct {
+        char type;
+        size_t min, max, login_min, login_max; /* 0: not then */
+    } rows[] = {
+        {'B', 12, MOST, 0, 0}, {'C', 6, 65536, 0, 0}, {'D', 6, 65536, 0, 0}, {'E', 9, 65536, 0, 0},
+        {'F', 14, MOST, 0, 0}, {'H', 4, 4, 0, 0},     {'P', 8, MOST, 0, 0},  {'Q', 5, MOST, 0, 0},
+        {'S', 4, 4, 0, 0},     {'X', 4, 4, 4, 4},     {'c', 4, 4, 0, 0},     {'d', 4, MOST, 12, SECRET},
+        {'f', 5, 65536, 0, 0}, {'i', 0, 0, 4, SECRET}, {'p', 0, 0, 4, SECRET},
+    };
+    for (int type = 0; type < 256; type++) {
+        size_t i = 0, min = 0, max = 0;
+        while (i < sizeof rows / sizeof rows[0] && rows[i].type != (char)type)
+            i++;
+        bool want = i < sizeof rows / sizeof rows[0];
+        ck_assert_int_eq(redwi_fe_limits((char)type, true, &min, &max), want && rows[i].min);
+        ck_assert(!want || !rows[i].min || (min == rows[i].min && max == rows[i].max));
+        ck_assert_int_eq(redwi_fe_limits((char)type, false, &min, &max), want && rows[i].login_min);
+        ck_assert(!want || !rows[i].login_min || (min == rows[i].login_min && max == rows[i].login_max));
+    }
 }
 END_TEST
 
@@ -626,20 +826,24 @@ START_TEST(row_description_and_data_row)
 {
     struct redwi_buf b = writer();
     static const struct redwi_field fields[] = {
-        {{"proname", 7}, 0x4e7, 1, 19, 0x80, -1, 0},
-        {{"", 0}, 0, -3, 1700, -1, 0x26000a, 1},
+        {.name = {"proname", 7}, .table_oid = 0x4e7, .attribute = 1, .type_oid = 19, .type_size = 0x80,
+         .typmod = -1},
+        {.name = {"", 0}, .attribute = -3, .type_oid = 1700, .type_size = -1, .typmod = 0x26000a,
+         .format = 1},
     };
     redwi_be_put_row_description(&b, fields, 2);
     wrote(&b, "54 00000033 0002 'proname' 00 000004e7 0001 00000013 0080 ffffffff 0000"
               "00 00000000 fffd 000006a4 ffff 0026000a 0001");
     redwi_be_put_row_description(&b, fields, 2);
-    size_t len, n;
-    const uint8_t *body = body_of(&b, 5, &len), *at = NULL;
-    ck_assert(redwi_be_row_description(body, len, &n));
-    ck_assert_uint_eq(n, 2);
-    for (size_t i = 0; i < n; i++) {
+    size_t len;
+    const uint8_t *body = body_of(&b, 5, &len);
+    struct redwi_columns columns;
+    ck_assert(redwi_be_row_description(body, len, 0, &columns));
+    ck_assert_uint_eq(columns.n, 2);
+    for (size_t i = 0; i < columns.n; i++) {
         struct redwi_field f;
-        redwi_be_field_next(body, len, &at, &f);
+        redwi_be_field_next(&columns, &f);
+        ck_assert(!f.schema.ptr && !f.table.ptr && !f.column.ptr && !f.catalog.ptr && !f.flags);
         ck_assert(f.name.len == fields[i].name.len &&
                   memcmp(f.name.ptr, fields[i].name.ptr, f.name.len) == 0);
         ck_assert_uint_eq(f.table_oid, fields[i].table_oid);
@@ -649,17 +853,322 @@ START_TEST(row_description_and_data_row)
         ck_assert_int_eq(f.typmod, fields[i].typmod);
         ck_assert_uint_eq(f.format, fields[i].format);
     }
-    ck_assert_ptr_eq(at, body + len);
+    ck_assert(redwi_cursor_done(&columns.fields));
     redwi_be_put_row_description(&b, NULL, 0);
     wrote(&b, "54 00000006 0000");
-    ck_assert(redwi_be_row_description(at_the_edge("\0", 2), 2, &n));
-    ck_assert_uint_eq(n, 0);
+    for (unsigned version = 0; version <= REDWI_ROW_VERSION_MAX; version++) {
+        ck_assert(redwi_be_row_description(at_the_edge("\0", 2), 2, version, &columns));
+        ck_assert_uint_eq(columns.n, 0);
+    }
 
     static const redw_slice cells[] = {{"abc", 3}, {NULL, 0}, {"", 0}};
     redwi_be_put_data_row(&b, cells, 3);
     wrote(&b, "44 00000015 0003 00000003 'abc' ffffffff 00000000");
+    redwi_be_put_data_row(&b, cells, 3);
+    body = body_of(&b, 5, &len);
+    struct redwi_cursor values;
+    size_t n;
+    ck_assert(redwi_be_data_row(body, len, &n, &values));
+    ck_assert_uint_eq(n, 3);
+    ck_assert(is(redwi_cursor_value(&values), "abc"));
+    ck_assert_ptr_null(redwi_cursor_value(&values).ptr);
+    ck_assert(is(redwi_cursor_value(&values), ""));
+    ck_assert(redwi_cursor_done(&values));
+    static const char *const bad[] = {"", "00", "0001", "0001 fffffffe", "0001 80000000", "0001 7fffffff",
+                                      "0001 00000001", "0000 00", "ffff ffffffff", "0001 ffffffff 00"};
+    uint8_t raw[16];
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        size_t size = unhex(raw, sizeof raw, bad[i]);
+        ck_assert_msg(!redwi_be_data_row(at_the_edge(raw, size), size, &n, &values), "%s", bad[i]);
+    }
     redwi_be_put_data_row(&b, NULL, 0);
     wrote(&b, "44 00000006 0000");
+    redwi_buf_free(&b);
+}
+END_TEST
+
+START_TEST(a_digest_request_is_read_within_its_bounds)
+{
+    static const char salt[] = "c721bff5d9042cf541ff7b9d48fa8a6e545c19a763e3710151f9513038b0f6c6";
+    static const struct {
+        const char *salt, *nonce, *message;
+        bool ok;
+    } rows[] = {
+        {salt, "000102030405060708090a0b0c0d0e0f",
+         "52 00000044 0000000d 00000000 00000020"
+         "c721bff5d9042cf541ff7b9d48fa8a6e545c19a763e3710151f9513038b0f6c6"
+         "00000010 000102030405060708090a0b0c0d0e0f",
+         true},
+        {"202122232425262728292a2b2c2d2e2f303132333435363738393a3b3c3d3e3f", "deadbeefcafef00d",
+         "52 0000003c 0000000d 00000000 00000020"
+         "202122232425262728292a2b2c2d2e2f303132333435363738393a3b3c3d3e3f"
+         "00000008 deadbeefcafef00d",
+         true},
+        /* Follows the layout, and is read; an answer to it would be good for ever. */
+        {"", "", "52 00000014 0000000d 00000000 00000000 00000000", false},
+    };
+    struct redwi_buf b = writer();
+    struct redwi_digest_request r;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        uint8_t s[33], n[33];
+        const struct redwi_digest_request want = {
+            .salt = s,
+            .salt_len = unhex(s, sizeof s, rows[i].salt),
+            .nonce = n,
+            .nonce_len = unhex(n, sizeof n, rows[i].nonce),
+        };
+        redwi_be_put_digest_request(&b, &want);
+        wrote(&b, rows[i].message);
+        redwi_be_put_digest_request(&b, &want);
+        size_t len, rest_len;
+        const uint8_t *body = body_of(&b, 5, &len), *rest;
+        uint32_t code;
+        ck_assert(redwi_be_authentication(body, len, &code, &rest, &rest_len));
+        ck_assert_uint_eq(code, REDWI_AUTH_CODE_DIGEST);
+        ck_assert(redwi_be_digest_request(rest, rest_len, &r));
+        ck_assert_uint_eq(r.algorithm, 0);
+        ck_assert(r.salt_len == want.salt_len && memcmp(r.salt, s, r.salt_len) == 0);
+        ck_assert(r.nonce_len == want.nonce_len && memcmp(r.nonce, n, r.nonce_len) == 0);
+        ck_assert_int_eq(redwi_be_digest_ok(&r), rows[i].ok);
+    }
+    /* Each length from none to too many; what may be answered needs both, and SHA-256. */
+    static const uint8_t bytes[1025];
+    static const size_t lens[] = {0, 1, 1024, 1025};
+    for (size_t s = 0; s < 4; s++) {
+        for (size_t n = 0; n < 4; n++) {
+            for (uint32_t algorithm = 0; algorithm < 3; algorithm++) {
+                redwi_be_put_digest_request(
+                    &b, &(struct redwi_digest_request){algorithm, bytes, lens[s], bytes, lens[n]});
+                size_t len;
+                const uint8_t *body = body_of(&b, 5, &len);
+                ck_assert_int_eq(redwi_be_digest_request(body + 4, len - 4, &r), s < 3 && n < 3);
+                if (s < 3 && n < 3)
+                    ck_assert_int_eq(redwi_be_digest_ok(&r), s && n && !algorithm);
+            }
+        }
+    }
+    static const char *const bad[] = {
+        "00000000 ffffffff 00000000", "00000000 80000000 00000000", "00000000 7fffffff 00000000",
+        "00000000 00000001 41 ffffffff", "00000000 00000001 41 7fffffff 41", "00000000 00000005 00000001 41",
+    };
+    uint8_t raw[32];
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        size_t n = unhex(raw, sizeof raw, bad[i]);
+        ck_assert_msg(!redwi_be_digest_request(at_the_edge(raw, n), n, &r), "%s", bad[i]);
+    }
+    redwi_buf_free(&b);
+}
+END_TEST
+
+START_TEST(negotiation_of_the_protocol_and_of_compression)
+{
+    struct redwi_buf b = writer();
+    size_t len;
+    static const char *const names[] = {"_pq_.compression", "_pq_.x"};
+    redwi_be_put_negotiate(&b, 0x30000, names, 2);
+    wrote(&b, "76 00000024 00030000 00000002 '_pq_.compression' 00 '_pq_.x' 00");
+    redwi_be_put_negotiate(&b, 0x30002, names, 2);
+    const uint8_t *body = body_of(&b, 5, &len);
+    struct redwi_negotiate v;
+    ck_assert(redwi_be_negotiate(body, len, &v));
+    ck_assert(v.minor == 2 && v.nnames == 2);
+    ck_assert(is(redwi_cursor_text(&v.names), "_pq_.compression"));
+    ck_assert(is(redwi_cursor_text(&v.names), "_pq_.x"));
+    ck_assert(redwi_cursor_done(&v.names));
+    static const struct {
+        const char *hex;
+        bool good;
+        unsigned minor;
+    } rows[] = {
+        {"00000002 00000000", true, 2}, /* as documented */
+        {"00030002 00000000", true, 2}, /* as sent */
+        {"00020000 00000000", false, 0},
+        {"80000000 00000000", false, 0},
+        {"00030000 00000001", false, 0},
+        {"00030000 00000001 00", true, 0},
+        {"00030000 00000000 00", false, 0},
+        {"00030000 ffffffff 00", false, 0},
+        {"00030000 7fffffff 00", false, 0},
+        {"00030000 00000001 'x'", false, 0},
+        {"00030000 00000002 'x' 00", false, 0},
+    };
+    uint8_t raw[32];
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        size_t n = unhex(raw, sizeof raw, rows[i].hex);
+        bool good = redwi_be_negotiate(at_the_edge(raw, n), n, &v);
+        ck_assert_msg(good == rows[i].good, "%s", rows[i].hex);
+        ck_assert(!good || v.minor == rows[i].minor);
+    }
+
+    redw_slice list;
+    uint8_t index;
+    redwi_be_put_compression(&b, "zstd,lz4");
+    wrote(&b, "7a 0000000d 'zstd,lz4' 00");
+    redwi_be_put_compression(&b, ""); /* refused */
+    body = body_of(&b, 5, &len);
+    ck_assert(redwi_be_compression(body, len, &list) && is(list, ""));
+    redwi_be_put_compression_switch(&b, 1);
+    wrote(&b, "6b 00000005 01");
+    ck_assert(redwi_be_compression_switch(at_the_edge("\7", 1), 1, &index));
+    ck_assert_uint_eq(index, 7);
+    redwi_be_put_compressed(&b, "\1\2\3", 3);
+    wrote(&b, "6d 00000007 010203");
+
+    static const char *const versions[] = {"0", "1", "2", "3"};
+    static const char *const others[] = {"", "4", "9", "-1", "01", "3 ", " 3", "2.0", "x", "33"};
+    unsigned version;
+    for (unsigned i = 0; i < 4; i++) {
+        ck_assert(redwi_be_row_version((redw_slice){versions[i], 1}, &version));
+        ck_assert_uint_eq(version, i);
+    }
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++)
+        ck_assert(!redwi_be_row_version((redw_slice){others[i], strlen(others[i])}, &version));
+    redwi_buf_free(&b);
+}
+END_TEST
+
+START_TEST(parameters_notifications_copy_and_function_results)
+{
+    struct redwi_buf b = writer();
+    size_t len, n;
+    static const uint32_t oids[32768] = {23, 25};
+    const uint8_t *got;
+    redwi_be_put_parameter_description(&b, oids, 2);
+    wrote(&b, "74 0000000e 0002 00000017 00000019");
+    redwi_be_put_parameter_description(&b, oids, 2);
+    const uint8_t *body = body_of(&b, 5, &len);
+    ck_assert(redwi_be_parameter_description(body, len, &got, &n));
+    ck_assert(n == 2 && redwi_load32(got) == 23 && redwi_load32(got + 4) == 25);
+    for (size_t count = 32767; count <= 32768; count++) { /* beyond the pages with a guard */
+        redwi_be_put_parameter_description(&b, oids, count);
+        ck_assert_int_eq(redwi_be_parameter_description(redwi_buf_front(&b) + 5, redwi_buf_len(&b) - 5, &got, &n),
+                         count == 32767);
+        redwi_buf_cut(&b, 0);
+    }
+
+    struct redwi_notification a;
+    redwi_be_put_notification(&b, 30037, "c", "p");
+    wrote(&b, "41 0000000c 00007555 'c' 00 'p' 00");
+    redwi_be_put_notification(&b, 30037, "c", "");
+    body = body_of(&b, 5, &len);
+    ck_assert(redwi_be_notification(body, len, &a));
+    ck_assert(a.pid == 30037 && is(a.channel, "c") && is(a.payload, ""));
+
+    static const uint16_t formats[] = {1, 0};
+    struct redwi_copy_response copy;
+    redwi_be_put_copy_response(&b, 'G', 1, formats, 2);
+    wrote(&b, "47 0000000b 01 0002 0001 0000");
+    redwi_be_put_copy_response(&b, 'H', 1, formats, 2);
+    body = body_of(&b, 5, &len);
+    ck_assert(redwi_be_copy_response(body, len, &copy));
+    ck_assert(copy.format == 1 && copy.ncolumns == 2 && redwi_load16(copy.formats) == 1);
+    static const struct {
+        const char *hex;
+        bool good;
+    } rows[] = {
+        {"00 0000", true},           {"00 0001 0000", true},  {"00 0001 0001", false}, /* text, but binary */
+        {"01 0002 0001 0002", false}, {"02 0000", false},      {"00 ffff", false},
+        {"00 0001", false},           {"00 0000 00", false},   {"00 0681", false},
+    };
+    uint8_t raw[16];
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        size_t size = unhex(raw, sizeof raw, rows[i].hex);
+        ck_assert_msg(redwi_be_copy_response(at_the_edge(raw, size), size, &copy) == rows[i].good, "%s",
+                      rows[i].hex);
+    }
+    static const uint16_t many[1665];
+    for (size_t count = 1664; count <= 1665; count++) {
+        redwi_be_put_copy_response(&b, 'W', 0, many, count);
+        body = body_of(&b, 5, &len);
+        ck_assert_int_eq(redwi_be_copy_response(body, len, &copy), count == 1664);
+    }
+    redwi_be_put_copy_data(&b, "a\n", 2);
+    redwi_be_put_simple(&b, 'c');
+    wrote(&b, "64 00000006 610a 63 00000004");
+
+    redw_slice value;
+    redwi_be_put_function_result(&b, (redw_slice){"abc", 3});
+    wrote(&b, "56 0000000b 00000003 'abc'");
+    ck_assert(redwi_be_function_result(at_the_edge("\0\0\0\2ab", 6), 6, &value) && is(value, "ab"));
+    ck_assert(redwi_be_function_result(at_the_edge("\xff\xff\xff\xff", 4), 4, &value) && !value.ptr);
+    ck_assert(!redwi_be_function_result(at_the_edge("\xff\xff\xff\xfe", 4), 4, &value));
+
+    const uint8_t *salt;
+    ck_assert(redwi_be_md5_salt(at_the_edge("\1\2\3\4", 4), 4, &salt));
+    ck_assert_mem_eq(salt, "\1\2\3\4", 4);
+    ck_assert(redwi_be_no_more(NULL, 0) && !redwi_be_no_more(at_the_edge("", 1), 1));
+    redwi_buf_free(&b);
+}
+END_TEST
+
+static const char proname_tail[] = "54 00000041 0001 'proname' 00 000004e7 0001 00000013 0080 ffffffff 0000"
+                                   "'pg_catalog' 00 'pg_proc' 00 'proname' 00 'dev' 00 1001";
+
+START_TEST(row_description_with_the_tails_of_redshift)
+{
+    struct redwi_buf b = writer();
+    struct redwi_field fields[] = {
+        {.name = {"proname", 7}, .table_oid = 0x4e7, .attribute = 1, .type_oid = 19, .type_size = 0x80,
+         .typmod = -1, .schema = {"pg_catalog", 10}, .table = {"pg_proc", 7}, .column = {"proname", 7},
+         .catalog = {"dev", 3}, .flags = REDWI_FIELD_NOT_NULL | REDWI_FIELD_SEARCHABLE},
+        {.name = {"?column?", 8}, .type_oid = 23, .type_size = 4, .typmod = -1, .schema = {"", 0},
+         .table = {"", 0}, .column = {"", 0}, .catalog = {"", 0}},
+    };
+    redwi_be_put_row_description(&b, fields, 1);
+    wrote(&b, proname_tail);
+    wrote((redwi_be_put_row_description(&b, fields, 1), &b), /* the same, as published */
+          "5400000041000170726f6e616d6500000004e70001000000130080ffffffff000070675f636174616c6f670070675f70"
+          "726f630070726f6e616d6500646576001001");
+
+    struct redwi_columns columns;
+    struct redwi_field f;
+    for (unsigned version = 0; version <= REDWI_ROW_VERSION_MAX; version++) {
+        size_t len;
+        redwi_be_put_row_description(&b, fields, 2);
+        const uint8_t *body = body_of(&b, 5, &len);
+        ck_assert_int_eq(redwi_be_row_description(body, len, version, &columns), version > 0);
+        if (!version)
+            continue;
+        ck_assert(columns.n == 2 && columns.version == version);
+        redwi_be_field_next(&columns, &f);
+        ck_assert(is(f.name, "proname") && f.type_oid == 19 && f.typmod == -1);
+        ck_assert(is(f.schema, "pg_catalog") && is(f.table, "pg_proc"));
+        ck_assert(is(f.column, "proname") && is(f.catalog, "dev"));
+        ck_assert_uint_eq(f.flags, 0x1001);
+        redwi_be_field_next(&columns, &f);
+        ck_assert(is(f.name, "?column?") && is(f.schema, "") && is(f.table, "") && is(f.column, "") &&
+                  is(f.catalog, "") && !f.flags);
+        ck_assert(redwi_cursor_done(&columns.fields));
+    }
+    redwi_buf_free(&b);
+}
+END_TEST
+
+START_TEST(tails_are_there_for_every_field_or_for_none)
+{
+    struct redwi_buf b = writer();
+    size_t len;
+    struct redwi_columns columns;
+    struct redwi_field f;
+    for (unsigned mask = 0; mask < 8; mask++) {
+        struct redwi_field fields[3] = {{.name = {"a", 1}}, {.name = {"b", 1}}, {.name = {"c", 1}}};
+        for (unsigned i = 0; i < 3; i++)
+            fields[i].schema.ptr = fields[i].table.ptr = fields[i].column.ptr = fields[i].catalog.ptr =
+                mask >> i & 1 ? "" : NULL;
+        redwi_be_put_row_description(&b, fields, 3);
+        const uint8_t *body = body_of(&b, 5, &len);
+        bool whole = mask == 0 || mask == 7;
+        ck_assert_int_eq(redwi_be_row_description(body, len, 1, &columns), whole);
+        ck_assert_int_eq(redwi_be_row_description(body, len, 0, &columns), mask == 0);
+    }
+    /* A proxy dropped them: the message says so, and is read as it is. */
+    redwi_be_put_row_description(&b, (const struct redwi_field[]){{.name = {"a", 1}, .type_oid = 23}}, 1);
+    const uint8_t *body = body_of(&b, 5, &len);
+    ck_assert(redwi_be_row_description(body, len, 3, &columns));
+    ck_assert_uint_eq(columns.version, 0);
+    redwi_be_field_next(&columns, &f);
+    ck_assert(is(f.name, "a") && f.type_oid == 23 && !f.schema.ptr && !f.catalog.ptr);
+    ck_assert(redwi_cursor_done(&columns.fields));
     redwi_buf_free(&b);
 }
 END_TEST
@@ -670,25 +1179,29 @@ START_TEST(a_row_description_of_too_many_columns_or_odd_formats_is_refused)
     static struct redwi_field fields[1665];
     for (size_t i = 0; i < 1665; i++)
         fields[i].name = (redw_slice){"c", 1};
-    size_t len, n;
+    size_t len;
+    struct redwi_columns columns;
     redwi_be_put_row_description(&b, fields, 1664);
     const uint8_t *body = body_of(&b, 5, &len);
-    ck_assert(redwi_be_row_description(body, len, &n));
-    ck_assert_uint_eq(n, 1664);
+    ck_assert(redwi_be_row_description(body, len, 0, &columns));
+    ck_assert_uint_eq(columns.n, 1664);
     redwi_be_put_row_description(&b, fields, 1665);
     body = body_of(&b, 5, &len);
-    ck_assert(!redwi_be_row_description(body, len, &n));
+    ck_assert(!redwi_be_row_description(body, len, 0, &columns));
     for (unsigned format = 0; format < 4; format++) {
         fields[1].format = (uint16_t)format;
         redwi_be_put_row_description(&b, fields, 3);
         body = body_of(&b, 5, &len);
-        ck_assert_int_eq(redwi_be_row_description(body, len, &n), format < 2);
+        ck_assert_int_eq(redwi_be_row_description(body, len, 0, &columns), format < 2);
+        ck_assert_int_eq(redwi_be_row_description(body, len, 2, &columns), format < 2);
     }
     static const char *const bad[] = {"ffff", "0680", "8000", "0001", "", "00", "0000 00"};
     uint8_t raw[8];
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         size_t size = unhex(raw, sizeof raw, bad[i]);
-        ck_assert_msg(!redwi_be_row_description(at_the_edge(raw, size), size, &n), "%s", bad[i]);
+        for (unsigned version = 0; version <= REDWI_ROW_VERSION_MAX; version++)
+            ck_assert_msg(!redwi_be_row_description(at_the_edge(raw, size), size, version, &columns), "%s",
+                          bad[i]);
     }
     redwi_buf_free(&b);
 }
@@ -846,17 +1359,128 @@ static bool read_sasl_initial(const uint8_t *body, size_t len)
     return redwi_fe_read_sasl_initial(body, len, &a, &d);
 }
 
+static bool read_columns(const uint8_t *body, size_t len, unsigned version)
+{
+    struct redwi_columns columns;
+    if (!redwi_be_row_description(body, len, version, &columns))
+        return false;
+    struct redwi_field f;
+    for (size_t i = 0; i < columns.n; i++)
+        redwi_be_field_next(&columns, &f);
+    ck_assert(redwi_cursor_done(&columns.fields));
+    return true;
+}
+
 static bool read_row_description(const uint8_t *body, size_t len)
 {
+    return read_columns(body, len, 0);
+}
+
+static bool read_row_description_3(const uint8_t *body, size_t len)
+{
+    return read_columns(body, len, 3);
+}
+
+static bool read_data_row(const uint8_t *body, size_t len)
+{
     size_t n;
-    if (!redwi_be_row_description(body, len, &n))
+    struct redwi_cursor values;
+    if (!redwi_be_data_row(body, len, &n, &values))
         return false;
-    const uint8_t *at = NULL;
-    struct redwi_field f;
-    for (size_t i = 0; i < n; i++)
-        redwi_be_field_next(body, len, &at, &f);
-    ck_assert(!n || at == body + len);
+    while (n--)
+        redwi_cursor_value(&values);
+    ck_assert(redwi_cursor_done(&values));
     return true;
+}
+
+static bool read_digest_request(const uint8_t *body, size_t len)
+{
+    struct redwi_digest_request r;
+    return redwi_be_digest_request(body, len, &r);
+}
+
+static bool read_md5(const uint8_t *body, size_t len)
+{
+    const uint8_t *salt;
+    return redwi_be_md5_salt(body, len, &salt);
+}
+
+static bool read_negotiate(const uint8_t *body, size_t len)
+{
+    struct redwi_negotiate v;
+    if (!redwi_be_negotiate(body, len, &v))
+        return false;
+    while (v.nnames--)
+        redwi_cursor_text(&v.names);
+    ck_assert(redwi_cursor_done(&v.names));
+    return true;
+}
+
+static bool read_compression(const uint8_t *body, size_t len)
+{
+    redw_slice s;
+    return redwi_be_compression(body, len, &s);
+}
+
+static bool read_switch(const uint8_t *body, size_t len)
+{
+    uint8_t index;
+    return redwi_be_compression_switch(body, len, &index);
+}
+
+static bool read_parameters(const uint8_t *body, size_t len)
+{
+    const uint8_t *oids;
+    size_t n;
+    return redwi_be_parameter_description(body, len, &oids, &n);
+}
+
+static bool read_notification(const uint8_t *body, size_t len)
+{
+    struct redwi_notification a;
+    return redwi_be_notification(body, len, &a);
+}
+
+static bool read_copy(const uint8_t *body, size_t len)
+{
+    struct redwi_copy_response r;
+    return redwi_be_copy_response(body, len, &r);
+}
+
+static bool read_function_result(const uint8_t *body, size_t len)
+{
+    redw_slice v;
+    return redwi_be_function_result(body, len, &v);
+}
+
+static bool read_function_call(const uint8_t *body, size_t len)
+{
+    struct redwi_function_call f;
+    if (!redwi_fe_read_function_call(body, len, &f))
+        return false;
+    while (f.nvalues--)
+        redwi_cursor_value(&f.values);
+    ck_assert(redwi_cursor_done(&f.values));
+    return true;
+}
+
+static bool read_copy_fail(const uint8_t *body, size_t len)
+{
+    redw_slice s;
+    return redwi_fe_read_copy_fail(body, len, &s);
+}
+
+static bool read_password(const uint8_t *body, size_t len)
+{
+    redw_slice s;
+    return redwi_fe_read_password(body, len, &s);
+}
+
+static bool read_digest(const uint8_t *body, size_t len)
+{
+    const uint8_t *digest;
+    redw_slice nonce;
+    return redwi_fe_read_digest(body, len, &digest, &nonce);
 }
 
 static bool read_parameter(const uint8_t *body, size_t len)
@@ -934,6 +1558,25 @@ static const struct specimen {
      0, false},
     {"ParameterStatus", read_parameter, "'client_encoding' 00 'UTF8' 00", 0, false},
     {"BackendKeyData", read_key, "00007555 33f792e1", 0, true},
+    {"RowDescription with tails", read_row_description_3,
+     "0002 'a' 00 00000000 0000 00000017 0004 ffffffff 0000 00 00 00 00 0000 'bc' 00 00000001 0002 00000019 "
+     "ffff 00000008 0001 's' 00 't' 00 'c' 00 'd' 00 1001",
+     0, false},
+    {"DataRow", read_data_row, "0003 00000003 'abc' ffffffff 00000000", 0, false},
+    {"digest request", read_digest_request, "00000000 00000003 010203 00000002 0405", 0, false},
+    {"MD5 salt", read_md5, "01020304", 0, false},
+    {"NegotiateProtocolVersion", read_negotiate, "00030000 00000002 '_pq_.a' 00 '_pq_.b' 00", 0, false},
+    {"compression", read_compression, "'zstd,lz4' 00", 0, false},
+    {"switch of compression", read_switch, "01", 0, false},
+    {"ParameterDescription", read_parameters, "0002 00000017 00000019", 0, false},
+    {"NotificationResponse", read_notification, "00007555 'channel' 00 'payload' 00", 0, false},
+    {"CopyInResponse", read_copy, "01 0002 0001 0000", 0, false},
+    {"FunctionCallResponse", read_function_result, "00000003 'abc'", 0, false},
+    {"FunctionCall", read_function_call, "00000017 0001 0001 0002 00000001 'a' ffffffff 0001", 0, false},
+    {"CopyFail", read_copy_fail, "'no' 00", 0, false},
+    {"PasswordMessage", read_password, "'md5' 00", 0, false},
+    {"digest", read_digest,
+     "00000020 '01234567890123456789012345678901' 0000000d '1700000000000'", 0, false},
     {"ReadyForQuery", read_ready, "'I'", 0, false},
     {"CommandComplete", read_complete, "'INSERT 0 5' 00", 0, false},
     {"AuthenticationMD5Password", read_auth, "00000005 01020304", 4, true},
@@ -1007,12 +1650,21 @@ int main(void)
     tcase_add_test(t, other_first_packets_are_refused);
     tcase_add_test(t, sasl_messages);
     tcase_add_test(t, query_parse_describe_execute_sync_terminate);
+    tcase_add_test(t, passwords_digests_and_tokens);
+    tcase_add_test(t, close_flush_copy_and_function_call);
     tcase_add_test(t, bind_carries_its_values_in_place);
     tcase_add_test(t, bind_with_impossible_counts_and_lengths_is_refused);
     tcase_add_test(t, what_cannot_be_said_in_one_message_is_refused_when_written);
     tcase_add_test(t, each_server_message_has_its_limits);
+    tcase_add_test(t, every_type_takes_the_lengths_within_its_bounds_and_no_other);
+    tcase_add_test(t, each_client_message_has_its_limits);
     tcase_add_test(t, authentication_key_status_ready_and_tag);
     tcase_add_test(t, row_description_and_data_row);
+    tcase_add_test(t, a_digest_request_is_read_within_its_bounds);
+    tcase_add_test(t, negotiation_of_the_protocol_and_of_compression);
+    tcase_add_test(t, parameters_notifications_copy_and_function_results);
+    tcase_add_test(t, row_description_with_the_tails_of_redshift);
+    tcase_add_test(t, tails_are_there_for_every_field_or_for_none);
     tcase_add_test(t, a_row_description_of_too_many_columns_or_odd_formats_is_refused);
     tcase_add_test(t, error_and_notice_fields);
     tcase_add_test(t, a_sasl_mechanism_is_offered_only_by_its_whole_name);

@@ -259,6 +259,7 @@ static int make_session(struct redwi_conn *c)
         .application_name = settings->application_name,
         .password = settings->password,
         .tls = p->config.tls != NULL,
+        .tls_direct = settings->tls_direct,
         .entropy = p->sys->entropy,
         .entropy_ctx = p->sys->ctx,
     };

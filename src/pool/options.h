@@ -14,7 +14,11 @@ struct redwi_settings {
     char *user, *database, *application_name;
     char *password;  /* NULL: none */
     enum redwi_tls_mode tls_mode;
-    char *ca_file;   /* NULL: system roots */
+    char *ca_file;   /* NULL: none */
+    bool system_roots;
+    char *cert_file, *key_file; /* both or neither */
+    char *tls_name;  /* NULL: host */
+    bool tls_direct;
     uint32_t pool_max, queue_max, connect_timeout_ms, request_timeout_ms, cancel_timeout_ms;
 };
 

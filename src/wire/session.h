@@ -31,6 +31,7 @@ struct redwi_session_config {
     const char *user, *database, *application_name; /* must outlive the session */
     const char *password;                           /* NULL: none; must outlive the login */
     bool tls;                                       /* ask for TLS first, and go no further without */
+    bool tls_direct;                                /* tls: do not ask, begin with it (PostgreSQL 17) */
     size_t data_row_max;                            /* bytes of one DataRow; 0: 64 MiB; 4 MiB at least */
     int (*entropy)(void *ctx, void *p, size_t n);   /* 0: p is filled from the system's CSPRNG */
     void *entropy_ctx;

@@ -51,6 +51,7 @@ struct redw_client {
 
     unsigned depth;               /* entries from the loop and dispatches under way */
     bool turn_wanted;
+    bool flush_due;               /* inside a turn that has its flush still before it */
     bool held;                    /* loop.hold is in force */
     bool closing, closed_ran, destroying;
     int64_t drain_us;             /* when the drain is over; INT64_MAX: not set, or never */

@@ -7,16 +7,19 @@
  */
 #include "pool/options.h"
 
+#include "pool/login_options.h"
 #include "wire/mem.h"
 #include <arpa/inet.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/un.h>
+#include <sys/utsname.h>
 
 #define NAME_BYTES_MAX                                                                                  \
     1023 /* user, database, application_name; PostgreSQL's startup packet ends at 10,000 */
-#define PASSWORD_BYTES_MAX 16383 /* tokens of identity providers run to a few thousand */
+#define PASSWORD_BYTES_MAX 32767 /* of temporary ones; tokens run to a few thousand */
+#define WORD_BYTES_MAX     255
 #define HOST_BYTES_MAX     253   /* RFC 1035, 2.3.4, as text */
 #define TIMEOUT_MS_MAX     3600000u
 #define POOL_MAX           10000u
@@ -31,6 +34,9 @@ enum setting {
     SSLROOTCERT,
     APPLICATION_NAME,
     CONNECT_TIMEOUT,
+    SERVER,
+    REQUIRE_AUTH,
+    CHANNEL_BINDING,
     SETTINGS
 };
 
@@ -44,6 +50,9 @@ static const char *const setting_names[SETTINGS] = {
     "sslrootcert",
     "application_name",
     "connect_timeout",
+    "server",
+    "require_auth",
+    "channel_binding",
 };
 
 /* The URI, cut: ptr NULL means not given. Still percent-encoded. */
@@ -51,6 +60,7 @@ struct uri {
     redw_slice raw[SETTINGS];
     bool in_query[SETTINGS];
     uint16_t default_port;
+    bool redshift_scheme;
 };
 
 REDW_PRINTF(3, 4) static int fail(struct redw_diag *why, int code, const char *fmt, ...)
@@ -202,7 +212,9 @@ static int cut(struct uri *u, const char *text, struct redw_diag *why)
     static const struct {
         const char *prefix;
         uint16_t port;
-    } schemes[] = {{"postgresql://", 5432}, {"postgres://", 5432}, {"redshift://", 5439}};
+        bool redshift;
+    } schemes[] = {
+        {"postgresql://", 5432, false}, {"postgres://", 5432, false}, {"redshift://", 5439, true}};
     const char *p = NULL, *end = text + strlen(text), *stop, *at;
 
     *u = (struct uri){0};
@@ -210,6 +222,7 @@ static int cut(struct uri *u, const char *text, struct redw_diag *why)
         if (strncmp(text, schemes[i].prefix, strlen(schemes[i].prefix)) == 0) {
             p = text + strlen(schemes[i].prefix);
             u->default_port = schemes[i].port;
+            u->redshift_scheme = schemes[i].redshift;
         }
     }
     if (!p)
@@ -347,7 +360,11 @@ static int read_who(struct redwi_settings *s, const struct redw_allocator *mem, 
 
     if (rc)
         return rc;
-    if (!s->user || !*s->user)
+    if (s->user && !*s->user) {
+        redwi_free(mem, s->user);
+        s->user = NULL;
+    }
+    if (!s->user && !o->token) /* a token says who comes */
         return fail(why, REDW_EINVAL, "uri: no user");
     if ((rc = take_text(&s->password, o->password, "password", u, PASSWORD, PASSWORD_BYTES_MAX, mem,
                         why)) != 0 ||
@@ -359,6 +376,8 @@ static int read_who(struct redwi_settings *s, const struct redw_allocator *mem, 
         redwi_free(mem, s->database);
         s->database = NULL;
     }
+    if (!s->database && !s->user)
+        return fail(why, REDW_EINVAL, "uri: no database, and no user whose name it could have");
     if (!s->database && !(s->database = redwi_copy_text(mem, s->user, strlen(s->user))))
         return no_memory(why);
     if (!s->application_name && !(s->application_name = redwi_copy_text(mem, "redw", 4)))
@@ -415,6 +434,75 @@ static int read_tls(struct redwi_settings *s, const struct redw_allocator *mem, 
     return 0;
 }
 
+static int read_token(struct redwi_settings *s, const struct redw_allocator *mem,
+                      const struct redw_options *o, struct redw_diag *why)
+{
+    const struct {
+        const char *name, *given;
+        const char **out;
+    } names[] = {
+        {"idp_type", o->idp_type, &s->idp.idp_type},
+        {"token_type", o->token_type, &s->idp.token_type},
+        {"identity_namespace", o->identity_namespace, &s->idp.identity_namespace},
+        {"provider_name", o->provider_name, &s->idp.provider_name},
+        {"idc_client_display_name", o->idc_client_display_name, &s->idp.display_name},
+    };
+
+    if (o->token && !*o->token)
+        return fail(why, REDW_EINVAL, "token is empty");
+    if (o->token && strlen(o->token) > PASSWORD_BYTES_MAX)
+        return fail(why, REDW_EINVAL, "token is longer than %d bytes", PASSWORD_BYTES_MAX);
+    if (o->token && !(s->token = redwi_copy_text(mem, o->token, strlen(o->token))))
+        return no_memory(why);
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        if (!names[i].given)
+            continue;
+        if (!o->token)
+            return fail(why, REDW_EINVAL, "%s: says something about a token, and none is given", names[i].name);
+        if (strlen(names[i].given) > WORD_BYTES_MAX)
+            return fail(why, REDW_EINVAL, "%s is longer than %d bytes", names[i].name, WORD_BYTES_MAX);
+        if (!(*names[i].out = redwi_copy_text(mem, names[i].given, strlen(names[i].given))))
+            return no_memory(why);
+    }
+    return 0;
+}
+
+/* "Linux 6.1.0 x86_64": for the server's connection log. */
+static void read_system(struct redwi_settings *s)
+{
+    struct utsname name;
+
+    if (uname(&name) == 0)
+        snprintf(s->os_version, sizeof s->os_version, "%.40s %.40s %.40s", name.sysname, name.release,
+                 name.machine);
+}
+
+static int read_login(struct redwi_settings *s, const struct redw_allocator *mem, const struct uri *u,
+                      const struct redw_options *o, struct redw_diag *why)
+{
+    char *server = NULL, *methods = NULL, *binding = NULL;
+    int rc = read_token(s, mem, o, why);
+
+    read_system(s);
+    if (!rc)
+        rc = take_text(&server, o->server, "server", u, SERVER, WORD_BYTES_MAX, mem, why);
+    if (!rc)
+        rc = take_text(&methods, o->require_auth, "require_auth", u, REQUIRE_AUTH, WORD_BYTES_MAX, mem, why);
+    if (!rc)
+        rc = take_text(&binding, o->channel_binding, "channel_binding", u, CHANNEL_BINDING, WORD_BYTES_MAX,
+                       mem, why);
+    const struct redwi_login_words words = {.server = server,
+                                            .require_auth = methods,
+                                            .channel_binding = binding,
+                                            .redshift_scheme = u->redshift_scheme};
+    if (!rc)
+        rc = redwi_login_options(s, &words, why);
+    redwi_free(mem, server);
+    redwi_free(mem, methods);
+    redwi_free(mem, binding);
+    return rc;
+}
+
 static int read_u32(uint32_t *out, const char *name, uint32_t given, uint32_t fallback, uint32_t max,
                     struct redw_diag *why)
 {
@@ -467,7 +555,7 @@ int redwi_settings_read(struct redwi_settings *s, const struct redw_allocator *m
         return fail(why, REDW_EINVAL, "uri: NULL");
     if ((rc = cut(&u, o.uri, why)) != 0 || (rc = read_where(s, mem, &u, why)) != 0 ||
         (rc = read_who(s, mem, &u, &o, why)) != 0 || (rc = read_tls(s, mem, &u, &o, why)) != 0 ||
-        (rc = read_numbers(s, &u, &o, why)) != 0) {
+        (rc = read_login(s, mem, &u, &o, why)) != 0 || (rc = read_numbers(s, &u, &o, why)) != 0) {
         redwi_settings_free(s, mem);
         return rc;
     }
@@ -481,6 +569,12 @@ void redwi_settings_free(struct redwi_settings *s, const struct redw_allocator *
     redwi_free(mem, s->database);
     redwi_free(mem, s->application_name);
     redwi_free_secret(mem, s->password, s->password ? strlen(s->password) : 0);
+    redwi_free_secret(mem, s->token, s->token ? strlen(s->token) : 0);
+    redwi_free(mem, (char *)s->idp.idp_type);
+    redwi_free(mem, (char *)s->idp.token_type);
+    redwi_free(mem, (char *)s->idp.identity_namespace);
+    redwi_free(mem, (char *)s->idp.provider_name);
+    redwi_free(mem, (char *)s->idp.display_name);
     redwi_free(mem, s->ca_file);
     memset(s, 0, sizeof *s);
 }

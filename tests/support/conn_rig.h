@@ -71,6 +71,7 @@ struct rig {
     struct fault fault;
     struct leak leak;
     struct redwi_settings settings;
+    struct redwi_endpoint endpoint;
     struct redwi_tls_ctx *tls;
     struct redwi_env env;
     struct redwi_names names;

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Options to settings. The URI is cut into raw views first (authority, path, then the query string,
- * which wins over both); each setting is then decoded once, straight into its owned string, so that no
- * half-decoded copy of a password is ever made. Messages name the setting and the rule, never a value:
+ * which wins over both); each setting is then decoded once, a password straight into the memory where it
+ * stays, so that no other copy of it is ever made. Messages name the setting and the rule, never a value:
  * a misplaced '/' or '?' may turn part of a password into any other setting.
  */
 #include "pool/options.h"
 
 #include "pool/login_options.h"
 #include "wire/mem.h"
+#include "wire/secret.h"
 #include <arpa/inet.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -264,7 +265,6 @@ static int take(char **out, const struct uri *u, enum setting what, size_t max,
     const char *fault = decode(text, raw);
     size_t len = fault ? 0 : strlen(text);
     if (!fault && len <= max) {
-        /* An exact copy, so that whoever wipes it later can go by its length. */
         *out = redwi_copy_text(mem, text, len);
         redwi_free_secret(mem, text, raw.len + 1);
         return *out ? 0 : no_memory(why);
@@ -286,6 +286,30 @@ static int take_text(char **out, const char *given, const char *given_name, cons
         return fail(why, REDW_EINVAL, "%s is longer than %zu bytes", given_name, max);
     *out = redwi_copy_text(mem, given, strlen(given));
     return *out ? 0 : no_memory(why);
+}
+
+/* The same for the password, which is decoded where it stays. */
+static int take_password(char **out, const struct redw_options *o, const struct uri *u,
+                         const struct redw_allocator *mem, struct redw_diag *why)
+{
+    redw_slice raw = u->raw[PASSWORD];
+
+    if (o->password && strlen(o->password) > PASSWORD_BYTES_MAX)
+        return fail(why, REDW_EINVAL, "password is longer than %d bytes", PASSWORD_BYTES_MAX);
+    if (o->password)
+        return (*out = redwi_secret_copy(mem, o->password, strlen(o->password))) ? 0 : no_memory(why);
+    if (!raw.ptr)
+        return 0;
+    if (raw.len > 3 * PASSWORD_BYTES_MAX)
+        return fail(why, REDW_EINVAL, "uri: password is longer than %d bytes", PASSWORD_BYTES_MAX);
+    if (!(*out = redwi_secret_alloc(mem, raw.len)))
+        return no_memory(why);
+    const char *fault = decode(*out, raw);
+    if (fault)
+        return fail(why, REDW_EINVAL, "uri: password: %s", fault);
+    if (strlen(*out) > PASSWORD_BYTES_MAX)
+        return fail(why, REDW_EINVAL, "uri: password is longer than %d bytes", PASSWORD_BYTES_MAX);
+    return 0;
 }
 
 /* A whole decimal number from min to max. */
@@ -366,8 +390,7 @@ static int read_who(struct redwi_settings *s, const struct redw_allocator *mem, 
     }
     if (!s->user && !o->token) /* a token says who comes */
         return fail(why, REDW_EINVAL, "uri: no user");
-    if ((rc = take_text(&s->password, o->password, "password", u, PASSWORD, PASSWORD_BYTES_MAX, mem,
-                        why)) != 0 ||
+    if ((rc = take_password(&s->password, o, u, mem, why)) != 0 ||
         (rc = take(&s->database, u, DBNAME, NAME_BYTES_MAX, mem, why)) != 0 ||
         (rc = take_text(&s->application_name, o->application_name, "application_name", u,
                         APPLICATION_NAME, NAME_BYTES_MAX, mem, why)) != 0)
@@ -452,7 +475,7 @@ static int read_token(struct redwi_settings *s, const struct redw_allocator *mem
         return fail(why, REDW_EINVAL, "token is empty");
     if (o->token && strlen(o->token) > PASSWORD_BYTES_MAX)
         return fail(why, REDW_EINVAL, "token is longer than %d bytes", PASSWORD_BYTES_MAX);
-    if (o->token && !(s->token = redwi_copy_text(mem, o->token, strlen(o->token))))
+    if (o->token && !(s->token = redwi_secret_copy(mem, o->token, strlen(o->token))))
         return no_memory(why);
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         if (!names[i].given)
@@ -568,8 +591,8 @@ void redwi_settings_free(struct redwi_settings *s, const struct redw_allocator *
     redwi_free(mem, s->user);
     redwi_free(mem, s->database);
     redwi_free(mem, s->application_name);
-    redwi_free_secret(mem, s->password, s->password ? strlen(s->password) : 0);
-    redwi_free_secret(mem, s->token, s->token ? strlen(s->token) : 0);
+    redwi_secret_free(mem, s->password);
+    redwi_secret_free(mem, s->token);
     redwi_free(mem, (char *)s->idp.idp_type);
     redwi_free(mem, (char *)s->idp.token_type);
     redwi_free(mem, (char *)s->idp.identity_namespace);

@@ -111,8 +111,8 @@ lint: $(CLANG_STAMPS) structure  ## clang warnings, cppcheck, structure checks
 		--error-exitcode=1 -D_GNU_SOURCE -Iinclude -Isrc src
 
 structure: $B/$(SONAME)  ## floors, headers, exported symbols, banned calls
-	scripts/check_structure.sh $B/$(SONAME)
-	scripts/check_install.sh $B
+	+scripts/check_structure.sh $B/$(SONAME)
+	+scripts/check_install.sh $B
 
 test: | deps  ## everything that must pass
 	+@scripts/test.sh
@@ -123,6 +123,7 @@ demo: | deps-demo  ## the main job on a private PostgreSQL 15, or on URI=...
 	+@scripts/demo.sh $(call tree,plain)/examples/demo $(URI)
 
 -include bench/bench.mk
+-include tests/fuzz/fuzz.mk
 
 # ---- other ------------------------------------------------------------------------------------------
 .PHONY: coverage format docs install uninstall clean help

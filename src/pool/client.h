@@ -43,8 +43,8 @@ struct redw_client {
     struct redwi_link resuming;   /* ACTIVE jobs whose pause ends in the next turn */
     struct redwi_link done;       /* jobs to finish */
 
-    /* Accepted jobs by id: open addressing with linear probing, at most half full; nslots is a power of two.
-     * Ids are a serial number, so none is ever used twice. */
+    /* Accepted jobs by id: open addressing with linear probing, at most half full; nslots is a power of
+     * two. Ids are a serial number, so none is ever used twice. */
     struct redwi_job **slots;
     uint32_t nslots;
     uint32_t njobs;               /* accepted and not finished: holds the loop while > 0 */

@@ -2,11 +2,12 @@
 /*
  * The life of a connection: made, dialled, given jobs, closed. What a wake-up does is in drive.c.
  *
- * All memory a connection needs to be abandoned, limited, resumed and closed is there from the start: the
- * connection, its inside and its watchers are one allocation. The dial is another, freed once connected.
+ * All memory a connection needs to be abandoned, limited, resumed and closed is there from the start:
+ * the connection, its inside and its watchers are one allocation. The dial is another, freed once
+ * connected.
  *
- * Whoever enters from the loop (the four callbacks below, and redwi_conn_flush) calls ops->leave last: the
- * connection may be gone when it returns.
+ * Whoever enters from the loop (the four callbacks below, and redwi_conn_flush) calls ops->leave last:
+ * the connection may be gone when it returns.
  */
 #include "pool/conn.h"
 
@@ -73,10 +74,12 @@ static struct redwi_job *take_off(struct redwi_conn *c)
     return job;
 }
 
-/* The last words go only where they cannot be mistaken: a unit that was written and not sent stays unsent. */
+/* The last words go only where they cannot be mistaken: a unit that was written and not sent stays
+ * unsent. */
 static bool may_say_goodbye(const struct redwi_conn *c)
 {
-    bool logged_in = c->state == REDWI_CONN_IDLE || c->state == REDWI_CONN_BUSY || c->state == REDWI_CONN_DRAINING;
+    bool logged_in =
+        c->state == REDWI_CONN_IDLE || c->state == REDWI_CONN_BUSY || c->state == REDWI_CONN_DRAINING;
     return logged_in && !c->priv->broken && !c->priv->ended && redwi_session_units(c->session) == 0;
 }
 
@@ -268,6 +271,7 @@ static int make_session(struct redwi_conn *c, struct redwi_session **out)
         .methods_denied = settings->methods_denied,
         .binding = settings->binding,
         .tls = p->config.tls != NULL,
+        .tls_direct = settings->tls_direct,
         .tls_verified = settings->tls_mode >= REDWI_TLS_VERIFY_CA,
         .entropy = p->sys->entropy,
         .entropy_ctx = p->sys->ctx,

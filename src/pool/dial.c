@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Addresses tried in turn inside one deadline. Every step runs from a callback of the loop, and the call of
- * `done` is the last thing a step does: the dial may be gone after it.
+ * Addresses tried in turn inside one deadline. Every step runs from a callback of the loop, and the call
+ * of `done` is the last thing a step does: the dial may be gone after it.
  *
  * What the names port answers is only noted, and taken up in the next turn: a look-up must not be ended
  * inside its own callback.
@@ -24,10 +24,10 @@
 struct redwi_dial {
     struct redwi_dial_config config;
     void *io, *timer, *turn;
-    void *query;          /* a look-up under way, or done and not yet freed */
+    void *query;                              /* a look-up under way, or done and not yet freed */
     int64_t started_us, attempt_us, until_us; /* until when this attempt may take */
-    int fd;               /* of this attempt; -1: none */
-    redw_error *why;      /* the last failure */
+    int fd;                                   /* of this attempt; -1: none */
+    redw_error *why;                          /* the last failure */
     size_t at, n;
     struct redwi_address addrs[REDWI_ADDRESSES_MAX];
 };
@@ -39,8 +39,8 @@ enum progress { FAILED, UNDER_WAY, CONNECTED };
 static const struct {
     int level, name, value;
 } tcp_options[] = {
-    {IPPROTO_TCP, TCP_NODELAY, 1},     {SOL_SOCKET, SO_KEEPALIVE, 1},  {IPPROTO_TCP, TCP_KEEPIDLE, 60},
-    {IPPROTO_TCP, TCP_KEEPINTVL, 10},  {IPPROTO_TCP, TCP_KEEPCNT, 3},  {IPPROTO_TCP, TCP_USER_TIMEOUT, 75000},
+    {IPPROTO_TCP, TCP_NODELAY, 1},    {SOL_SOCKET, SO_KEEPALIVE, 1}, {IPPROTO_TCP, TCP_KEEPIDLE, 60},
+    {IPPROTO_TCP, TCP_KEEPINTVL, 10}, {IPPROTO_TCP, TCP_KEEPCNT, 3}, {IPPROTO_TCP, TCP_USER_TIMEOUT, 75000},
 };
 
 static int64_t now_us(const struct redwi_dial *d)
@@ -271,7 +271,8 @@ static int find_address(struct redwi_dial *d)
     }
     d->n = 0;
     set_timer(d, d->config.deadline_us);
-    return names->start(names->ctx, d->config.mem, loop, d->config.host, d->config.port, on_names, d, &d->query);
+    return names->start(names->ctx, d->config.mem, loop, d->config.host, d->config.port, on_names, d,
+                        &d->query);
 }
 
 int redwi_dial_start(struct redwi_dial **out, const struct redwi_dial_config *config)

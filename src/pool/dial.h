@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Dialling: from a host to a connected socket. The addresses of the host are tried one after another, each
- * with an equal share of what is left until the deadline, so that a silent first address leaves time for
- * the others. Every failure is reported with the address and the time it took; of several, the last.
+ * Dialling: from a host to a connected socket. The addresses of the host are tried one after another,
+ * each with an equal share of what is left until the deadline, so that a silent first address leaves
+ * time for the others. Every failure is reported with the address and the time it took; of several, the
+ * last.
  */
 #ifndef REDWI_POOL_DIAL_H
 #define REDWI_POOL_DIAL_H
@@ -13,8 +14,8 @@
 
 struct redwi_dial;
 
-/* Called once, from the loop: a connected descriptor, the caller's from here on, and its address (lent); or
- * -1 and why, owned by the callee. The dial may be freed inside. */
+/* Called once, from the loop: a connected descriptor, the caller's from here on, and its address (lent);
+ * or -1 and why, owned by the callee. The dial may be freed inside. */
 typedef void redwi_dial_fn(void *arg, int fd, const struct redwi_address *peer, redw_error *why);
 
 struct redwi_dial_config {
@@ -22,7 +23,7 @@ struct redwi_dial_config {
     const struct redw_loop *loop;
     const struct redwi_sys *sys;
     const struct redwi_names *names;
-    const char *host;                    /* a name, an address literal, the directory of a unix socket */
+    const char *host; /* a name, an address literal, the directory of a unix socket */
     uint16_t port;
     const struct redwi_address *address; /* not NULL: this one alone, instead of the host's */
     int64_t deadline_us;

@@ -170,7 +170,8 @@ void redwi_pool_move(redw_client *c, struct redwi_conn *conn, enum redwi_place p
         redwi_list_prepend(&c->places[place], &conn->link);
     else
         redwi_list_append(&c->places[place], &conn->link);
-    if (place == REDWI_AT_IDLE || place == REDWI_AT_CLOSED)
+    bool of_use = c->nwaiting > 0 || !redwi_list_empty(&c->connects) || c->closing;
+    if (place == REDWI_AT_CLOSED || (place == REDWI_AT_IDLE && of_use))
         redwi_pool_want_turn(c);
 }
 
@@ -231,12 +232,24 @@ static void on_ready(void *owner, struct redwi_conn *conn)
     redwi_pool_move(c, conn, REDWI_AT_IDLE);
 }
 
+/* The server does not say who had a statement stopped; this client knows what it asked for. */
+static void tell_who_cancelled(redw_client *c, struct redwi_job *j)
+{
+    if (!j->cancelled || redw_error_class(j->error) != REDW_CLASS_QUERY_CANCELLED)
+        return;
+    redw_error *e = redwi_err_with_cause(&c->mem, j->error, REDW_CAUSE_CALLER, redw_error_outcome(j->error));
+    redw_error_release(j->error);
+    j->error = e;
+}
+
 static void on_ended(void *owner, struct redwi_conn *conn, struct redwi_job *j)
 {
     redw_client *c = client_of(owner);
 
-    if (j)
+    if (j) {
+        tell_who_cancelled(c, j);
         redwi_pool_end(c, j, NULL);
+    }
     if (conn->state == REDWI_CONN_CLOSED) /* a transaction was left open */
         taken_out(c, conn);
     else

@@ -39,8 +39,10 @@ redw_loop_fn redwi_pool_turn, redwi_pool_pace; /* arg: the client */
 
 /* client.c */
 
-void redwi_client_unlist(redw_client *c, const struct redwi_job *j); /* its id is stale from now on */
-void redwi_client_end(redw_client *c);                              /* destroy, with nothing on the stack */
+/* Its id is stale from now on. */
+void redwi_client_unlist(redw_client *c, const struct redwi_job *j);
+/* Destroy, with nothing on the stack. */
+void redwi_client_end(redw_client *c);
 
 /* cancel.c */
 

@@ -43,12 +43,15 @@ void redwi_drive_end(struct redwi_conn *c, redw_error *why)
 static void start_tls(struct redwi_conn *c)
 {
     const struct redwi_conn_config *config = &c->priv->config;
+    const struct redwi_settings *settings = config->settings;
+    const char *name = settings->tls_name ? settings->tls_name : settings->host;
     int64_t wall_us = config->loop->wall_us(config->loop->ctx);
-    int code = redwi_transport_secure(&c->priv->transport, config->tls, config->settings->host, wall_us);
+    struct redw_diag why;
+    int code = redwi_transport_secure(&c->priv->transport, config->tls, name, wall_us, &why);
     if (code == REDW_ENOMEM)
         redwi_drive_end(c, redwi_err_no_memory(REDW_OUTCOME_NOT_SENT));
     else if (code)
-        redwi_drive_end(c, failure(c, code, REDW_ORIGIN_TLS, "tls: no certificate can be for this host name"));
+        redwi_drive_end(c, failure(c, code, REDW_ORIGIN_TLS, why.text));
 }
 
 static void logged_in(struct redwi_conn *c, char status)
@@ -100,8 +103,8 @@ static void give_columns(struct redwi_conn *c, const struct redwi_ev *ev)
         follow(c, job, job->ops->columns(job, ev->columns));
 }
 
-/* The session must hear how many rows were taken before it hears anything else, so what the callback did to
- * the connection is told to it afterwards. */
+/* The session must hear how many rows were taken before it hears anything else, so what the callback did
+ * to the connection is told to it afterwards. */
 static void give_rows(struct redwi_conn *c, const struct redwi_ev *ev)
 {
     struct redwi_conn_private *p = c->priv;
@@ -253,8 +256,21 @@ static bool side_is_done(const struct redwi_conn *c)
     return c->priv->side && c->state == REDWI_CONN_LOGIN && !c->priv->broken && !output_waits(c);
 }
 
-/* Why the end of the stream is a failure; NULL: the session knows best. Servers do close idle connections
- * without close_notify; in the middle of anything it may be somebody in between who cut the stream. */
+/* The server closed in the middle of TLS. */
+static redw_error *was_cut(const struct redwi_conn *c)
+{
+    if (c->state != REDWI_CONN_SECURING)
+        return failure(c, REDW_ECONNECT, REDW_ORIGIN_TLS,
+                       "the connection was cut: the server did not end TLS properly");
+    return failure(c, REDW_ECONNECT, REDW_ORIGIN_TLS,
+                   c->priv->config.settings->tls_direct
+                       ? "the server closed in the TLS handshake: does it know sslnegotiation=direct?"
+                       : "the server closed in the TLS handshake");
+}
+
+/* Why the end of the stream is a failure; NULL: the session knows best. Servers do close idle
+ * connections without close_notify; in the middle of anything it may be somebody in between who cut the
+ * stream. */
 static redw_error *end_reason(struct redwi_conn *c, bool cut)
 {
     struct redwi_conn_private *p = c->priv;
@@ -263,8 +279,7 @@ static redw_error *end_reason(struct redwi_conn *c, bool cut)
     if (why || c->state == REDWI_CONN_IDLE || side_is_done(c))
         return why;
     if (cut)
-        return failure(c, REDW_ECONNECT, REDW_ORIGIN_TLS,
-                       "the connection was cut: the server did not end TLS properly");
+        return was_cut(c);
     if (p->side)
         return failure(c, REDW_ECONNECT, REDW_ORIGIN_LIBRARY, "the server closed before the cancel was sent");
     return NULL;

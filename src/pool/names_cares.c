@@ -3,9 +3,10 @@
  * Name resolution by c-ares on the loop (design H8). A channel per query: version 1.18 reads resolv.conf
  * only when a channel is made, and a query can so be ended alone.
  *
- *   - c-ares may answer inside ares_getaddrinfo (hosts file, bad names) and from inside ares_destroy; the
- *     answer is noted, and the caller hears of it from a turn of the loop.
- *   - service is NULL, for with one c-ares reads files of services on the way; the port is filled in here.
+ *   - c-ares may answer inside ares_getaddrinfo (hosts file, bad names) and from inside ares_destroy;
+ * the answer is noted, and the caller hears of it from a turn of the loop.
+ *   - service is NULL, for with one c-ares reads files of services on the way; the port is filled in
+ * here.
  *   - Sockets are made and written here: c-ares writes TCP by writev(), which raises SIGPIPE.
  *   - No deadline of its own: the caller has one, and cancels.
  *
@@ -212,7 +213,8 @@ static void query_free(struct query *q)
 {
     q->ended = true;
     if (q->channel)
-        ares_destroy(q->channel); /* answers what is open, closes sockets: socket_wanted stops their watchers */
+        ares_destroy(
+            q->channel); /* answers what is open, closes sockets: socket_wanted stops their watchers */
     q->loop->timer_stop(q->loop->ctx, q->timer);
     q->loop->turn_fini(q->loop->ctx, q->turn);
     redwi_free(q->mem, q);

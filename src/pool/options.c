@@ -22,6 +22,7 @@
 #define PASSWORD_BYTES_MAX 32767 /* of temporary ones; tokens run to a few thousand */
 #define WORD_BYTES_MAX     255
 #define HOST_BYTES_MAX     253   /* RFC 1035, 2.3.4, as text */
+#define PATH_BYTES_MAX     4095
 #define TIMEOUT_MS_MAX     3600000u
 #define POOL_MAX           10000u
 
@@ -33,6 +34,10 @@ enum setting {
     DBNAME,
     SSLMODE,
     SSLROOTCERT,
+    SSLCERT,
+    SSLKEY,
+    SSLNAME,
+    SSLNEGOTIATION,
     APPLICATION_NAME,
     CONNECT_TIMEOUT,
     SERVER,
@@ -49,6 +54,10 @@ static const char *const setting_names[SETTINGS] = {
     "dbname",
     "sslmode",
     "sslrootcert",
+    "sslcert",
+    "sslkey",
+    "sslname",
+    "sslnegotiation",
     "application_name",
     "connect_timeout",
     "server",
@@ -333,11 +342,27 @@ static int take_number(uint32_t *out, const struct uri *u, enum setting what, ui
                 max);
 }
 
-static int check_host(const char *host, uint16_t port, struct redw_diag *why)
+/* What is wrong with the name or address literal `host`; NULL: nothing. */
+static const char *host_fault(const char *host)
 {
     struct in6_addr v6;
     size_t len = strlen(host);
 
+    if (strchr(host, ':'))
+        return inet_pton(AF_INET6, host, &v6) == 1 ? NULL : "is not an IPv6 address";
+    if (len > HOST_BYTES_MAX)
+        return "is longer than 253 bytes";
+    for (size_t i = 0; i < len; i++) {
+        char c = host[i];
+        bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+        if (!plain && c != '.' && c != '-' && c != '_')
+            return "has a character that is in no host name";
+    }
+    return NULL;
+}
+
+static int check_host(const char *host, uint16_t port, struct redw_diag *why)
+{
     if (host[0] == '/') {
         int n = snprintf(NULL, 0, "%s/.s.PGSQL.%u", host, port);
         if (n < 0 || (size_t)n >= sizeof((struct sockaddr_un *)0)->sun_path)
@@ -345,20 +370,8 @@ static int check_host(const char *host, uint16_t port, struct redw_diag *why)
                         "uri: host: the directory's name is too long for a unix socket");
         return 0;
     }
-    if (strchr(host, ':')) {
-        if (inet_pton(AF_INET6, host, &v6) != 1)
-            return fail(why, REDW_EINVAL, "uri: host is not an IPv6 address");
-        return 0;
-    }
-    if (len > HOST_BYTES_MAX)
-        return fail(why, REDW_EINVAL, "uri: host is longer than %d bytes", HOST_BYTES_MAX);
-    for (size_t i = 0; i < len; i++) {
-        char c = host[i];
-        bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
-        if (!plain && c != '.' && c != '-' && c != '_')
-            return fail(why, REDW_EINVAL, "uri: host has a character that is in no host name");
-    }
-    return 0;
+    const char *fault = host_fault(host);
+    return fault ? fail(why, REDW_EINVAL, "uri: host %s", fault) : 0;
 }
 
 static int read_where(struct redwi_settings *s, const struct redw_allocator *mem, const struct uri *u,
@@ -431,6 +444,85 @@ static int read_sslmode(enum redwi_tls_mode *out, const struct uri *u, struct re
     return fail(why, REDW_EINVAL, "uri: sslmode must be disable, require, verify-ca or verify-full");
 }
 
+/* FILE, "system", or "system,FILE": a file alone replaces the system's roots, as in libpq. */
+static int read_roots(struct redwi_settings *s, const struct redw_allocator *mem, const struct uri *u,
+                      const struct redw_options *o, struct redw_diag *why)
+{
+    static const char word[] = "system";
+    const char *name = o->ca_file ? "ca_file" : "uri: sslrootcert";
+    const size_t n = sizeof word - 1;
+    int rc = take_text(&s->ca_file, o->ca_file, "ca_file", u, SSLROOTCERT, PATH_BYTES_MAX, mem, why);
+
+    if (rc)
+        return rc;
+    /* Roots that nothing is checked against would look like safety; libpq verifies here, silently. */
+    if (s->ca_file && u->raw[SSLMODE].ptr && s->tls_mode < REDWI_TLS_VERIFY_CA)
+        return fail(why, REDW_EINVAL, "%s: needs sslmode verify-ca or verify-full", name);
+    s->system_roots = !s->ca_file || (strncmp(s->ca_file, word, n) == 0 &&
+                                      (s->ca_file[n] == '\0' || s->ca_file[n] == ','));
+    if (!s->ca_file)
+        return 0;
+    if (!*s->ca_file || strcmp(s->ca_file, "system,") == 0)
+        return fail(why, REDW_EINVAL, "%s is empty", name);
+    if (!s->system_roots)
+        return 0;
+    char *given = s->ca_file;
+    bool more = given[n] == ',';
+    s->ca_file = more ? redwi_copy_text(mem, given + n + 1, strlen(given + n + 1)) : NULL;
+    redwi_free(mem, given);
+    return more && !s->ca_file ? no_memory(why) : 0;
+}
+
+/* The client's certificate and key: both or neither, and only where there is TLS. */
+static int read_identity(struct redwi_settings *s, const struct redw_allocator *mem, const struct uri *u,
+                         const struct redw_options *o, struct redw_diag *why)
+{
+    int rc = take_text(&s->cert_file, o->cert_file, "cert_file", u, SSLCERT, PATH_BYTES_MAX, mem, why);
+
+    if (rc || (rc = take_text(&s->key_file, o->key_file, "key_file", u, SSLKEY, PATH_BYTES_MAX, mem,
+                              why)) != 0)
+        return rc;
+    if (!s->cert_file && !s->key_file)
+        return 0;
+    if (!s->cert_file || !*s->cert_file)
+        return fail(why, REDW_EINVAL, "%s is missing", o->cert_file ? "cert_file" : "uri: sslcert");
+    if (!s->key_file || !*s->key_file)
+        return fail(why, REDW_EINVAL, "%s is missing", o->key_file ? "key_file" : "uri: sslkey");
+    if (s->tls_mode == REDWI_TLS_DISABLE)
+        return fail(why, REDW_EINVAL, "%s: there is no TLS", o->cert_file ? "cert_file" : "uri: sslcert");
+    return 0;
+}
+
+/* A name that nothing is checked against would look like safety. */
+static int read_tls_name(struct redwi_settings *s, const struct redw_allocator *mem, const struct uri *u,
+                         const struct redw_options *o, struct redw_diag *why)
+{
+    const char *name = o->tls_name ? "tls_name" : "uri: sslname", *fault;
+    int rc = take_text(&s->tls_name, o->tls_name, "tls_name", u, SSLNAME, NAME_BYTES_MAX, mem, why);
+
+    if (rc || !s->tls_name)
+        return rc;
+    if (s->tls_mode != REDWI_TLS_VERIFY_FULL)
+        return fail(why, REDW_EINVAL, "%s: needs sslmode verify-full", name);
+    fault = *s->tls_name && *s->tls_name != '.' ? host_fault(s->tls_name) : "is not a host name";
+    return fault ? fail(why, REDW_EINVAL, "%s %s", name, fault) : 0;
+}
+
+static int read_negotiation(struct redwi_settings *s, const struct uri *u, struct redw_diag *why)
+{
+    redw_slice raw = u->raw[SSLNEGOTIATION];
+    char text[64] = "postgres";
+
+    if (raw.ptr && (raw.len >= sizeof text || decode(text, raw)))
+        text[0] = '\0';
+    s->tls_direct = strcmp(text, "direct") == 0;
+    if (!s->tls_direct && strcmp(text, "postgres") != 0)
+        return fail(why, REDW_EINVAL, "uri: sslnegotiation must be postgres or direct");
+    if (s->tls_direct && s->tls_mode == REDWI_TLS_DISABLE)
+        return fail(why, REDW_EINVAL, "uri: sslnegotiation: there is no TLS");
+    return 0;
+}
+
 static int read_tls(struct redwi_settings *s, const struct redw_allocator *mem, const struct uri *u,
                     const struct redw_options *o, struct redw_diag *why)
 {
@@ -442,19 +534,10 @@ static int read_tls(struct redwi_settings *s, const struct redw_allocator *mem, 
         return rc;
     if (unix_socket && s->tls_mode != REDWI_TLS_DISABLE)
         return fail(why, REDW_EINVAL, "uri: sslmode: a unix socket carries no TLS");
-    if ((rc = take_text(&s->ca_file, o->ca_file, "ca_file", u, SSLROOTCERT, 4095, mem, why)) != 0)
+    if ((rc = read_roots(s, mem, u, o, why)) != 0 || (rc = read_identity(s, mem, u, o, why)) != 0 ||
+        (rc = read_tls_name(s, mem, u, o, why)) != 0)
         return rc;
-    if (s->ca_file && !*s->ca_file)
-        return fail(why, REDW_EINVAL, "%s is empty", o->ca_file ? "ca_file" : "uri: sslrootcert");
-    /* Roots that nothing is checked against would look like safety; libpq verifies here, silently. */
-    if (s->ca_file && given && s->tls_mode < REDWI_TLS_VERIFY_CA)
-        return fail(why, REDW_EINVAL, "%s: needs sslmode verify-ca or verify-full",
-                    o->ca_file ? "ca_file" : "uri: sslrootcert");
-    if (s->ca_file && strcmp(s->ca_file, "system") == 0) {
-        redwi_free(mem, s->ca_file);
-        s->ca_file = NULL;
-    }
-    return 0;
+    return read_negotiation(s, u, why);
 }
 
 static int read_token(struct redwi_settings *s, const struct redw_allocator *mem,
@@ -599,6 +682,9 @@ void redwi_settings_free(struct redwi_settings *s, const struct redw_allocator *
     redwi_free(mem, (char *)s->idp.provider_name);
     redwi_free(mem, (char *)s->idp.display_name);
     redwi_free(mem, s->ca_file);
+    redwi_free(mem, s->cert_file);
+    redwi_free(mem, s->key_file);
+    redwi_free(mem, s->tls_name);
     memset(s, 0, sizeof *s);
 }
 

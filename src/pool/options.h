@@ -22,7 +22,11 @@ struct redwi_settings {
     unsigned methods, methods_denied; /* REDWI_LOGIN_*; 0: as wire/login.h says */
     enum redwi_binding binding;
     enum redwi_tls_mode tls_mode;
-    char *ca_file;   /* NULL: system roots */
+    char *ca_file;   /* NULL: none */
+    bool system_roots;
+    char *cert_file, *key_file; /* both or neither */
+    char *tls_name;  /* NULL: host */
+    bool tls_direct;
     uint32_t pool_max, queue_max, connect_timeout_ms, request_timeout_ms, cancel_timeout_ms;
 };
 

@@ -88,9 +88,9 @@ static enum redwi_moved transmit(struct redwi_transport *t, const uint8_t *p, si
 }
 
 int redwi_transport_secure(struct redwi_transport *t, struct redwi_tls_ctx *ctx, const char *name,
-                           int64_t wall_us)
+                           int64_t wall_us, struct redw_diag *why)
 {
-    return redwi_tls_create(&t->tls, ctx, name, wall_us);
+    return redwi_tls_create(&t->tls, ctx, name, wall_us, why);
 }
 
 /* Ciphertext from the socket into the filter. In TLS the socket's end is never a proper one. */
@@ -197,40 +197,33 @@ enum redwi_moved redwi_transport_read(struct redwi_transport *t, struct redwi_se
     return moved;
 }
 
-/* Encrypts a portion of the session's output; the filter's own is empty. */
-static enum redwi_moved encrypt(struct redwi_transport *t, struct redwi_session *s, redw_error **why)
+static redw_error *renegotiates(const struct redwi_transport *t)
 {
-    static const struct redwi_err_spec unwanted = {
+    static const struct redwi_err_spec spec = {
         .code = REDW_ETLS,
         .cls = REDW_CLASS_CONNECTION_FAILED,
         .outcome = REDW_OUTCOME_UNKNOWN,
         .origin = REDW_ORIGIN_TLS,
     };
-    size_t n, took;
-    const uint8_t *p = redwi_session_output(s, &n);
-    if (!n)
-        return REDWI_MOVED;
-    switch (redwi_tls_write(t->tls, p, n, &took, why)) {
-    case REDWI_TLS_DONE:
-        redwi_session_sent(s, took);
-        return REDWI_MOVED;
-    case REDWI_TLS_WANT_INPUT: /* only in renegotiation, which our policy refuses */
-        *why = redwi_err_make(t->mem, &unwanted, "TLS write: the peer wants to renegotiate");
-        return REDWI_MOVED_FAILED;
-    default:
-        return REDWI_MOVED_FAILED;
-    }
+    return redwi_err_make(t->mem, &spec, "TLS write: the peer wants to renegotiate");
 }
 
+/* Portion by portion: what the filter holds goes first, so it takes some of the session's output each time.
+ */
 static enum redwi_moved write_secured(struct redwi_transport *t, struct redwi_session *s, redw_error **why)
 {
     for (;;) {
+        size_t n = 0, took;
         enum redwi_moved moved = send_records(t, why);
-        if (moved != REDWI_MOVED || !t->secured || !redwi_transport_waits(t, s))
+        const uint8_t *p = t->secured ? redwi_session_output(s, &n) : NULL;
+        if (moved != REDWI_MOVED || !n)
             return moved;
-        moved = encrypt(t, s, why);
-        if (moved != REDWI_MOVED)
-            return moved;
+        enum redwi_tls_status status = redwi_tls_write(t->tls, p, n, &took, why);
+        if (status == REDWI_TLS_WANT_INPUT) /* our policy refuses it before it comes to this */
+            *why = renegotiates(t);
+        if (status != REDWI_TLS_DONE)
+            return REDWI_MOVED_FAILED;
+        redwi_session_sent(s, took);
     }
 }
 

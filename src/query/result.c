@@ -46,8 +46,8 @@ redw_result *redwi_result_create(const struct redw_allocator *mem)
     return r;
 }
 
-/* Room for n bytes at r->room, without passing max_bytes in all. Near the bound a chunk takes no more than
- * half of what is left if that will do: the index has to grow too. */
+/* Room for n bytes at r->room, without passing max_bytes in all. Near the bound a chunk takes no more
+ * than half of what is left if that will do: the index has to grow too. */
 static int reserve(redw_result *r, size_t n, uint64_t max_bytes)
 {
     if (n <= (size_t)(r->room_end - r->room))

@@ -173,6 +173,13 @@ static void take_tls_answer(struct redwi_session *s, struct redwi_ev *ev)
     }
 }
 
+/* TLS without asking for it: the server's answer is the handshake itself. */
+static void start_tls_unasked(struct redwi_session *s, struct redwi_ev *ev)
+{
+    redwi_session_set_phase(s, REDWI_PHASE_TLS_WAIT);
+    ev->kind = REDWI_EV_START_TLS;
+}
+
 static void drop_noise(struct redwi_session *s)
 {
     size_t n = redwi_buf_len(&s->in);
@@ -208,6 +215,10 @@ static bool advance(struct redwi_session *s, struct redwi_ev *ev)
     case REDWI_PHASE_TLS_WAIT:
         return false;
     case REDWI_PHASE_TLS_ASKED:
+        if (s->config.tls_direct) {
+            start_tls_unasked(s, ev);
+            return true;
+        }
         if (!redwi_buf_len(&s->in))
             return false;
         take_tls_answer(s, ev);
@@ -327,7 +338,8 @@ int redwi_session_start(struct redwi_session *s)
     if (!s->config.tls)
         return open_session(s);
     size_t mark = redwi_buf_mark(&s->out);
-    redwi_fe_ssl_request(&s->out);
+    if (!s->config.tls_direct)
+        redwi_fe_ssl_request(&s->out);
     int code = put_done(s, mark);
     if (!code)
         redwi_session_set_phase(s, REDWI_PHASE_TLS_ASKED);
@@ -372,7 +384,8 @@ void redwi_session_received(struct redwi_session *s, size_t n)
 {
     if (s->phase == REDWI_PHASE_DEAD || !n)
         return;
-    if (s->phase == REDWI_PHASE_TLS_WAIT || s->phase == REDWI_PHASE_START)
+    bool asked = s->phase == REDWI_PHASE_TLS_ASKED && !s->config.tls_direct;
+    if (s->phase <= REDWI_PHASE_TLS_WAIT && !asked)
         redwi_die_tls(s, "unencrypted bytes before the TLS handshake");
     else
         redwi_buf_added(&s->in, n);

@@ -37,6 +37,7 @@ struct redwi_session_config {
                                                        but for the denied ones */
     enum redwi_binding binding;                     /* of SCRAM to TLS */
     bool tls;                                       /* ask for TLS first, and go no further without */
+    bool tls_direct;                                /* tls: do not ask, begin with it (PostgreSQL 17) */
     bool tls_verified;                              /* ...and it verifies the server's certificate */
     size_t data_row_max;                            /* bytes of one DataRow; 0: 64 MiB; 4 MiB at least */
     int (*entropy)(void *ctx, void *p, size_t n);   /* 0: p is filled from the system's CSPRNG */

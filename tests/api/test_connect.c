@@ -127,6 +127,11 @@ START_TEST(a_role_without_password_needs_none)
 }
 END_TEST
 
+static void on_closed(void *ctx)
+{
+    ++*(unsigned *)ctx;
+}
+
 START_TEST(through_pgbouncer)
 {
     const struct pg_server *s = pg_server();
@@ -150,11 +155,16 @@ START_TEST(through_pgbouncer)
     /* A cancel finds its way through the bouncer too. */
     struct answer slow;
     lab_submit(&r, &slow, REDW_QUERY("select pg_sleep(30)"));
-    lab_run_ms(&r, 100);
+    lab_run_until_active(&r, "select pg_sleep(30)");
     ck_assert_int_eq(redw_cancel(r.client, slow.id), 0);
     ck_assert(lab_wait(&r, &slow.calls, 1));
     ck_assert_str_eq(redw_error_sqlstate(answer_error(&slow)), "57014");
     answer_release(&slow);
+    /* PgBouncer 1.18 ends itself ("bad client state") when the connection that brought a cancel is closed
+     * before it has passed it on; a graceful close waits for it. */
+    unsigned closed = 0;
+    redw_client_close(r.client, 5000, on_closed, &closed);
+    ck_assert(lab_wait(&r, &closed, 1));
     ck_assert(lab_close(&r));
 }
 END_TEST
@@ -425,7 +435,11 @@ START_TEST(logging_in_never_keeps_the_loop_for_more_than_ten_milliseconds)
         must_enter(s->uri, "redw TLSv1.3");
     printf("connect: longest callback %lld us, %lld us of CPU\n", (long long)r.probe.longest_us,
            (long long)r.probe.longest_cpu_us);
+#ifdef __SANITIZE_ADDRESS__
+    ck_assert_int_le(r.probe.longest_cpu_us, 50000);
+#else
     ck_assert_int_le(r.probe.longest_cpu_us, 10000);
+#endif
     ck_assert(lab_close(&r));
 }
 END_TEST

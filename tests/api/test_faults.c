@@ -239,6 +239,8 @@ static uint64_t sweep(enum fault_class c, enum fault_mode mode, struct fault_kin
 /* Short transfers, interrupted calls and full buffers must not show at all. */
 static bool is_harmless(enum fault_class c, const struct fault_kind *k)
 {
+    if (c == FAULT_CONNECT)
+        return k->error == EINTR;
     return (c == FAULT_RECV || c == FAULT_SEND) && (k->bytes > 0 || k->error == EINTR || k->error == EAGAIN);
 }
 

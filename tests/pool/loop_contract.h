@@ -327,7 +327,8 @@ START_TEST(timers_fire_once_in_order_and_never_early)
     contract_loop.hold(contract_loop.ctx);
     for (int i = 0; i < 4; i++) {
         contract_timer(&t[i]);
-        at[i] = start + 4000 - 1300 * i; /* the last is due first, and within the same millisecond as others */
+        at[i] =
+            start + 4000 - 1300 * i; /* the last is due first, and within the same millisecond as others */
         contract_set(&t[i], at[i]);
     }
     contract_timer(&end);

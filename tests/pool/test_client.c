@@ -454,6 +454,14 @@ START_TEST(while_other_connections_serve_failed_attempts_are_repeated_with_pause
     ck_assert_str_eq(job_on(fakes[9]), "b");
     fake_end(fakes[0], NULL);
     fake_end(fakes[9], NULL);
+    settle();
+    for (char name = 'c'; name <= 'e'; name++) /* after a success the pauses are short again */
+        add(name);
+    settle();
+    ck_assert_uint_eq(nfakes, 11);
+    fake_break(fakes[10], REDW_ECONNECT, "too many connections");
+    vloop_advance(loop, 100 * MS);
+    ck_assert_uint_eq(nfakes, 12);
 }
 END_TEST
 
@@ -694,11 +702,12 @@ START_TEST(cancelling_an_active_job_waits_for_the_servers_word)
     redw_id id = add('a');
     settle();
     ck_assert_int_eq(redw_cancel(client, id), 0);
-    ck_assert_int_eq(redw_cancel(client, id), 0); /* again: nothing more */
+    vloop_advance(loop, 1000 * MS);
+    ck_assert_int_eq(redw_cancel(client, id), 0); /* again: nothing more, and no later */
     settle();
     ck_assert_uint_eq(nfakes, 2);
     ck_assert_str_eq(job_on(fakes[0]), "a");
-    ck_assert_int_eq(fakes[0]->limit_us, vloop_now_us(loop) + 5000 * MS);
+    ck_assert_int_eq(fakes[0]->limit_us, vloop_now_us(loop) + 4000 * MS);
     fake_end(fakes[0],
              fake_error(REDW_ESERVER, REDW_CLASS_QUERY_CANCELLED, REDW_OUTCOME_NOT_EXECUTED, "57014"));
     ck_assert(ended_as('a', REDW_ESERVER, REDW_CLASS_QUERY_CANCELLED, REDW_OUTCOME_NOT_EXECUTED));
@@ -1033,6 +1042,7 @@ START_TEST(closing_again_only_shortens_the_drain_and_may_replace_the_callback)
     redw_client_close(client, 5000, on_closed_too, NULL);
     vloop_advance(loop, 100 * MS);
     redw_client_close(client, 300, NULL, NULL);
+    redw_client_close(client, 400, NULL, NULL);
     vloop_advance(loop, 299 * MS);
     ck_assert_str_eq(story, "");
     vloop_advance(loop, 1 * MS);

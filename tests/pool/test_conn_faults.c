@@ -5,7 +5,7 @@
  * happens: the opening has exactly one outcome, each job exactly one end, rows are right or there is an
  * error, nothing leaks, and nothing spins.
  */
-#include "support/conn_rig.h"
+#include "support/conn_stand.h"
 
 #include <check.h>
 #include <errno.h>
@@ -16,11 +16,17 @@
 static const char *const columns[] = {"a", "b"};
 static const char *const cells[] = {"1", "one", "2", "two", "3", NULL};
 static const struct peer_statement statements[] = {
-    {.sql = "select", .columns = columns, .ncolumns = 2, .cells = cells, .nrows = 3, .tag = "SELECT 3", .notice = "hm"},
+    {.sql = "select",
+     .columns = columns,
+     .ncolumns = 2,
+     .cells = cells,
+     .nrows = 3,
+     .tag = "SELECT 3",
+     .notice = "hm"},
 };
 #define ALL_ROWS "1,one;2,two;3,;"
 
-static struct rig rig;
+static struct stand stand;
 static struct cert *ca, *leaf;
 static struct tls_peer_config tls_server;
 static char password[] = "open sesame, says the canary";
@@ -35,88 +41,89 @@ static int64_t deadline_ms;
 
 static void run_until_end(const int *a, int n, const int *b, int m)
 {
-    uint64_t wakeups = rig.probe.wakeups;
-    while (*a < n && *b < m && rig.probe.wakeups - wakeups < 50 * WAKEUPS_MAX)
-        ev_run(rig.ev, EVRUN_ONCE);
+    uint64_t wakeups = stand.probe.wakeups;
+    while (*a < n && *b < m && stand.probe.wakeups - wakeups < 50 * WAKEUPS_MAX)
+        ev_run(stand.ev, EVRUN_ONCE);
     ck_assert_msg(*a >= n || *b >= m, "no end");
 }
 
 /* One unit; false: the connection is gone. */
 static bool run_unit(void)
 {
-    struct rig_job j;
-    int ended = rig.nended, closed = rig.nclosed;
-    rig_job_init(&rig, &j, "select");
+    struct stand_job j;
+    int ended = stand.nended, closed = stand.nclosed;
+    stand_job_init(&stand, &j, "select");
     j.batch = 2;
     j.flow[1] = REDWI_JOB_PAUSE;
-    int code = redwi_conn_start(rig.conn, &j.job);
+    int code = redwi_conn_start(stand.conn, &j.job);
     if (code) {
         ck_assert_int_eq(code, REDW_ENOMEM);
-        ck_assert_int_eq(rig.conn->state, REDWI_CONN_IDLE);
+        ck_assert_int_eq(stand.conn->state, REDWI_CONN_IDLE);
         return true;
     }
-    redwi_conn_limit(rig.conn, rig.probe.loop.now_us(rig.probe.loop.ctx) + deadline_ms * 1000);
-    while (rig.conn && !rig.conn->paused && rig.nended == ended)
-        ev_run(rig.ev, EVRUN_ONCE);
-    if (rig.conn && rig.conn->paused)
-        redwi_conn_resume(rig.conn);
-    run_until_end(&rig.nended, ended + 1, &rig.nclosed, closed + 1);
-    ck_assert_int_eq((rig.nended - ended) + (rig.nclosed - closed), 1);
-    ck_assert_ptr_eq(rig.nended > ended ? rig.ended_job : rig.closed_job, &j.job);
+    redwi_conn_limit(stand.conn, stand.probe.loop.now_us(stand.probe.loop.ctx) + deadline_ms * 1000);
+    while (stand.conn && !stand.conn->paused && stand.nended == ended)
+        ev_run(stand.ev, EVRUN_ONCE);
+    if (stand.conn && stand.conn->paused)
+        redwi_conn_resume(stand.conn);
+    run_until_end(&stand.nended, ended + 1, &stand.nclosed, closed + 1);
+    ck_assert_int_eq((stand.nended - ended) + (stand.nclosed - closed), 1);
+    ck_assert_ptr_eq(stand.nended > ended ? stand.ended_job : stand.closed_job, &j.job);
     ck_assert(!j.job.conn);
     if (!j.job.error) {
         ck_assert_str_eq(j.text, ALL_ROWS);
         ck_assert_str_eq(j.tag, "SELECT 3");
     } else {
-        ck_assert_int_eq(rig.nclosed, closed + 1);
+        ck_assert_int_eq(stand.nclosed, closed + 1);
         ck_assert_int_ne(redw_error_outcome(j.job.error), REDW_OUTCOME_NOT_EXECUTED);
         ck_assert(!strncmp(ALL_ROWS, j.text, strlen(j.text))); /* a part of the rows, no other ones */
     }
-    rig_job_fini(&j);
-    return rig.conn != NULL;
+    stand_job_fini(&j);
+    return stand.conn != NULL;
 }
 
 static void run_cancel(void)
 {
     int none = 0;
-    if (rig_cancel(&rig, deadline_ms))
+    if (stand_cancel(&stand, deadline_ms))
         return;
-    run_until_end(&rig.nside_closed, 1, &none, 1);
-    ck_assert_int_eq(rig.nside_closed, 1);
+    run_until_end(&stand.nside_closed, 1, &none, 1);
+    ck_assert_int_eq(stand.nside_closed, 1);
 }
 
 static void run_session(void)
 {
-    int code = rig_connect(&rig, deadline_ms);
+    int code = stand_connect(&stand, deadline_ms);
     if (code) {
         ck_assert_int_eq(code, REDW_ENOMEM);
         return;
     }
-    run_until_end(&rig.nready, 1, &rig.nclosed, 1);
-    ck_assert_int_eq(rig.nready + rig.nclosed, 1);
-    if (rig.nclosed || !rig.conn || !run_unit() || !run_unit())
+    run_until_end(&stand.nready, 1, &stand.nclosed, 1);
+    ck_assert_int_eq(stand.nready + stand.nclosed, 1);
+    if (stand.nclosed || !stand.conn || !run_unit() || !run_unit())
         return;
     run_cancel();
-    if (!rig.conn)
+    if (!stand.conn)
         return;
-    redwi_conn_close(rig.conn, true);
-    redwi_conn_free(rig.conn);
-    rig.conn = NULL;
+    redwi_conn_close(stand.conn, true);
+    redwi_conn_free(stand.conn);
+    stand.conn = NULL;
 }
 
 static void open_rig(void)
 {
-    struct peer_config config = {.statements = statements, .nstatements = 1, .password = password, .tls = over_tls};
-    rig_open(&rig);
-    rig.settings.password = password;
-    rig.fault.canary = password;
-    struct rig_server *s = rig_listen(&rig, &config, over_tls ? &tls_server : NULL);
-    rig_target(&rig, "localhost", s->port);
-    ck_assert(redwi_address_literal("127.0.0.1", rig_free_port(), &rig.addrs[0])); /* refuses */
-    ck_assert(redwi_address_literal("127.0.0.1", s->port, &rig.addrs[1]));
-    rig.naddrs = 2;
+    struct peer_config config = {
+        .statements = statements, .nstatements = 1, .password = password, .tls = over_tls};
+    stand_open(&stand);
+    stand.settings.password = password;
+    stand.fault.canary = password;
+    struct stand_server *s = stand_listen(&stand, &config, over_tls ? &tls_server : NULL);
+    stand_target(&stand, "localhost", s->port);
+    ck_assert(redwi_address_literal("127.0.0.1", stand_free_port(), &stand.addrs[0])); /* refuses */
+    ck_assert(redwi_address_literal("127.0.0.1", s->port, &stand.addrs[1]));
+    stand.naddrs = 2;
     if (over_tls)
-        rig_use_tls(&rig, REDWI_TLS_VERIFY_FULL, cert_path("ca.crt"));
+        stand_use_tls(&stand, REDWI_TLS_VERIFY_FULL, cert_path("ca.crt"));
 }
 
 /* True: the n-th call was there to fail. */
@@ -125,16 +132,16 @@ static bool one_run(enum fault_class c, uint64_t n, enum fault_mode mode, struct
     char text[128];
     deadline_ms = mode == FAULT_ONCE ? ONCE_MS : STICKY_MS;
     open_rig();
-    fault_arm(&rig.fault, c, n, mode, kind);
+    fault_arm(&stand.fault, c, n, mode, kind);
     if (getenv("REDW_FAULT_TRACE"))
-        fprintf(stderr, "%s %s\n", over_tls ? "tls" : "plain", fault_text(&rig.fault, text, sizeof text));
+        fprintf(stderr, "%s %s\n", over_tls ? "tls" : "plain", fault_text(&stand.fault, text, sizeof text));
     run_session();
-    bool fired = fault_fired(&rig.fault);
+    bool fired = fault_fired(&stand.fault);
     if (mode == FAULT_ONCE)
-        ck_assert_msg(rig.probe.wakeups < WAKEUPS_MAX, "%s: %llu wake-ups", fault_text(&rig.fault, text, sizeof text),
-                      (unsigned long long)rig.probe.wakeups);
-    ck_assert_uint_eq(rig.fault.canary_hits, 0);
-    rig_close(&rig);
+        ck_assert_msg(stand.probe.wakeups < WAKEUPS_MAX, "%s: %llu wake-ups",
+                      fault_text(&stand.fault, text, sizeof text), (unsigned long long)stand.probe.wakeups);
+    ck_assert_uint_eq(stand.fault.canary_hits, 0);
+    stand_close(&stand);
     return fired;
 }
 
@@ -144,7 +151,8 @@ static void all_of_class(enum fault_class c, enum fault_mode mode)
     const struct fault_kind *kinds = fault_kinds(c, &nkinds);
     uint64_t runs = 0, calls = 0;
     for (size_t k = 0; k < nkinds; k++) {
-        /* EINTR and EAGAIN of a ready socket for ever: the kernel breaks its word, and nobody can wait. */
+        /* EINTR and EAGAIN of a ready socket for ever: the kernel breaks its word, and nobody can wait.
+         */
         bool readiness = c == FAULT_RECV || c == FAULT_SEND;
         bool lies = kinds[k].error == EINTR || kinds[k].error == EAGAIN;
         if (mode == FAULT_STICKY && readiness && lies)
@@ -159,8 +167,9 @@ static void all_of_class(enum fault_class c, enum fault_mode mode)
         }
         calls = n - 1;
     }
-    printf("conn faults, %s, %s, %s: %llu runs, %llu calls\n", over_tls ? "tls" : "plain", fault_class_name(c),
-           mode == FAULT_ONCE ? "once" : "sticky", (unsigned long long)runs, (unsigned long long)calls);
+    printf("conn faults, %s, %s, %s: %llu runs, %llu calls\n", over_tls ? "tls" : "plain",
+           fault_class_name(c), mode == FAULT_ONCE ? "once" : "sticky", (unsigned long long)runs,
+           (unsigned long long)calls);
     ck_assert_uint_gt(runs, 1);
 }
 

@@ -43,8 +43,8 @@ static void host_close(void)
     ev_loop_destroy(loop);
 }
 
-const struct contract_host contract_host = {host_open, host_run, host_run_once, host_run_nowait,
-                                            host_run_stop, host_close};
+const struct contract_host contract_host = {host_open,       host_run,      host_run_once,
+                                            host_run_nowait, host_run_stop, host_close};
 
 /* Asks once, when the turn has been run in this very phase. */
 static void users_prepare(struct ev_loop *l, ev_prepare *p, int events)
@@ -117,7 +117,8 @@ int main(void)
     Suite *suite = suite_create("loop_ev");
     TCase *ev = tcase_create("libev");
     tcase_add_checked_fixture(ev, contract_setup, contract_teardown);
-    tcase_add_test(ev, a_turn_requested_by_a_prepare_watcher_that_comes_after_ours_runs_before_the_loop_sleeps);
+    tcase_add_test(ev,
+                   a_turn_requested_by_a_prepare_watcher_that_comes_after_ours_runs_before_the_loop_sleeps);
     tcase_add_test(ev, turns_do_not_starve_the_applications_idle_watchers);
     suite_add_tcase(suite, loop_contract_tests());
     suite_add_tcase(suite, ev);

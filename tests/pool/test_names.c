@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Names to addresses: literals, unix sockets, text; and c-ares on a libev loop against a name server that
- * lives on the same loop.
+ * Names to addresses: literals, unix sockets, text; and c-ares on a libev loop against a name server
+ * that lives on the same loop.
  */
 #include "pool/loop_ev.h"
 #include "pool/names.h"
@@ -37,7 +37,7 @@ START_TEST(literals_are_read_and_printed)
         {"2001:db8:0:0:0:0:0:1", "[2001:db8::1]:5432"},
         {"", NULL},
         {"localhost", NULL},
-        {"10.1", NULL},         /* inet_aton's forms are names here */
+        {"10.1", NULL}, /* inet_aton's forms are names here */
         {"0x7f000001", NULL},
         {"10.0.0.256", NULL},
         {"10.0.0.1 ", NULL},
@@ -249,9 +249,8 @@ static void start(struct lookup *l, const char *host)
 {
     memset(l, 0, sizeof *l);
     l->inside = true;
-    ck_assert_int_eq(redwi_names_cares.start(dns.servers, &redwi_malloc, &loop, host, 5432, on_names, l,
-                                             &l->query),
-                     0);
+    ck_assert_int_eq(
+        redwi_names_cares.start(dns.servers, &redwi_malloc, &loop, host, 5432, on_names, l, &l->query), 0);
     l->inside = false;
 }
 
@@ -357,7 +356,8 @@ END_TEST
 
 START_TEST(names_that_no_server_is_asked_for_fail_later_too)
 {
-    static const char *const names[] = {"hidden.onion", "a..b", "",
+    static const char *const names[] = {
+        "hidden.onion", "a..b", "",
         "label-of-more-than-sixty-three-characters-which-no-name-server-would-take.test"};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         struct lookup l;
@@ -374,16 +374,30 @@ START_TEST(a_server_list_that_cannot_be_used_is_an_answer_too)
 {
     struct lookup l = {.inside = true};
     char bad[] = "not a server";
-    ck_assert_int_eq(redwi_names_cares.start(bad, &redwi_malloc, &loop, "two.test", 1, on_names, &l, &l.query), 0);
+    ck_assert_int_eq(
+        redwi_names_cares.start(bad, &redwi_malloc, &loop, "two.test", 1, on_names, &l, &l.query), 0);
     l.inside = false;
     finish(&l);
     ck_assert_uint_eq(l.n, 0);
 }
 END_TEST
 
+START_TEST(a_silent_name_server_is_asked_again_until_it_has_timed_out)
+{
+    struct lookup l;
+    setenv("RES_OPTIONS", "retrans:10 retry:2", 1); /* c-ares: 10 ms, twice */
+    start(&l, "silent.test");
+    finish(&l);
+    ck_assert_uint_eq(l.n, 0);
+    ck_assert_str_eq(l.why, "Timeout while contacting DNS servers");
+    ck_assert_int_eq(dns.udp_questions, 4);
+}
+END_TEST
+
 START_TEST(a_look_up_can_be_cancelled_at_any_time)
 {
-    static const char *const names[] = {"localhost", "two.test", "nx.test", "silent.test", "long.test", "a..b"};
+    static const char *const names[] = {"localhost",   "two.test",  "nx.test",
+                                        "silent.test", "long.test", "a..b"};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         for (int rounds = 0; rounds < 6; rounds++) {
             struct lookup l;
@@ -446,6 +460,7 @@ int main(void)
     tcase_add_test(cares, an_unknown_name_says_so);
     tcase_add_test(cares, names_that_no_server_is_asked_for_fail_later_too);
     tcase_add_test(cares, a_server_list_that_cannot_be_used_is_an_answer_too);
+    tcase_add_test(cares, a_silent_name_server_is_asked_again_until_it_has_timed_out);
     tcase_add_test(cares, a_look_up_can_be_cancelled_at_any_time);
     tcase_add_test(cares, many_look_ups_run_at_once);
     tcase_add_test(cares, without_memory_nothing_is_started);

@@ -620,6 +620,7 @@ START_TEST(a_resume_counts_before_its_pause_is_returned_and_for_no_other)
     answer = REDW_MORE; /* resumed, then not paused: it is spent */
     give(f);
     in_rows = NULL;
+    resume_own(); /* nothing is paused: spent too */
     answer = REDW_PAUSE;
     give(f);
     vloop_settle(loop);
@@ -698,6 +699,37 @@ static void cancel_own(void)
 {
     ck_assert_int_eq(redw_cancel(client, own_id), 0);
 }
+static void resume_and_forget_own(void)
+{
+    resume_own();
+    forget_own();
+}
+
+START_TEST(what_a_handler_answers_after_its_request_has_ended_changes_nothing)
+{
+    struct fake *f = stream(NULL);
+
+    describe(f);
+    write_rows(1, 4);
+    in_rows = resume_and_forget_own;
+    answer = REDW_PAUSE;
+    give(f);
+    vloop_settle(loop);
+    ck_assert_uint_eq(f->resumes, 0);
+    fake_end(f, NULL);
+    fake_side_done(fakes[1]);
+
+    f = stream(NULL);
+    describe(f);
+    f->no_key = true;
+    in_rows = cancel_own;
+    answer = REDW_STOP;
+    give(f);
+    ck_assert_uint_eq(dones, 1);
+    ck_assert_ptr_nonnull(strstr(redw_error_message(redw_result_error(last)), "closing the connection"));
+}
+END_TEST
+
 static void destroy_client(void)
 {
     redw_client_destroy(client);
@@ -734,7 +766,7 @@ START_TEST(a_handler_may_forget_cancel_or_destroy)
     give(f);
     ck_assert_uint_eq(dones, 2);
     ck_assert(failed_as(REDW_ECLOSED, REDW_CLASS_CLOSED, REDW_OUTCOME_UNKNOWN));
-    ck_assert(f->freed);
+    ck_assert(f->freed && f->conn.paused); /* it was told to read no further */
 }
 END_TEST
 
@@ -843,6 +875,7 @@ int main(void)
     tcase_add_test(t, stop_from_columns_or_rows_ends_the_stream_now);
     tcase_add_test(t, a_head_that_is_kept_does_not_change_any_more);
     tcase_add_test(t, a_handler_may_forget_cancel_or_destroy);
+    tcase_add_test(t, what_a_handler_answers_after_its_request_has_ended_changes_nothing);
     tcase_add_test(t, a_malformed_row_in_a_stream_is_told_to_the_connection);
     tcase_add_test(t, an_error_proves_that_a_statement_had_no_effect_unless_it_commits_on_the_way);
     suite_add_tcase(suite, t);

@@ -25,9 +25,8 @@ const struct fault_kind FAULT_NO_MEMORY = {.name = "ENOMEM", .error = ENOMEM};
 
 static const struct fault_kind alloc_kinds[] = {ERROR(ENOMEM)};
 static const struct fault_kind open_kinds[] = {ERROR(EMFILE), ERROR(ENOBUFS)};
-/* A connect that EINTR interrupts goes on by itself, as one that answers EINPROGRESS does. */
-static const struct fault_kind connect_kinds[] = {ERROR(EAGAIN), ERROR(ECONNREFUSED), ERROR(ETIMEDOUT),
-                                                  ERROR(ENOBUFS), ERROR(ENETUNREACH)};
+static const struct fault_kind connect_kinds[] = {ERROR(EINTR),     ERROR(EAGAIN),  ERROR(ECONNREFUSED),
+                                                  ERROR(ETIMEDOUT), ERROR(ENOBUFS), ERROR(ENETUNREACH)};
 static const struct fault_kind connect_error_kinds[] = {ERROR(ECONNREFUSED), ERROR(ETIMEDOUT),
                                                         ERROR(ECONNRESET)};
 static const struct fault_kind option_kinds[] = {ERROR(ENOBUFS)};

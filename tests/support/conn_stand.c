@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "support/conn_rig.h"
+#include "support/conn_stand.h"
 
 #include "data/row.h"
 #include "pool/loop_ev.h"
@@ -17,36 +17,77 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+/* --- what the server knows ---------------------------------------------------------------------- */
+
+static const char *const known_columns[] = {"a", "b"};
+static const char *const known_cells[] = {"1", "one", "2", "two", "3", NULL};
+static const char *const ints[] = {"i"};
+static const char *const thousand[1000] = {"x"};
+static const struct peer_statement statements[] = {
+    {.sql = "select",
+     .columns = known_columns,
+     .ncolumns = 2,
+     .cells = known_cells,
+     .nrows = 3,
+     .tag = "SELECT 3"},
+    {.sql = "noticed",
+     .columns = ints,
+     .ncolumns = 1,
+     .cells = known_cells,
+     .nrows = 1,
+     .tag = "SELECT 1",
+     .notice = "hm"},
+    {.sql = "begin", .tag = "BEGIN", .status = 'T'},
+    {.sql = "fails in block", .tag = "", .sqlstate = "22012", .status = 'E'},
+    {.sql = "fails",
+     .columns = ints,
+     .ncolumns = 1,
+     .cells = known_cells,
+     .nrows = 1,
+     .tag = "",
+     .sqlstate = "22012"},
+    {.sql = "insert", .tag = "INSERT 0 3"},
+    {.sql = "", .tag = ""},
+    {.sql = "thousand",
+     .columns = ints,
+     .ncolumns = 1,
+     .cells = thousand,
+     .nrows = 1000,
+     .tag = "SELECT 1000"},
+};
+const struct peer_config stand_trusting = {.statements = statements,
+                                           .nstatements = sizeof statements / sizeof statements[0]};
+
 /* --- the server ---------------------------------------------------------------------------------- */
 
-static void peer_watch(struct rig_peer *p)
+static void peer_watch(struct stand_peer *p)
 {
     int events = redwi_buf_len(&p->out) ? EV_READ | EV_WRITE : EV_READ;
     if (p->fd < 0)
         return;
-    ev_io_stop(p->rig->ev, &p->io);
+    ev_io_stop(p->stand->ev, &p->io);
     ev_io_set(&p->io, p->fd, events);
-    ev_io_start(p->rig->ev, &p->io);
+    ev_io_start(p->stand->ev, &p->io);
 }
 
-void rig_peer_close(struct rig_peer *p)
+void stand_peer_close(struct stand_peer *p)
 {
     if (p->fd < 0)
         return;
-    ev_io_stop(p->rig->ev, &p->io);
+    ev_io_stop(p->stand->ev, &p->io);
     close(p->fd);
     p->fd = -1;
 }
 
-void rig_peer_reset(struct rig_peer *p)
+void stand_peer_reset(struct stand_peer *p)
 {
     struct linger now = {.l_onoff = 1, .l_linger = 0};
     if (p->fd >= 0)
         setsockopt(p->fd, SOL_SOCKET, SO_LINGER, &now, sizeof now);
-    rig_peer_close(p);
+    stand_peer_close(p);
 }
 
-static void flush_tls(struct rig_peer *p)
+static void flush_tls(struct stand_peer *p)
 {
     uint8_t chunk[20000];
     size_t n;
@@ -54,7 +95,7 @@ static void flush_tls(struct rig_peer *p)
         redwi_buf_bytes(&p->out, chunk, n);
 }
 
-static void peer_flush(struct rig_peer *p, bool slow)
+static void peer_flush(struct stand_peer *p, bool slow)
 {
     flush_tls(p);
     while (p->fd >= 0 && redwi_buf_len(&p->out)) {
@@ -69,7 +110,7 @@ static void peer_flush(struct rig_peer *p, bool slow)
     peer_watch(p);
 }
 
-void rig_peer_send(struct rig_peer *p, const void *bytes, size_t n)
+void stand_peer_send(struct stand_peer *p, const void *bytes, size_t n)
 {
     if (p->tls && n)
         tls_peer_write(p->tls, bytes, n);
@@ -78,21 +119,45 @@ void rig_peer_send(struct rig_peer *p, const void *bytes, size_t n)
     peer_flush(p, false);
 }
 
+static struct stand_server *server_of(struct stand_peer *p)
+{
+    for (size_t i = 0; i < p->stand->nservers; i++)
+        if (p >= p->stand->servers[i].peers && p < p->stand->servers[i].peers + STAND_PEERS)
+            return &p->stand->servers[i];
+    abort();
+}
+
+static void write_records(struct stand_peer *p, const uint8_t *bytes, size_t n)
+{
+    const struct stand_server *s = server_of(p);
+    size_t most = s->record ? s->record : n;
+    for (size_t i = 0; n; i++) {
+        size_t part = n < most ? n : most;
+        tls_peer_write(p->tls, bytes, part);
+        bytes += part;
+        n -= part;
+        if (s->chatters && i % 4 == 0)
+            tls_peer_key_update(p->tls, i % 8 == 0);
+        if (s->chatters && i % 4 == 2)
+            tls_peer_ticket(p->tls);
+    }
+}
+
 /* What the memory peer answered goes out: in clear before TLS, else through it. */
-static void answer(struct rig_peer *p)
+static void answer(struct stand_peer *p)
 {
     size_t n = redwi_buf_len(&p->peer.out);
     if (!n)
         return;
     if (p->tls && p->sent_any)
-        tls_peer_write(p->tls, redwi_buf_front(&p->peer.out), n);
+        write_records(p, redwi_buf_front(&p->peer.out), n);
     else
         redwi_buf_bytes(&p->out, redwi_buf_front(&p->peer.out), n);
     redwi_buf_take(&p->peer.out, n);
     p->sent_any = true;
 }
 
-static void peer_take(struct rig_peer *p, const uint8_t *bytes, size_t n)
+static void peer_take(struct stand_peer *p, const uint8_t *bytes, size_t n)
 {
     uint8_t clear[20000];
     if (!p->tls || !p->sent_any) {
@@ -107,25 +172,17 @@ static void peer_take(struct rig_peer *p, const uint8_t *bytes, size_t n)
     }
 }
 
-static struct rig_server *server_of(struct rig_peer *p)
-{
-    for (size_t i = 0; i < p->rig->nservers; i++)
-        if (p >= p->rig->servers[i].peers && p < p->rig->servers[i].peers + RIG_PEERS)
-            return &p->rig->servers[i];
-    abort();
-}
-
 static void on_peer(struct ev_loop *ev, ev_io *w, int events)
 {
-    struct rig_peer *p = w->data;
-    struct rig_server *s = server_of(p);
+    struct stand_peer *p = w->data;
+    struct stand_server *s = server_of(p);
     uint8_t bytes[65536];
     (void)ev;
     if (events & EV_READ && !s->deaf) {
         ssize_t n = recv(p->fd, bytes, sizeof bytes, MSG_DONTWAIT);
         if (n == 0 || (n < 0 && errno != EAGAIN)) {
             p->saw_end = true;
-            rig_peer_close(p);
+            stand_peer_close(p);
             return;
         }
         if (n > 0) {
@@ -136,37 +193,38 @@ static void on_peer(struct ev_loop *ev, ev_io *w, int events)
     }
     peer_flush(p, s->slow);
     if (s->deaf && p->fd >= 0)
-        ev_io_stop(p->rig->ev, &p->io);
+        ev_io_stop(p->stand->ev, &p->io);
     /* A CancelRequest is answered by closing. */
     if (p->peer.cancelled)
-        rig_peer_close(p);
+        stand_peer_close(p);
 }
 
 static void on_accept(struct ev_loop *ev, ev_io *w, int events)
 {
-    struct rig_server *s = w->data;
+    struct stand_server *s = w->data;
     int fd = accept4(s->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
     (void)ev, (void)events;
     if (fd < 0)
         return;
-    ck_assert_uint_lt(s->naccepted, RIG_PEERS);
-    struct rig_peer *p = &s->peers[s->naccepted++];
-    *p = (struct rig_peer){.rig = s->rig, .fd = fd};
+    ck_assert_uint_lt(s->naccepted, STAND_PEERS);
+    struct stand_peer *p = &s->peers[s->naccepted++];
+    *p = (struct stand_peer){.stand = s->stand, .fd = fd};
     peer_init(&p->peer, &s->config);
     redwi_buf_init(&p->out, &redwi_malloc, SIZE_MAX / 2);
     if (s->tls)
         p->tls = tls_peer_new(s->tls);
+    p->sent_any = s->direct;
     ev_io_init(&p->io, on_peer, fd, EV_READ);
     p->io.data = p;
-    ev_io_start(s->rig->ev, &p->io);
+    ev_io_start(s->stand->ev, &p->io);
 }
 
-static struct rig_server *server_new(struct rig *r, const struct peer_config *config, int fd)
+static struct stand_server *server_new(struct stand *r, const struct peer_config *config, int fd)
 {
     ck_assert_uint_lt(r->nservers, sizeof r->servers / sizeof r->servers[0]);
-    struct rig_server *s = &r->servers[r->nservers++];
-    *s = (struct rig_server){.rig = r, .fd = fd, .config = *config};
-    for (size_t i = 0; i < RIG_PEERS; i++)
+    struct stand_server *s = &r->servers[r->nservers++];
+    *s = (struct stand_server){.stand = r, .fd = fd, .config = *config};
+    for (size_t i = 0; i < STAND_PEERS; i++)
         s->peers[i].fd = -1;
     ck_assert_int_eq(listen(fd, 8), 0);
     ev_io_init(&s->accept, on_accept, fd, EV_READ);
@@ -187,58 +245,59 @@ static int bound_socket(uint16_t *port)
     return fd;
 }
 
-uint16_t rig_free_port(void)
+uint16_t stand_free_port(void)
 {
     uint16_t port;
     close(bound_socket(&port));
     return port;
 }
 
-struct rig_server *rig_listen(struct rig *r, const struct peer_config *config, const struct tls_peer_config *tls)
+struct stand_server *stand_listen(struct stand *r, const struct peer_config *config,
+                                  const struct tls_peer_config *tls)
 {
     uint16_t port;
     int fd = bound_socket(&port);
-    struct rig_server *s = server_new(r, config, fd);
+    struct stand_server *s = server_new(r, config, fd);
     s->port = port;
     s->tls = tls;
-    rig_target(r, "127.0.0.1", port);
+    stand_target(r, "127.0.0.1", port);
     return s;
 }
 
-struct rig_server *rig_listen_unix(struct rig *r, const struct peer_config *config, const char *dir)
+struct stand_server *stand_listen_unix(struct stand *r, const struct peer_config *config, const char *dir)
 {
     struct redwi_address a;
     ck_assert(redwi_address_unix(dir, 5432, &a));
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     ck_assert_int_eq(bind(fd, (struct sockaddr *)&a.storage, a.len), 0);
-    struct rig_server *s = server_new(r, config, fd);
+    struct stand_server *s = server_new(r, config, fd);
     s->dir = dir;
     s->port = 5432;
-    rig_target(r, dir, 5432);
+    stand_target(r, dir, 5432);
     return s;
 }
 
-struct rig_peer *rig_peer_of(struct rig_server *s, size_t i)
+struct stand_peer *stand_peer_of(struct stand_server *s, size_t i)
 {
     ck_assert_uint_lt(i, s->naccepted);
     return &s->peers[i];
 }
 
-static void server_close(struct rig_server *s)
+static void server_close(struct stand_server *s)
 {
     for (size_t i = 0; i < s->naccepted; i++) {
-        rig_peer_close(&s->peers[i]);
+        stand_peer_close(&s->peers[i]);
         ck_assert_str_eq(s->peers[i].peer.wrong, "");
         peer_free(&s->peers[i].peer);
         redwi_buf_free(&s->peers[i].out);
         tls_peer_free(s->peers[i].tls);
     }
-    ev_io_stop(s->rig->ev, &s->accept);
+    ev_io_stop(s->stand->ev, &s->accept);
     if (s->fd >= 0)
         close(s->fd);
 }
 
-void rig_teardown_servers(struct rig *r)
+void stand_teardown_servers(struct stand *r)
 {
     for (size_t i = 0; i < r->nservers; i++)
         server_close(&r->servers[i]);
@@ -248,7 +307,7 @@ void rig_teardown_servers(struct rig *r)
 /* --- names --------------------------------------------------------------------------------------- */
 
 struct lookup {
-    struct rig *rig;
+    struct stand *stand;
     redwi_names_fn *fn;
     void *arg;
     _Alignas(16) unsigned char turn[512];
@@ -258,22 +317,22 @@ struct lookup {
 static void on_lookup(void *arg)
 {
     struct lookup *l = arg;
-    struct rig *r = l->rig;
+    struct stand *r = l->stand;
     l->inside = true;
     l->fn(l->arg, r->addrs, r->naddrs, r->naddrs ? NULL : r->names_why);
     l->inside = false;
 }
 
-static int names_start(void *ctx, const struct redw_allocator *mem, const struct redw_loop *loop, const char *host,
-                       uint16_t port, redwi_names_fn *fn, void *arg, void **query)
+static int names_start(void *ctx, const struct redw_allocator *mem, const struct redw_loop *loop,
+                       const char *host, uint16_t port, redwi_names_fn *fn, void *arg, void **query)
 {
-    struct rig *r = ctx;
+    struct stand *r = ctx;
     struct lookup *l = redwi_alloc_array(mem, 1, sizeof *l);
     ck_assert_str_eq(host, r->settings.host);
     ck_assert_uint_eq(port, r->settings.port);
     if (!l)
         return REDW_ENOMEM;
-    *l = (struct lookup){.rig = r, .fn = fn, .arg = arg};
+    *l = (struct lookup){.stand = r, .fn = fn, .arg = arg};
     loop->turn_init(loop->ctx, l->turn, on_lookup, l);
     if (!r->names_silent)
         loop->turn_request(loop->ctx, l->turn);
@@ -284,7 +343,7 @@ static int names_start(void *ctx, const struct redw_allocator *mem, const struct
 
 static void names_cancel(void *ctx, void *query)
 {
-    struct rig *r = ctx;
+    struct stand *r = ctx;
     struct lookup *l = query;
     ck_assert(!l->inside);
     r->probe.loop.turn_fini(r->probe.loop.ctx, l->turn);
@@ -294,7 +353,7 @@ static void names_cancel(void *ctx, void *query)
 
 /* --- the owner ----------------------------------------------------------------------------------- */
 
-static void act(struct rig *r, enum rig_event e)
+static void act(struct stand *r, enum stand_event e)
 {
     ck_assert_int_gt(r->depth, 0);
     if (!r->act[e])
@@ -305,11 +364,11 @@ static void act(struct rig *r, enum rig_event e)
 
 static void owner_enter(void *owner)
 {
-    struct rig *r = owner;
+    struct stand *r = owner;
     r->depth++;
 }
 
-static void bury(struct rig *r, struct redwi_conn *c)
+static void bury(struct stand *r, struct redwi_conn *c)
 {
     if (!c || c->state != REDWI_CONN_CLOSED)
         return;
@@ -322,8 +381,8 @@ static void bury(struct rig *r, struct redwi_conn *c)
 
 static void owner_leave(void *owner)
 {
-    struct rig *r = owner;
-    ev_break(r->ev, EVBREAK_ONE); /* rig_run_until looks before the loop sleeps */
+    struct stand *r = owner;
+    ev_break(r->ev, EVBREAK_ONE); /* stand_run_until looks before the loop sleeps */
     if (--r->depth > 0)
         return;
     bury(r, r->side);
@@ -332,36 +391,36 @@ static void owner_leave(void *owner)
 
 static void owner_ready(void *owner, struct redwi_conn *c)
 {
-    struct rig *r = owner;
+    struct stand *r = owner;
     ck_assert_int_eq(c->state, REDWI_CONN_IDLE);
     ck_assert_ptr_eq(c, r->conn);
     r->nready++;
-    act(r, RIG_READY);
+    act(r, STAND_READY);
 }
 
 static void owner_ended(void *owner, struct redwi_conn *c, struct redwi_job *job)
 {
-    struct rig *r = owner;
+    struct stand *r = owner;
     ck_assert_ptr_null(c->job);
     ck_assert(!job || !job->conn);
     r->ended_state = c->state;
     r->ended_job = job;
     r->nended++;
-    act(r, RIG_ENDED);
+    act(r, STAND_ENDED);
 }
 
 static void owner_stopped(void *owner, struct redwi_conn *c, struct redwi_job *job)
 {
-    struct rig *r = owner;
+    struct stand *r = owner;
     ck_assert_ptr_eq(c->job, job);
     r->nstopped++;
-    act(r, RIG_STOPPED);
+    act(r, STAND_STOPPED);
     redwi_conn_abandon(c, r->probe.loop.now_us(r->probe.loop.ctx) + 1000000);
 }
 
 static void owner_closed(void *owner, struct redwi_conn *c, struct redwi_job *job, const redw_error *why)
 {
-    struct rig *r = owner;
+    struct stand *r = owner;
     ck_assert_int_eq(c->state, REDWI_CONN_CLOSED);
     ck_assert_ptr_null(c->job);
     ck_assert(!job || (!job->conn && job->error));
@@ -376,12 +435,12 @@ static void owner_closed(void *owner, struct redwi_conn *c, struct redwi_job *jo
     r->closed_job = job;
     redw_error_release(r->why);
     r->why = redw_error_keep(why);
-    act(r, RIG_CLOSED);
+    act(r, STAND_CLOSED);
 }
 
 static void owner_corked(void *owner, struct redwi_conn *c)
 {
-    struct rig *r = owner;
+    struct stand *r = owner;
     ck_assert_ptr_eq(c, r->conn);
     r->corked = true;
     r->probe.loop.turn_request(r->probe.loop.ctx, r->turn);
@@ -389,7 +448,7 @@ static void owner_corked(void *owner, struct redwi_conn *c)
 
 static void on_turn(void *arg)
 {
-    struct rig *r = arg;
+    struct stand *r = arg;
     owner_enter(r);
     if (r->corked && r->conn) {
         r->corked = false;
@@ -410,9 +469,9 @@ static const struct redwi_conn_ops owner_ops = {
 
 /* --- the job ------------------------------------------------------------------------------------- */
 
-static struct rig_job *job_of(struct redwi_job *j)
+static struct stand_job *job_of(struct redwi_job *j)
 {
-    return REDWI_OF(j, struct rig_job, job);
+    return REDWI_OF(j, struct stand_job, job);
 }
 
 static int job_begin(struct redwi_job *j, struct redwi_session *s)
@@ -424,11 +483,12 @@ static int job_begin(struct redwi_job *j, struct redwi_session *s)
     redwi_fe_bind_end(b, redwi_fe_bind_begin(b, "", "", NULL, 0), 0);
     redwi_fe_describe_portal(b, "");
     redwi_fe_execute(b, "", 0);
-    return redwi_session_unit_end(s, j, REDWI_SENT_PARSE | REDWI_SENT_BIND | REDWI_SENT_DESCRIBE | REDWI_SENT_EXECUTE,
-                                  REDW_OUTCOME_NOT_EXECUTED);
+    return redwi_session_unit_end(
+        s, j, REDWI_SENT_PARSE | REDWI_SENT_BIND | REDWI_SENT_DESCRIBE | REDWI_SENT_EXECUTE,
+        REDW_OUTCOME_NOT_EXECUTED);
 }
 
-static enum redwi_job_flow next_flow(struct rig_job *r)
+static enum redwi_job_flow next_flow(struct stand_job *r)
 {
     return r->nflow < sizeof r->flow / sizeof r->flow[0] ? r->flow[r->nflow++] : REDWI_JOB_GO;
 }
@@ -438,20 +498,20 @@ static enum redwi_job_flow answer_flow(struct redwi_job *j)
 {
     enum redwi_job_flow flow = j->conn ? next_flow(job_of(j)) : REDWI_JOB_GO;
     if ((flow == REDWI_JOB_STOP || flow == REDWI_JOB_DRAIN) && !j->error)
-        j->error = redwi_err_make(&job_of(j)->rig->fault.mem,
-                                  &(struct redwi_err_spec){.code = REDW_ECANCELLED, .cls = REDW_CLASS_QUERY_CANCELLED},
-                                  "enough");
+        j->error = redwi_err_make(
+            &job_of(j)->stand->fault.mem,
+            &(struct redwi_err_spec){.code = REDW_ECANCELLED, .cls = REDW_CLASS_QUERY_CANCELLED}, "enough");
     return flow;
 }
 
 static enum redwi_job_flow job_columns(struct redwi_job *j, const struct redwi_columns *columns)
 {
     job_of(j)->ncolumns = (int)columns->n;
-    act(job_of(j)->rig, RIG_COLUMNS);
+    act(job_of(j)->stand, STAND_COLUMNS);
     return answer_flow(j);
 }
 
-static void add_text(struct rig_job *r, const char *text, size_t n)
+static void add_text(struct stand_job *r, const char *text, size_t n)
 {
     size_t at = strlen(r->text);
     if (n && at + n + 1 < sizeof r->text) {
@@ -460,17 +520,17 @@ static void add_text(struct rig_job *r, const char *text, size_t n)
     }
 }
 
-static enum redwi_job_flow job_rows(struct redwi_job *j, const uint8_t *p, const uint8_t *end, const uint8_t **taken,
-                                    bool *corrupt)
+static enum redwi_job_flow job_rows(struct redwi_job *j, const uint8_t *p, const uint8_t *end,
+                                    const uint8_t **taken, bool *corrupt)
 {
-    struct rig_job *r = job_of(j);
+    struct stand_job *r = job_of(j);
     redw_slice cells[16];
     struct redw_column columns[16] = {0};
     struct redwi_rowset set = {.columns = columns, .ncolumns = (size_t)r->ncolumns, .cells = cells};
     redw_rows rows = redwi_rows_streamed(&set, p, end);
     redw_row row;
     size_t n = 0;
-    ck_assert_ptr_eq(j->conn, r->rig->conn);
+    ck_assert_ptr_eq(j->conn, r->stand->conn);
     ck_assert(redwi_rows_left(&rows));
     r->ncalls++;
     while (!r->take_none && (!r->batch || n < r->batch) && redw_rows_next(&rows, &row)) {
@@ -483,7 +543,7 @@ static enum redwi_job_flow job_rows(struct redwi_job *j, const uint8_t *p, const
         r->nrows++;
         n++;
     }
-    act(r->rig, RIG_ROWS);
+    act(r->stand, STAND_ROWS);
     *taken = redwi_rows_at(&rows);
     *corrupt = set.corrupt || r->corrupt;
     return answer_flow(j);
@@ -491,17 +551,17 @@ static enum redwi_job_flow job_rows(struct redwi_job *j, const uint8_t *p, const
 
 static void job_complete(struct redwi_job *j, const char *tag, size_t len)
 {
-    struct rig_job *r = job_of(j);
+    struct stand_job *r = job_of(j);
     snprintf(r->tag, sizeof r->tag, "%.*s", (int)len, tag);
     r->ncomplete++;
-    act(r->rig, RIG_COMPLETE);
+    act(r->stand, STAND_COMPLETE);
 }
 
 static void job_notice(struct redwi_job *j, redw_error *owned)
 {
     redw_error_release(owned);
     job_of(j)->nnotices++;
-    act(job_of(j)->rig, RIG_NOTICE);
+    act(job_of(j)->stand, STAND_NOTICE);
 }
 
 static const struct redwi_job_ops job_ops = {
@@ -512,42 +572,48 @@ static const struct redwi_job_ops job_ops = {
     .notice = job_notice,
 };
 
-void rig_job_init(struct rig *r, struct rig_job *j, const char *sql)
+void stand_job_init(struct stand *r, struct stand_job *j, const char *sql)
 {
-    *j = (struct rig_job){.rig = r, .sql = sql, .job.ops = &job_ops};
+    *j = (struct stand_job){.stand = r, .sql = sql, .job.ops = &job_ops};
 }
 
-void rig_job_fini(struct rig_job *j)
+void stand_job_fini(struct stand_job *j)
 {
     redw_error_release(j->job.error);
     j->job.error = NULL;
 }
 
-void rig_start(struct rig *r, struct rig_job *j)
+void stand_start(struct stand *r, struct stand_job *j)
 {
     ck_assert_int_eq(redwi_conn_start(r->conn, &j->job), 0);
     ck_assert_int_eq(r->conn->state, REDWI_CONN_BUSY);
     ck_assert_ptr_eq(j->job.conn, r->conn);
 }
 
-/* --- the rig ------------------------------------------------------------------------------------- */
+/* --- the stand ------------------------------------------------------------------------------------- */
 
-void rig_target(struct rig *r, const char *host, uint16_t port)
+void stand_target(struct stand *r, const char *host, uint16_t port)
 {
     r->settings.host = (char *)(uintptr_t)host;
     r->settings.port = port;
 }
 
-void rig_use_tls(struct rig *r, enum redwi_tls_mode mode, const char *ca_file)
+void stand_use_tls_of(struct stand *r, const struct redwi_tls_config *config)
 {
     struct redw_diag why = {0};
-    r->settings.tls_mode = mode;
-    ck_assert_msg(redwi_tls_ctx_create(&r->tls, &r->fault.mem, mode, ca_file, &why) == 0, "%s", why.text);
+    r->settings.tls_mode = config->mode;
+    r->settings.tls_direct = config->direct;
+    ck_assert_msg(redwi_tls_ctx_create(&r->tls, &r->fault.mem, config, &why) == 0, "%s", why.text);
 }
 
-void rig_open(struct rig *r)
+void stand_use_tls(struct stand *r, enum redwi_tls_mode mode, const char *ca_file)
 {
-    static char user[] = "alice", database[] = "lake", application[] = "rig";
+    stand_use_tls_of(r, &(struct redwi_tls_config){.mode = mode, .ca_file = ca_file});
+}
+
+void stand_open(struct stand *r)
+{
+    static char user[] = "alice", database[] = "lake", application[] = "stand";
     memset(r, 0, sizeof *r);
     r->ev = ev_loop_new(EVFLAG_AUTO);
     fault_init(&r->fault);
@@ -562,7 +628,7 @@ void rig_open(struct rig *r)
     leak_begin(&r->leak);
 }
 
-void rig_close(struct rig *r)
+void stand_close(struct stand *r)
 {
     fault_disarm(&r->fault);
     if (r->side) {
@@ -575,7 +641,7 @@ void rig_close(struct rig *r)
     }
     redw_error_release(r->why);
     redw_error_release(r->side_why);
-    rig_teardown_servers(r);
+    stand_teardown_servers(r);
     redwi_tls_ctx_free(r->tls);
     r->probe.loop.turn_fini(r->probe.loop.ctx, r->turn);
     ck_assert_int_eq(r->lookups, r->cancels);
@@ -585,7 +651,8 @@ void rig_close(struct rig *r)
     ev_loop_destroy(r->ev);
 }
 
-static int open_conn(struct rig *r, int64_t timeout_ms, struct redwi_conn **out, const struct redwi_conn *cancels)
+static int open_conn(struct stand *r, int64_t timeout_ms, struct redwi_conn **out,
+                     const struct redwi_conn *cancels)
 {
     const struct redwi_conn_config config = {
         .mem = &r->fault.mem,
@@ -605,21 +672,21 @@ static int open_conn(struct rig *r, int64_t timeout_ms, struct redwi_conn **out,
     return code;
 }
 
-int rig_connect(struct rig *r, int64_t timeout_ms)
+int stand_connect(struct stand *r, int64_t timeout_ms)
 {
     return open_conn(r, timeout_ms, &r->conn, NULL);
 }
 
-int rig_cancel(struct rig *r, int64_t timeout_ms)
+int stand_cancel(struct stand *r, int64_t timeout_ms)
 {
     return open_conn(r, timeout_ms, &r->side, r->conn);
 }
 
-void rig_login(struct rig *r)
+void stand_login(struct stand *r)
 {
     int n = r->nready;
-    ck_assert_int_eq(rig_connect(r, 5000), 0);
-    rig_run_until(r, &r->nready, n + 1);
+    ck_assert_int_eq(stand_connect(r, 5000), 0);
+    stand_run_until(r, &r->nready, n + 1);
     ck_assert_int_eq(r->conn->state, REDWI_CONN_IDLE);
 }
 
@@ -629,7 +696,7 @@ static void on_timeout(struct ev_loop *ev, ev_timer *t, int events)
     *(bool *)t->data = true;
 }
 
-void rig_run_until(struct rig *r, const int *count, int n)
+void stand_run_until(struct stand *r, const int *count, int n)
 {
     bool late = false;
     ev_timer timer;
@@ -640,12 +707,87 @@ void rig_run_until(struct rig *r, const int *count, int n)
     while (*count < n && !late)
         ev_run(r->ev, EVRUN_ONCE);
     ev_timer_stop(r->ev, &timer);
-    ck_assert_msg(*count >= n, "late: ready %d, ended %d, closed %d, state %s; %s", r->nready, r->nended, r->nclosed,
-                  r->conn ? redwi_conn_state_name(r->conn->state) : "none", redw_error_message(r->why));
+    ck_assert_msg(*count >= n, "late: ready %d, ended %d, closed %d, state %s; %s", r->nready, r->nended,
+                  r->nclosed, r->conn ? redwi_conn_state_name(r->conn->state) : "none",
+                  redw_error_message(r->why));
 }
 
-void rig_run(struct rig *r, int rounds)
+void stand_run(struct stand *r, int rounds)
 {
     while (rounds--)
         ev_run(r->ev, EVRUN_NOWAIT);
+}
+
+void stand_add_address(struct stand *r, const char *host, uint16_t port)
+{
+    ck_assert(redwi_address_literal(host, port, &r->addrs[r->naddrs++]));
+}
+
+int64_t stand_now_us(const struct stand *r)
+{
+    return r->probe.loop.now_us(r->probe.loop.ctx);
+}
+
+void stand_run_job(struct stand *r, struct stand_job *j, const char *sql)
+{
+    int n = r->nended;
+    stand_job_init(r, j, sql);
+    stand_start(r, j);
+    stand_run_until(r, &r->nended, n + 1);
+    ck_assert_ptr_eq(r->ended_job, &j->job);
+}
+
+void stand_wait_received(struct stand_peer *p, size_t more)
+{
+    size_t n = p->received + more;
+    while (p->received < n)
+        stand_run(p->stand, 1);
+}
+
+void stand_expect_why(const struct stand *r, int code, const char *begin, const char *end)
+{
+    const char *text = redw_error_message(r->why);
+    size_t n = strlen(text);
+    ck_assert_msg(redw_error_code(r->why) == code, "%d %s", redw_error_code(r->why), text);
+    ck_assert_msg(!strncmp(text, begin, strlen(begin)), "%s", text);
+    ck_assert_msg(n >= strlen(end) && !strcmp(text + n - strlen(end), end), "%s", text);
+}
+
+/* A buffer of an answer: one column, rows of one cell, the end. */
+static void put_flood(struct redwi_buf *b, size_t cell_bytes, size_t total)
+{
+    const struct redwi_field field = {.name = {"c", 1}, .type_oid = 25, .type_size = -1, .typmod = -1};
+    char *text = malloc(cell_bytes);
+    const redw_slice cell = {text, cell_bytes};
+    memset(text, 'r', cell_bytes);
+    redwi_be_put_simple(b, '1');
+    redwi_be_put_simple(b, '2');
+    redwi_be_put_row_description(b, &field, 1);
+    while (redwi_buf_len(b) < total)
+        redwi_be_put_data_row(b, &cell, 1);
+    redwi_be_put_command_complete(b, "SELECT 1");
+    redwi_be_put_ready(b, 'I');
+    free(text);
+}
+
+size_t stand_flood(struct stand_server *s, const struct stand_job *j, size_t cell_bytes, size_t total)
+{
+    struct stand *r = s->stand;
+    struct redwi_buf b;
+    size_t before = 0, most = 0;
+    int ended = r->nended;
+    s->mute = true;
+    stand_wait_received(&s->peers[0], 1);
+    redwi_buf_init(&b, &redwi_malloc, SIZE_MAX / 2);
+    put_flood(&b, cell_bytes, total);
+    stand_peer_send(&s->peers[0], redwi_buf_front(&b), redwi_buf_len(&b));
+    redwi_buf_free(&b);
+    while (r->nended == ended && !r->nclosed) {
+        stand_run(r, 1);
+        most = j->bytes - before > most ? j->bytes - before : most;
+        before = j->bytes;
+    }
+    s->mute = false;
+    ck_assert_int_eq(r->nclosed, 0);
+    return most;
 }

@@ -29,12 +29,13 @@ struct redw_options {
      * parts percent-encoded as in libpq). Defaults: port 5439 for redshift://, else 5432; database:
      * the user's name. A host beginning with '/' (percent-encoded, or in ?host=) is the directory of a
      * unix socket. Settings: host, port, user, password, dbname, application_name, connect_timeout
-     * (seconds), and of TLS: sslmode (disable, require, verify-ca, verify-full), sslrootcert (as ca_file),
-     * sslcert, sslkey, sslname (as cert_file, key_file, tls_name), sslnegotiation (postgres, the default;
-     * direct: TLS from the first byte, agreed by ALPN, for PostgreSQL 17 and later). Unknown names are
-     * refused. The text is never echoed in errors. */
+     * (seconds), server, require_auth, channel_binding (as below), and of TLS: sslmode (disable, require,
+     * verify-ca, verify-full), sslrootcert (as ca_file), sslcert, sslkey, sslname (as cert_file, key_file,
+     * tls_name), sslnegotiation (postgres, the default; direct: TLS from the first byte, agreed by ALPN, for
+     * PostgreSQL 17 and later). Unknown names are refused. The text is never echoed in errors. With a token
+     * the user may be left out, but then not the database. */
     const char *uri;
-    const char *password;         /* default: the URI's; wiped by destroy */
+    const char *password;         /* default: the URI's; kept out of core dumps and swap, wiped by destroy */
     const char *ca_file;          /* trusted roots: a PEM file, instead of the system's; "system": those, the
                                      default; "system,FILE": both */
     const char *application_name; /* default: "redw" */
@@ -50,6 +51,35 @@ struct redw_options {
                                      root's. Both or neither */
     const char *tls_name;         /* whom the server's certificate must be for, and SNI; default: the host that
                                      is dialled. For tunnels; needs sslmode verify-full */
+
+    /* "auto" (default), "redshift" or "postgres": whether the names that only Redshift knows are sent at the
+     * start of a session: protocol version, driver, operating system, and those of a token. Auto sends them
+     * for redshift://, port 5439, a host name of AWS Redshift, or a token. A server that refuses them is
+     * dialled once more without, inside the same deadline, and not bothered again. */
+    const char *server;
+
+    /* Which logins the server may ask for, as a list with commas: none (it asks for nothing), password (in
+     * clear), md5, scram-sha-256 (with or without channel binding), scram-sha-256-plus (with), digest
+     * (Redshift's SHA-256), token; or, each with a '!' in front, which of the default ones it may not.
+     * Default: none, md5, scram-sha-256, digest, token; md5, digest and token only inside TLS that verifies
+     * the server (sslmode verify-ca or verify-full), because they prove nothing about it. Password and token
+     * are never sent without TLS, whatever is listed here. */
+    const char *require_auth;
+
+    /* "disable", "prefer" (default) or "require": binding of SCRAM to the server's certificate. Required, no
+     * other login is accepted, not even a server that asks for nothing. */
+    const char *channel_binding;
+
+    /* Token of an identity provider, for Redshift (UTF-8; kept as the password is), and what is to be said
+     * about it, each NULL for nothing: idp_type (AzureAD, Okta, AwsIdc), token_type (ACCESS_TOKEN,
+     * SUBJECT_TOKEN, EXT_JWT), the namespace in IAM Identity Center, the name of the identity provider in
+     * Redshift, the display name of the application. */
+    const char *token;
+    const char *idp_type;
+    const char *token_type;
+    const char *identity_namespace;
+    const char *provider_name;
+    const char *idc_client_display_name;
 };
 #define REDW_OPTIONS(...) \
     (&(const struct redw_options){.size = sizeof(struct redw_options), __VA_ARGS__})

@@ -30,6 +30,7 @@ struct redw_client {
     struct redw_loop loop;
     struct redwi_env env;
     struct redwi_settings settings;
+    struct redwi_endpoint endpoint;
     struct redwi_tls_ctx *tls;
 
     struct redwi_link places[REDWI_PLACES]; /* connections by what they are to the pool */

@@ -345,6 +345,7 @@ struct redwi_conn *redwi_pool_open(redw_client *c, struct redwi_conn *cancels)
         .loop = &c->loop,
         .env = &c->env,
         .settings = &c->settings,
+        .endpoint = &c->endpoint,
         .tls = c->tls,
         .ops = &conn_ops,
         .owner = c,

@@ -63,6 +63,8 @@ static void logged_in(struct redwi_conn *c, char status)
         return;
     }
     config->loop->timer_stop(config->loop->ctx, c->priv->timer);
+    if (c->priv->redialled && config->endpoint)
+        config->endpoint->plain_names = true;
     redwi_conn_set_state(c, REDWI_CONN_IDLE);
     config->ops->ready(config->owner, c);
 }
@@ -163,11 +165,25 @@ static bool work(struct redwi_conn *c)
     return !c->priv->working;
 }
 
+static void fatal(struct redwi_conn *c, redw_error *why)
+{
+    if (redwi_session_names_refused(c->session))
+        redwi_conn_redial(c, why);
+    else
+        redwi_conn_lost(c, why);
+}
+
+/* Is there a socket? There is none any more after a callback that closed, or when it is dialled again. */
+static bool has_socket(const struct redwi_conn *c)
+{
+    return c->state != REDWI_CONN_CLOSED && c->state != REDWI_CONN_DIALING;
+}
+
 /* True: the session wants more input. */
 static bool take_events(struct redwi_conn *c)
 {
     struct redwi_ev ev;
-    while (c->state != REDWI_CONN_CLOSED && !c->paused) {
+    while (has_socket(c) && !c->paused) {
         switch (redwi_session_next(c->session, &ev)) {
         case REDWI_EV_NONE:
             return true;
@@ -202,7 +218,7 @@ static bool take_events(struct redwi_conn *c)
             redwi_conn_unit_ended(c, ev.status);
             break;
         case REDWI_EV_FATAL:
-            redwi_conn_lost(c, ev.error);
+            fatal(c, ev.error);
             break;
         }
     }
@@ -356,11 +372,13 @@ void redwi_drive(struct redwi_conn *c, unsigned recvs)
 {
     struct redwi_conn_private *p = c->priv;
     bool sent, more;
+    if (!has_socket(c))
+        return;
     p->parsed = 0;
     redwi_transport_wake(&p->transport, recvs);
     do {
         more = take_events(c);
-        if (c->state == REDWI_CONN_CLOSED)
+        if (!has_socket(c))
             return;
         sent = send_out(c);
         /* Reading may leave something to send although it brought nothing: answers of TLS itself. */

@@ -64,6 +64,7 @@ static const struct rule {
     {'S', "ParameterStatus", ALWAYS, ANY, redwi_on_parameter},
     {'A', "NotificationResponse", IN(READY) | IN(BUSY), ANY, redwi_on_nothing},
     {'R', "Authentication", IN(LOGIN), ANY, redwi_on_authentication},
+    {'v', "NegotiateProtocolVersion", IN(LOGIN), ANY, redwi_on_negotiate},
     {'K', "BackendKeyData", IN(SETTLING), ANY, redwi_on_key},
     {'G', "CopyInResponse", IN(BUSY), DUE(EXECUTE), redwi_on_copy_in},
     {'H', "CopyOutResponse", IN(BUSY), DUE(EXECUTE), redwi_on_copy_out},
@@ -74,7 +75,6 @@ static const struct rule {
     {'s', "PortalSuspended", 0, 0, redwi_on_nothing},
     {'3', "CloseComplete", 0, 0, redwi_on_nothing},
     {'t', "ParameterDescription", 0, 0, redwi_on_nothing},
-    {'v', "NegotiateProtocolVersion", 0, 0, redwi_on_nothing},
     {'V', "FunctionCallResponse", 0, 0, redwi_on_nothing},
     {'W', "CopyBothResponse", 0, 0, redwi_on_nothing},
     {'z', "compression (Redshift)", 0, 0, redwi_on_nothing},
@@ -274,10 +274,17 @@ int redwi_session_create(struct redwi_session **out, const struct redwi_session_
     redwi_buf_init(&s->out, config->mem, OUTPUT_MAX);
     s->out.secret = true;
     redwi_reply_queue_init(&s->queue, config->mem);
+    redwi_parameters_init(&s->parameters, config->mem);
     s->auth = (struct redwi_auth){
         .mem = config->mem,
+        .user = config->startup.user,
         .password = config->password,
+        .token = config->token,
+        .methods = config->methods,
+        .denied = config->methods_denied,
+        .binding = config->binding,
         .tls = config->tls,
+        .verified = config->tls && config->tls_verified,
         .entropy = config->entropy,
         .entropy_ctx = config->entropy_ctx,
     };
@@ -291,6 +298,7 @@ void redwi_session_free(struct redwi_session *s)
         return;
     redwi_auth_end(&s->auth);
     redwi_reply_queue_free(&s->queue);
+    redwi_parameters_free(&s->parameters);
     s->in.secret = true;
     redwi_buf_free(&s->in);
     redwi_buf_free(&s->out);
@@ -313,17 +321,10 @@ static int open_session(struct redwi_session *s)
 {
     const struct redwi_session_config *c = &s->config;
     size_t mark = redwi_buf_mark(&s->out);
-    if (c->cancel_key) {
+    if (c->cancel_key)
         redwi_fe_cancel_request(&s->out, c->cancel_pid, c->cancel_key, c->cancel_key_len);
-    } else {
-        const struct redwi_startup_pair pairs[] = {
-            {"user", c->user},
-            {"database", c->database},
-            {"client_encoding", "UTF8"},
-            {"application_name", c->application_name},
-        };
-        redwi_fe_startup(&s->out, pairs, sizeof pairs / sizeof pairs[0]);
-    }
+    else
+        redwi_startup_put(&s->out, &c->startup);
     int code = put_done(s, mark);
     if (!code)
         redwi_session_set_phase(s, c->cancel_key ? REDWI_PHASE_CANCEL : REDWI_PHASE_LOGIN);
@@ -495,6 +496,12 @@ struct redwi_buf *redwi_session_unit_begin(struct redwi_session *s)
 
 int redwi_session_unit_end(struct redwi_session *s, void *tag, unsigned sent, enum redw_outcome on_error)
 {
+    return redwi_session_batch_end(s, tag, sent, 0, 0, on_error);
+}
+
+int redwi_session_batch_end(struct redwi_session *s, void *tag, unsigned sent, unsigned again, size_t more,
+                            enum redw_outcome on_error)
+{
     if (!s->unit_open)
         return REDW_EINVAL;
     s->unit_open = false;
@@ -507,6 +514,8 @@ int redwi_session_unit_end(struct redwi_session *s, void *tag, unsigned sent, en
         .at = s->sent + s->unit_at,
         .on_error = on_error,
         .sent = sent,
+        .again = again,
+        .more = more,
     };
     redwi_reply_queue_push(&s->queue, &reply);
     redwi_session_set_phase(s, REDWI_PHASE_BUSY);
@@ -540,6 +549,21 @@ void redwi_session_key(const struct redwi_session *s, uint32_t *pid, const uint8
     *pid = s->pid;
     *key = s->has_key ? s->key : NULL;
     *n = s->key_len;
+}
+
+const char *redwi_session_parameter(const struct redwi_session *s, const char *name)
+{
+    return redwi_parameters_get(&s->parameters, name);
+}
+
+bool redwi_session_is_redshift(const struct redwi_session *s)
+{
+    return redwi_session_parameter(s, "padb_version") || redwi_session_parameter(s, "padb_revision");
+}
+
+bool redwi_session_names_refused(const struct redwi_session *s)
+{
+    return s->names_refused;
 }
 
 size_t redwi_session_units(const struct redwi_session *s)

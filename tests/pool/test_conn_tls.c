@@ -401,7 +401,7 @@ START_TEST(a_session_of_direct_tls_takes_no_byte_before_the_handshake)
         struct redwi_ev ev;
         size_t n;
         const struct redwi_session_config config = {
-            .mem = &redwi_malloc, .user = "u", .database = "d", .application_name = "a", .tls = true,
+            .mem = &redwi_malloc, .startup = {.user = "u", .database = "d", .application_name = "a"}, .tls = true,
             .tls_direct = true};
         ck_assert_int_eq(redwi_session_create(&s, &config), 0);
         ck_assert_int_eq(redwi_session_start(s), 0);

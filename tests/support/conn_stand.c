@@ -659,6 +659,7 @@ static int open_conn(struct stand *r, int64_t timeout_ms, struct redwi_conn **ou
         .loop = &r->probe.loop,
         .env = &r->env,
         .settings = &r->settings,
+        .endpoint = &r->endpoint,
         .tls = r->tls,
         .ops = &owner_ops,
         .owner = r,

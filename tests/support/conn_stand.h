@@ -74,6 +74,7 @@ struct stand {
     struct fault fault;
     struct leak leak;
     struct redwi_settings settings;
+    struct redwi_endpoint endpoint;
     struct redwi_tls_ctx *tls;
     struct redwi_env env;
     struct redwi_names names;

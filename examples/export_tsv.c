@@ -26,7 +26,8 @@ struct sink {
 static int put(struct sink *s, const char *p, size_t n)
 {
     if (s->head + s->len + n > s->cap) {
-        memmove(s->buf, s->buf + s->head, s->len);
+        if (s->len)
+            memmove(s->buf, s->buf + s->head, s->len);
         s->head = 0;
     }
     if (s->len + n > s->cap) {

@@ -47,12 +47,16 @@ void redwi_cancel_abandon(redw_client *c, struct redwi_conn *conn)
         redwi_pool_close(c, conn, false);
 }
 
-/* An active job leaves its connection: what is known of it then. */
+/* An active job leaves its connection: what is known of it then. A unit of which nothing was sent yet stays
+ * unsent: its caller is told so, and may send it again, so its connection goes with it. */
 static enum redw_outcome take_off(redw_client *c, struct redwi_job *j)
 {
     enum redw_outcome outcome = redwi_session_outcome(j->conn->session, j);
 
-    redwi_cancel_abandon(c, j->conn);
+    if (outcome == REDW_OUTCOME_NOT_SENT)
+        redwi_pool_close(c, j->conn, false);
+    else
+        redwi_cancel_abandon(c, j->conn);
     return outcome;
 }
 
@@ -145,13 +149,16 @@ static void cancel_active(redw_client *c, struct redwi_job *j)
         redwi_pool_end(c, j, cancelled(c, take_off(c, j), "while paused"));
         return;
     }
+    if (redwi_session_outcome(conn->session, j) == REDW_OUTCOME_NOT_SENT) {
+        redwi_pool_end(c, j, cancelled(c, take_off(c, j), "before it was sent"));
+        return;
+    }
     redwi_conn_limit(conn, cancel_deadline(c));
     if (ask_to_stop(c, conn))
         return;
-    enum redw_outcome outcome = redwi_session_outcome(conn->session, j);
     redwi_pool_close(c, conn, false);
     redwi_pool_end(c, j,
-                   cancelled(c, outcome, "by closing the connection: the server could not be asked"));
+                   cancelled(c, REDW_OUTCOME_UNKNOWN, "by closing the connection: the server could not be asked"));
 }
 
 int redw_cancel(redw_client *c, redw_id id)

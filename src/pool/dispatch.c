@@ -232,12 +232,24 @@ static void on_ready(void *owner, struct redwi_conn *conn)
     redwi_pool_move(c, conn, REDWI_AT_IDLE);
 }
 
+/* The server does not say who had a statement stopped; this client knows what it asked for. */
+static void tell_who_cancelled(redw_client *c, struct redwi_job *j)
+{
+    if (!j->cancelled || redw_error_class(j->error) != REDW_CLASS_QUERY_CANCELLED)
+        return;
+    redw_error *e = redwi_err_with_cause(&c->mem, j->error, REDW_CAUSE_CALLER, redw_error_outcome(j->error));
+    redw_error_release(j->error);
+    j->error = e;
+}
+
 static void on_ended(void *owner, struct redwi_conn *conn, struct redwi_job *j)
 {
     redw_client *c = client_of(owner);
 
-    if (j)
+    if (j) {
+        tell_who_cancelled(c, j);
         redwi_pool_end(c, j, NULL);
+    }
     if (conn->state == REDWI_CONN_CLOSED) /* a transaction was left open */
         taken_out(c, conn);
     else
@@ -310,7 +322,9 @@ static void on_corked(void *owner, struct redwi_conn *conn)
         return;
     conn->corked = true;
     redwi_list_append(&c->corked, &conn->cork_link);
-    redwi_pool_want_turn(c);
+    /* A turn asked for from inside a turn costs a round of the loop, system call included. */
+    if (!c->flush_due)
+        redwi_pool_want_turn(c);
 }
 
 static const struct redwi_conn_ops conn_ops = {
@@ -331,9 +345,11 @@ struct redwi_conn *redwi_pool_open(redw_client *c, struct redwi_conn *cancels)
         .loop = &c->loop,
         .env = &c->env,
         .settings = &c->settings,
+        .endpoint = &c->endpoint,
         .tls = c->tls,
         .ops = &conn_ops,
         .owner = c,
+        .number = ++c->nopened,
         .deadline_us = c->loop.now_us(c->loop.ctx) + (int64_t)timeout_ms * 1000,
         .cancels = cancels,
     };
@@ -474,10 +490,12 @@ void redwi_pool_turn(void *arg)
     if (!c->destroying) {
         if (c->closing && now_us >= c->drain_us)
             redwi_cancel_all(c);
+        c->flush_due = true;
         end_pauses(c);
         report_open(c);
         assign(c, now_us);
         open_more(c, now_us);
+        c->flush_due = false;
         flush_corked(c);
         if (close_may_finish(c))
             finish_close(c);

@@ -31,6 +31,12 @@ redw_error *redwi_err_server(const struct redw_allocator *mem, const uint8_t *bo
 redw_error *redwi_err_again(const struct redw_allocator *mem, const redw_error *e,
                             enum redw_outcome outcome, const char *prefix);
 
+/* The same error with what only this client knows about a statement that was stopped: whether it cancelled
+ * it, whether its deadline passed, whether a statement_timeout it had set was due. It fills in what the
+ * error does not prove; an error of another kind is none the less that error. `e` stays the caller's. */
+redw_error *redwi_err_with_cause(const struct redw_allocator *mem, const redw_error *e,
+                                 enum redw_cause cause, enum redw_outcome outcome);
+
 redw_error *redwi_err_no_memory(enum redw_outcome outcome);
 redw_error *redwi_err_closed(enum redw_outcome outcome);
 

@@ -189,7 +189,8 @@ static void put_quoted(struct line *l, char quote, const uint8_t *p, size_t n, b
     if (!shown) {
         put_text(l, MASK);
     } else if (quote == '"') {
-        put(l, text, redwi_escape(text, sizeof text, (const char *)p, most));
+        size_t escaped = redwi_escape(text, sizeof text, (const char *)p, most);
+        put(l, text, escaped);
     } else {
         for (size_t i = 0; i < most; i++)
             put_escaped_byte(l, p[i]);
@@ -351,7 +352,8 @@ static const struct form *row_form(const struct redwi_trace_view *view, const st
     struct redwi_columns columns;
     size_t n = redwi_cursor_left(&l->in);
     bool plain = !view->row_version ||
-                 (!l->beyond && redwi_be_row_description(l->in.p, n, view->row_version, &columns) && !columns.version);
+                 (!l->beyond && redwi_be_row_description(l->in.p, n, view->row_version, &columns) &&
+                  !columns.version);
     return plain ? FORM_IN(from_server, 'T') : &tailed;
 }
 
@@ -389,7 +391,7 @@ size_t redwi_trace_message(const struct redwi_trace_view *view, const uint8_t *m
         snprintf(text, sizeof text, "Unknown message: %02x", message[0]);
         put_text(&l, text);
     } else {
-        if (f->type == 'T' && !view->to_server)
+        if (f->type == 'T') /* RowDescription: no client has one */
             f = row_form(view, &l);
         put_text(&l, f->name);
         put_text(&l, *f->layout && *f->layout != '#' ? "\t" : "");

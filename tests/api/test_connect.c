@@ -97,11 +97,14 @@ START_TEST(an_ipv6_literal_is_an_address_and_a_name_of_the_certificate)
 }
 END_TEST
 
-START_TEST(passwords_are_shown_to_nobody_who_asks_for_md5_or_cleartext)
+/* H7: MD5 proves nothing about the server, so TLS has to; cleartext only if asked for. */
+START_TEST(md5_is_answered_inside_verified_tls_only_and_cleartext_never_unasked)
 {
     const struct pg_server *s = pg_server();
     lab_open(&r);
-    must_stay_out(s->md5uri, s->password, REDW_EAUTH, REDW_CLASS_AUTHENTICATION_FAILED, "MD5");
+    must_enter(s->md5uri, "redw_md5 TLSv1.3");
+    must_stay_out(uri_of("redw_md5", "localhost", s->port, setting("require", NULL)), s->password, REDW_EAUTH,
+                  REDW_CLASS_AUTHENTICATION_FAILED, "MD5");
     must_stay_out(s->clearuri, s->password, REDW_EAUTH, REDW_CLASS_AUTHENTICATION_FAILED, "cleartext");
     ck_assert(lab_close(&r));
 }
@@ -127,6 +130,11 @@ START_TEST(a_role_without_password_needs_none)
 }
 END_TEST
 
+static void on_closed(void *ctx)
+{
+    ++*(unsigned *)ctx;
+}
+
 START_TEST(through_pgbouncer)
 {
     const struct pg_server *s = pg_server();
@@ -150,11 +158,16 @@ START_TEST(through_pgbouncer)
     /* A cancel finds its way through the bouncer too. */
     struct answer slow;
     lab_submit(&r, &slow, REDW_QUERY("select pg_sleep(30)"));
-    lab_run_ms(&r, 100);
+    lab_run_until_active(&r, "select pg_sleep(30)");
     ck_assert_int_eq(redw_cancel(r.client, slow.id), 0);
     ck_assert(lab_wait(&r, &slow.calls, 1));
     ck_assert_str_eq(redw_error_sqlstate(answer_error(&slow)), "57014");
     answer_release(&slow);
+    /* PgBouncer 1.18 ends itself ("bad client state") when the connection that brought a cancel is closed
+     * before it has passed it on; a graceful close waits for it. */
+    unsigned closed = 0;
+    redw_client_close(r.client, 5000, on_closed, &closed);
+    ck_assert(lab_wait(&r, &closed, 1));
     ck_assert(lab_close(&r));
 }
 END_TEST
@@ -425,7 +438,11 @@ START_TEST(logging_in_never_keeps_the_loop_for_more_than_ten_milliseconds)
         must_enter(s->uri, "redw TLSv1.3");
     printf("connect: longest callback %lld us, %lld us of CPU\n", (long long)r.probe.longest_us,
            (long long)r.probe.longest_cpu_us);
+#ifdef __SANITIZE_ADDRESS__
+    ck_assert_int_le(r.probe.longest_cpu_us, 50000);
+#else
     ck_assert_int_le(r.probe.longest_cpu_us, 10000);
+#endif
     ck_assert(lab_close(&r));
 }
 END_TEST
@@ -437,7 +454,7 @@ int main(void)
     pg_server();
     tcase_add_test(t, verified_tls_and_scram_let_in);
     tcase_add_test(t, an_ipv6_literal_is_an_address_and_a_name_of_the_certificate);
-    tcase_add_test(t, passwords_are_shown_to_nobody_who_asks_for_md5_or_cleartext);
+    tcase_add_test(t, md5_is_answered_inside_verified_tls_only_and_cleartext_never_unasked);
     tcase_add_test(t, without_tls_over_tcp_and_over_a_unix_socket);
     tcase_add_test(t, a_role_without_password_needs_none);
     tcase_add_test(t, through_pgbouncer);

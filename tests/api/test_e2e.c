@@ -467,23 +467,31 @@ START_TEST(a_transaction_left_open_ends_with_its_connection)
 }
 END_TEST
 
+/* Ends the server's side of the one connection of the pool. */
+static void make_terminate(char *sql, size_t cap)
+{
+    struct answer a = lab_query(&r, REDW_QUERY("select pg_backend_pid()"));
+    snprintf(sql, cap, "select pg_terminate_backend(%s)", answer_text(&a));
+    answer_release(&a);
+}
+
 START_TEST(a_connection_that_the_server_ended_is_replaced)
 {
+    char terminate[64];
     start(1);
-    must_answer(REDW_QUERY("select 1"), "1");
-    pg_sql("select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'redw' and "
-           "usename = 'redw' and pid <> pg_backend_pid() and query = 'select 1'");
+    make_terminate(terminate, sizeof terminate);
+    pg_sql(terminate);
     lab_run_ms(&r, 50); /* seen while idle */
-    must_answer(REDW_QUERY("select 2"), "2");
+    make_terminate(terminate, sizeof terminate);
     ck_assert_uint_eq(r.fault.opened, 2);
 
     struct answer a;
-    lab_submit(&r, &a, REDW_QUERY("select pg_sleep(20), 'ended in the middle'"));
-    lab_run_ms(&r, 100);
-    pg_sql("select pg_terminate_backend(pid) from pg_stat_activity where "
-           "query = 'select pg_sleep(20), ''ended in the middle'''");
+    lab_submit(&r, &a, REDW_QUERY("select pg_sleep(61)"));
+    lab_run_until_active(&r, "select pg_sleep(61)");
+    pg_sql(terminate);
     ck_assert(lab_wait(&r, &a.calls, 1));
     ck_assert_int_eq(redw_error_class(answer_error(&a)), REDW_CLASS_CONNECTION_FAILED);
+    ck_assert_int_eq(redw_error_outcome(answer_error(&a)), REDW_OUTCOME_UNKNOWN);
     ck_assert_str_eq(redw_error_sqlstate(answer_error(&a)), "57P01");
     answer_release(&a);
     must_answer(REDW_QUERY("select 3"), "3");
@@ -727,14 +735,14 @@ START_TEST(a_running_statement_is_cancelled_on_the_server)
 {
     struct answer a;
     start(1);
-    lab_submit(&r, &a, REDW_QUERY("select pg_sleep(60)"));
-    lab_run_ms(&r, 150);
+    lab_submit(&r, &a, REDW_QUERY("select pg_sleep(62)"));
+    lab_run_until_active(&r, "select pg_sleep(62)");
     double since = ev_time();
     ck_assert_int_eq(redw_cancel(r.client, a.id), 0);
     ck_assert_uint_eq(a.calls, 0); /* later, from the loop */
     ck_assert_int_eq(redw_cancel(r.client, a.id), 0);
     ck_assert(lab_wait(&r, &a.calls, 1));
-    ck_assert_double_lt(ev_time() - since, 4);
+    ck_assert_double_lt(ev_time() - since, 20);
     const redw_error *e = answer_error(&a);
     ck_assert_int_eq(redw_error_class(e), REDW_CLASS_QUERY_CANCELLED);
     ck_assert_int_eq(redw_error_outcome(e), REDW_OUTCOME_NOT_EXECUTED);
@@ -754,7 +762,7 @@ START_TEST(a_waiting_request_is_cancelled_at_once_and_unsent)
     struct answer first, second;
     start(1);
     must_answer(REDW_QUERY("select 1"), "1");
-    lab_submit(&r, &first, REDW_QUERY("select 'first' from pg_sleep(0.2)"));
+    lab_submit(&r, &first, REDW_QUERY("select 'first' from pg_sleep(0.6)"));
     lab_submit(&r, &second, REDW_QUERY("select 'second'"));
     lab_run_ms(&r, 20);
     ck_assert_int_eq(redw_cancel(r.client, second.id), 0);
@@ -777,9 +785,9 @@ START_TEST(a_forgotten_request_is_never_heard_of_again)
     struct answer *a = malloc(sizeof *a), *b = malloc(sizeof *b);
     start(1);
     must_answer(REDW_QUERY("select 1"), "1");
-    lab_submit(&r, a, REDW_QUERY("select pg_sleep(60)"));
+    lab_submit(&r, a, REDW_QUERY("select pg_sleep(63)"));
     lab_submit(&r, b, REDW_QUERY("select 1"));
-    lab_run_ms(&r, 100);
+    lab_run_until_active(&r, "select pg_sleep(63)");
     redw_id id = a->id;
     ck_assert_int_eq(redw_forget(r.client, a->id), 0);
     ck_assert_int_eq(redw_forget(r.client, b->id), 0);
@@ -788,7 +796,7 @@ START_TEST(a_forgotten_request_is_never_heard_of_again)
     ck_assert_int_eq(redw_forget(r.client, id), REDW_ENOENT);
     double since = ev_time();
     must_answer(REDW_QUERY("select 2"), "2");
-    ck_assert_double_lt(ev_time() - since, 5); /* the statement was cancelled, not waited for */
+    ck_assert_double_lt(ev_time() - since, 20); /* the statement was cancelled, not waited for */
     finish();
 }
 END_TEST
@@ -798,7 +806,7 @@ START_TEST(a_deadline_ends_a_running_statement_and_a_waiting_one)
     struct answer a, b;
     start(1);
     must_answer(REDW_QUERY("select 1"), "1");
-    lab_submit(&r, &a, REDW_REQUEST(.sql = "select pg_sleep(60)", .timeout_ms = 300));
+    lab_submit(&r, &a, REDW_REQUEST(.sql = "select pg_sleep(64)", .timeout_ms = 600));
     lab_submit(&r, &b, REDW_REQUEST(.sql = "select 1", .deadline_ms = redw_client_now_ms(r.client) + 100));
     double since = ev_time();
     ck_assert(lab_wait(&r, &b.calls, 1));
@@ -808,7 +816,7 @@ START_TEST(a_deadline_ends_a_running_statement_and_a_waiting_one)
     ck_assert_int_eq(redw_error_code(answer_error(&b)), REDW_ETIMEDOUT);
     ck_assert_int_eq(redw_error_outcome(answer_error(&b)), REDW_OUTCOME_NOT_SENT);
     ck_assert(lab_wait(&r, &a.calls, 1));
-    ck_assert_double_ge(ev_time() - since, 0.29);
+    ck_assert_double_ge(ev_time() - since, 0.59);
     ck_assert_int_eq(redw_error_class(answer_error(&a)), REDW_CLASS_QUERY_TIMEOUT);
     ck_assert_int_eq(redw_error_code(answer_error(&a)), REDW_ETIMEDOUT);
     answer_release(&a);
@@ -858,15 +866,15 @@ START_TEST(a_drain_that_ends_gives_up_what_is_left)
     struct answer a[2];
     start(1);
     watched = a;
-    lab_submit(&r, &a[0], REDW_QUERY("select pg_sleep(60)"));
+    lab_submit(&r, &a[0], REDW_QUERY("select pg_sleep(65)"));
     lab_submit(&r, &a[1], REDW_QUERY("select 1"));
-    lab_run_ms(&r, 150);
+    lab_run_until_active(&r, "select pg_sleep(65)");
     closed_calls = 0;
     redw_client_close(r.client, REDW_NONE, NULL, NULL);
     redw_client_close(r.client, 100, on_closed, NULL); /* shortens */
     double since = ev_time();
     ck_assert(lab_wait(&r, &closed_calls, 1));
-    ck_assert_double_lt(ev_time() - since, 10);
+    ck_assert_double_lt(ev_time() - since, 20);
     ck_assert_uint_eq(calls_at_close, 2);
     ck_assert_int_eq(redw_error_class(answer_error(&a[0])), REDW_CLASS_CLOSED);
     ck_assert_int_eq(redw_error_class(answer_error(&a[1])), REDW_CLASS_CLOSED);
@@ -882,9 +890,9 @@ START_TEST(destroying_ends_everything_before_it_returns)
     struct answer a[2];
     start(1);
     watched = a;
-    lab_submit(&r, &a[0], REDW_QUERY("select pg_sleep(60)"));
+    lab_submit(&r, &a[0], REDW_QUERY("select pg_sleep(66)"));
     lab_submit(&r, &a[1], REDW_QUERY("select 1"));
-    lab_run_ms(&r, 150);
+    lab_run_until_active(&r, "select pg_sleep(66)");
     closed_calls = 0;
     redw_client_close(r.client, REDW_NONE, on_closed, NULL);
     redw_client_destroy(r.client);

@@ -2,6 +2,7 @@
 #include "support/lab.h"
 
 #include "pool/loop_ev.h"
+#include "support/pg.h"
 #include <check.h>
 #include <openssl/ssl.h>
 
@@ -96,6 +97,18 @@ bool lab_wait(struct lab *r, const unsigned *counter, unsigned goal)
 void lab_run_ms(struct lab *r, unsigned ms)
 {
     run(r, &(unsigned){0}, 1, ms / 1000.0);
+}
+
+void lab_run_until_active(struct lab *r, const char *sql)
+{
+    char seen[400];
+    double until = ev_time() + r->patience_s;
+    snprintf(seen, sizeof seen, "select count(*) from pg_stat_activity where state = 'active' and query = '%s'",
+             sql);
+    do
+        lab_run_ms(r, 5);
+    while (pg_number(seen) == 0 && ev_time() < until);
+    r->late |= ev_time() >= until;
 }
 
 void answer_done(const redw_result *res, void *ctx)

@@ -54,6 +54,10 @@ bool lab_wait(struct lab *r, const unsigned *counter, unsigned goal);
 /* Runs the loop for some milliseconds. */
 void lab_run_ms(struct lab *r, unsigned ms);
 
+/* Runs the loop until the server executes exactly this statement (for cancels: one that comes before its
+ * statement is lost). Its text should be no other test's. */
+void lab_run_until_active(struct lab *r, const char *sql);
+
 /* Submits and waits. The answer's result is the caller's: answer_release. */
 struct answer lab_query(struct lab *r, const struct redw_request *rq);
 /* The same, for later: *a must stay where it is until the callback has come. */

@@ -88,10 +88,11 @@ static void read_file(const char *name, bool optional)
         FIELD("DATABASE", database),   FIELD("URI", uri),
         FIELD("PLAINURI", plainuri),   FIELD("UNIXURI", unixuri),
         FIELD("MD5URI", md5uri),       FIELD("CLEARURI", clearuri),
+        FIELD("CERTURI", certuri),
         FIELD("ADMINURI", adminuri),   FIELD("BOUNCERPORT", bouncerport),
         FIELD("BOUNCERURI", bounceruri), FIELD("BOUNCERPLAINURI", bouncerplainuri),
     };
-    char path[600], line[2048];
+    char path[600], line[4096];
     snprintf(path, sizeof path, "%s/%s", server.dir, name);
     FILE *f = fopen(path, "r");
     if (f == NULL && optional)
@@ -135,12 +136,25 @@ const char *pg_uri(void)
     return pg_server()->fulluri;
 }
 
-void pg_sql(const char *sql)
+/* Runs sql on a connection of its own; the last value, or 0 without one. */
+static long run(const char *sql)
 {
     PGconn *c = PQconnectdb(pg_uri());
     PGresult *r = PQexec(c, sql);
     if (PQresultStatus(r) != PGRES_COMMAND_OK && PQresultStatus(r) != PGRES_TUPLES_OK)
         fail(sql, PQerrorMessage(c));
+    long value = PQntuples(r) > 0 && PQnfields(r) > 0 ? strtol(PQgetvalue(r, 0, 0), NULL, 10) : 0;
     PQclear(r);
     PQfinish(c);
+    return value;
+}
+
+void pg_sql(const char *sql)
+{
+    run(sql);
+}
+
+long pg_number(const char *sql)
+{
+    return run(sql);
 }

@@ -248,6 +248,7 @@ START_TEST(other_first_packets_are_refused)
         "04d2162f 00",                     /* SSLRequest, too long */
         "04d2162e 00007555",               /* CancelRequest without a key */
         "04d2162e 00007555 33f792",        /* key too short */
+        "04d2162d 00007555 33f792e1",      /* something like a CancelRequest */
         "04d21630 00",                     /* GSSENCRequest, too long */
     };
     uint8_t raw[128];
@@ -557,6 +558,11 @@ START_TEST(bind_with_impossible_counts_and_lengths_is_refused)
     }
     static const char *const lengths[] = {"'X' 00 fffffffe", "'X' 00 80000000", "'X' 00 00000001",
                                           "'X' 00 ffffffff 00"};
+    size_t call_len = unhex(raw, sizeof raw, "00000017 0002 0000 0000 0001 ffffffff 0000"); /* two for one */
+    struct redwi_function_call call;
+    ck_assert(!redwi_fe_read_function_call(at_the_edge(raw, call_len), call_len, &call));
+    ck_assert(!redwi_fe_read_cancel(at_the_edge("\x04\xd2\x16\x2f\0\0\0\1key!", 12), 12, &(uint32_t){0},
+                                    &(const uint8_t *){NULL}, &(size_t){0}));
     redw_slice mechanism, data;
     for (size_t i = 0; i < sizeof lengths / sizeof lengths[0]; i++) {
         size_t n = unhex(raw, sizeof raw, lengths[i]);
@@ -632,6 +638,91 @@ START_TEST(what_cannot_be_said_in_one_message_is_refused_when_written)
     redwi_fe_bind_value_end(&b, 0);
     ck_assert_int_eq(b.failed, REDW_EFULL);
     ck_assert_uint_eq(redwi_load32(word), INT32_MAX);
+}
+END_TEST
+
+/* Every message that is more than its header, into the writer. */
+static void write_each(struct redwi_buf *b, int which)
+{
+    static const redw_slice cells[] = {{"abc", 3}, {NULL, 0}};
+    static const uint32_t oids[] = {23, 25, 1700};
+    static const uint16_t formats[] = {0, 0, 0};
+    static const uint8_t bind_formats[] = {1, 1}, bytes[32] = {1};
+    static const char *const names[] = {"a", "b"};
+    static const struct redwi_error_field fields[] = {{'M', "m"}, {'D', "d"}, {0, NULL}};
+    static const struct redwi_startup_pair pairs[] = {{"user", "u"}, {"database", "d"}};
+    static const struct redwi_field columns[] = {{.name = {"a", 1}},
+                                                 {.name = {"b", 1}, .schema = {"s", 1}, .table = {"t", 1},
+                                                  .column = {"c", 1}, .catalog = {"d", 1}}};
+    const struct redwi_digest_request digest = {0, bytes, 8, bytes, 8};
+    size_t at, v;
+    switch (which) {
+    case 0: redwi_fe_startup(b, pairs, 2); break;
+    case 1: redwi_fe_cancel_request(b, 1, bytes, 32); break;
+    case 2: redwi_fe_password(b, "password", 8); break;
+    case 3: redwi_fe_sasl_initial(b, "mechanism", "data", 4); break;
+    case 4: redwi_fe_digest(b, bytes, bytes, 16); break;
+    case 5: redwi_fe_token(b, "token", 5); break;
+    case 6: redwi_fe_query(b, "select 1", 8); break;
+    case 7: redwi_fe_parse(b, "s", "select 1", 8, oids, 3); break;
+    case 8: redwi_fe_describe_statement(b, "s"); break;
+    case 9: redwi_fe_execute(b, "p", 0); break;
+    case 10: redwi_fe_function_call(b, 1, 0, cells, 2, 0); break;
+    case 11: redwi_fe_copy_fail(b, "why"); break;
+    case 12:
+        at = redwi_fe_bind_begin(b, "p", "s", bind_formats, 2);
+        redwi_fe_bind_null(b);
+        v = redwi_fe_bind_value(b);
+        redwi_buf_bytes(b, "abc", 3);
+        redwi_fe_bind_value_end(b, v);
+        redwi_fe_bind_end(b, at, 0);
+        break;
+    case 13: redwi_be_put_digest_request(b, &digest); break;
+    case 14: redwi_be_put_negotiate(b, 0x30000, names, 2); break;
+    case 15: redwi_be_put_row_description(b, columns, 2); break;
+    case 16: redwi_be_put_data_row(b, cells, 2); break;
+    case 17: redwi_be_put_parameter_description(b, oids, 3); break;
+    case 18: redwi_be_put_error(b, 'E', fields); break;
+    case 19: redwi_be_put_copy_response(b, 'G', 0, formats, 3); break;
+    case 20: redwi_be_put_function_result(b, cells[0]); break;
+    default: redwi_be_put_notification(b, 1, "channel", "payload"); break;
+    }
+}
+enum { WRITERS = 22 };
+
+START_TEST(a_message_that_does_not_fit_fails_the_writer_and_what_was_there_stays)
+{
+    for (int which = 0; which < WRITERS; which++) {
+        struct redwi_buf whole = writer();
+        write_each(&whole, which);
+        size_t n = redwi_buf_len(&whole);
+        ck_assert_int_eq(whole.failed, 0);
+        for (size_t max = 0; max <= n; max++) {
+            struct redwi_buf b;
+            redwi_buf_init(&b, &redwi_malloc, 5 + max);
+            redwi_fe_sync(&b);
+            write_each(&b, which);
+            ck_assert_int_eq(b.failed, max < n ? REDW_EFULL : 0);
+            if (b.failed)
+                redwi_buf_cut(&b, 5);
+            ck_assert_uint_eq(redwi_buf_len(&b), max < n ? 5 : 5 + n);
+            ck_assert_mem_eq(redwi_buf_front(&b), "S\0\0\0\4", 5);
+            ck_assert(max < n || memcmp(redwi_buf_front(&b) + 5, redwi_buf_front(&whole), n) == 0);
+            redwi_buf_free(&b);
+        }
+        redwi_buf_free(&whole);
+    }
+    /* Once failed it stays so, counts that do not fit included. */
+    struct redwi_buf b;
+    redwi_buf_init(&b, &redwi_malloc, 4);
+    redwi_fe_sync(&b);
+    redwi_fe_parse(&b, "", "", 0, NULL, 65536);
+    redwi_fe_copy_data(&b, "x", SIZE_MAX);
+    redwi_fe_sasl_initial(&b, "X", "x", SIZE_MAX);
+    redwi_be_put_data_row(&b, NULL, 65536);
+    redwi_be_put_function_result(&b, (redw_slice){"x", SIZE_MAX});
+    ck_assert_int_eq(b.failed, REDW_EFULL);
+    redwi_buf_free(&b);
 }
 END_TEST
 
@@ -1015,7 +1106,7 @@ START_TEST(negotiation_of_the_protocol_and_of_compression)
     wrote(&b, "6d 00000007 010203");
 
     static const char *const versions[] = {"0", "1", "2", "3"};
-    static const char *const others[] = {"", "4", "9", "-1", "01", "3 ", " 3", "2.0", "x", "33"};
+    static const char *const others[] = {"", "4", "9", "-1", "01", "3 ", " 3", "2.0", "x", "/", "33"};
     unsigned version;
     for (unsigned i = 0; i < 4; i++) {
         ck_assert(redwi_be_row_version((redw_slice){versions[i], 1}, &version));
@@ -1225,6 +1316,7 @@ START_TEST(error_and_notice_fields)
     ck_assert(is(redwi_be_field(body, len, 'M'), ""));
     ck_assert_ptr_null(redwi_be_field(body, len, 'E').ptr); /* a text is no letter */
     ck_assert_ptr_null(redwi_be_field(body, len, '\0').ptr);
+    ck_assert_ptr_null(redwi_be_field(at_the_edge("Mx", 2), 2, 'M').ptr); /* unchecked, and not ended */
 
     static const char *const bad[] = {
         "", "'M'", "'Mx'", "'Mx' 00", "00 00", "'Mx' 00 00 00", "'Mx' 00 00 'Hy' 00"};
@@ -1573,6 +1665,8 @@ static const struct specimen {
     {"CopyInResponse", read_copy, "01 0002 0001 0000", 0, false},
     {"FunctionCallResponse", read_function_result, "00000003 'abc'", 0, false},
     {"FunctionCall", read_function_call, "00000017 0001 0001 0002 00000001 'a' ffffffff 0001", 0, false},
+    {"FunctionCall, a format each", read_function_call,
+     "00000017 0002 0001 0000 0002 00000001 'a' ffffffff 0001", 0, false},
     {"CopyFail", read_copy_fail, "'no' 00", 0, false},
     {"PasswordMessage", read_password, "'md5' 00", 0, false},
     {"digest", read_digest,
@@ -1655,6 +1749,7 @@ int main(void)
     tcase_add_test(t, bind_carries_its_values_in_place);
     tcase_add_test(t, bind_with_impossible_counts_and_lengths_is_refused);
     tcase_add_test(t, what_cannot_be_said_in_one_message_is_refused_when_written);
+    tcase_add_test(t, a_message_that_does_not_fit_fails_the_writer_and_what_was_there_stays);
     tcase_add_test(t, each_server_message_has_its_limits);
     tcase_add_test(t, every_type_takes_the_lengths_within_its_bounds_and_no_other);
     tcase_add_test(t, each_client_message_has_its_limits);

@@ -183,6 +183,8 @@ START_TEST(each_message_has_its_line)
         {B, "44 0000000b 0001 fffffffe 'a'", "B\t11\tDataRow\t 1 -2 (malformed)"},
         {B, "44 00000006 ffff", "B\t6\tDataRow\t 65535 (malformed)"},
         {B, "45 00000007 'Mm' 00", "B\t7\tErrorResponse\t M \"m\" (malformed)"},
+        {F, "54 00000004", "F\t4\tUnknown message: 54"},
+        {B, "31 00000004 32 00000004", "B\t4\tParseComplete"}, /* the next one is not this one's */
         {B, "77 00000005 00", "B\t5\tUnknown message: 77"},
         {B, "00 00000004", "B\t4\tUnknown message: 00"},
         {B, "31 00000003", "B\t3\t(no message has this length)"},
@@ -201,6 +203,7 @@ START_TEST(each_message_has_its_line)
         {B, "44 0000000d 0001 0000", "B\t13\tDataRow\t 1 ..."},
         {B, "44 0000000d", "B\t13\tDataRow\t ..."},
         {B, "44 0000000d 0001 00000004 'a'", "B\t13\tDataRow\t 1 4 (malformed)"},
+        {B, "5a 00000006 'I'", "B\t6\tReadyForQuery\t I (malformed)"}, /* whatever comes: it is too long */
         {B, "4b 0000000c 00007555", "B\t12\tBackendKeyData\t 30037 ****"},
     };
     char line[REDWI_TRACE_LINE];
@@ -255,6 +258,16 @@ START_TEST(a_long_text_or_value_is_cut_and_a_message_of_any_length_is_one_bounde
         clear(&l);
         redwi_trace_end(&t);
     }
+    struct lines status = {0};
+    struct redwi_trace s;
+    redwi_buf_cut(&b, 0);
+    big[4000] = 0;
+    redwi_be_put_parameter_status(&b, "long", big); /* longer than what is looked at */
+    redwi_trace_init(&s, false, true, add, &status);
+    redwi_trace_feed(&s, redwi_buf_front(&b), redwi_buf_len(&b));
+    ck_assert_uint_eq(status.count, 1);
+    ck_assert_str_eq(status.text + status.len - 10, "x\"... ...\n");
+    clear(&status);
     /* The longest line that there can be: of the shortest texts, all of them escaped or masked. */
     for (int values = 0; values < 2; values++) {
         struct lines l = {0};
@@ -488,6 +501,14 @@ START_TEST(an_end_in_the_middle_is_a_line_and_an_impossible_length_the_last_one)
     redwi_trace_end(&t);
     ck_assert_str_eq(l.text, "B\t-1\t(no message has this length)\n");
     clear(&l);
+    redwi_trace_init(&t, false, true, add, &l);
+    redwi_trace_feed(&t, "C\0\0\0\3Z\0\0\0\5I", 11);
+    ck_assert_str_eq(l.text, "B\t3\t(no message has this length)\n");
+    clear(&l);
+    redwi_trace_init(&t, true, true, add, &l);
+    redwi_trace_feed(&t, "\0\0\0\7\0\3\0\0", 8);
+    ck_assert_str_eq(l.text, "F\t7\t(no message has this length)\n");
+    clear(&l);
 }
 END_TEST
 
@@ -508,6 +529,11 @@ START_TEST(the_answer_to_ssl_request_is_a_line_where_one_is_due)
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         struct lines l = {0};
         struct redwi_trace t;
+        redwi_trace_init(&t, true, true, add, &l);
+        t.answers = rows[i].answers; /* nobody asks the client */
+        redwi_trace_feed(&t, "\0\0\0\10\4\xd2\x16\x2f", 8);
+        ck_assert_str_eq(l.text, "F\t8\tSSLRequest\t 1234 5679\n");
+        clear(&l);
         redwi_trace_init(&t, false, true, add, &l);
         t.answers = rows[i].answers;
         for (size_t at = 0; at < rows[i].n; at++)

@@ -19,6 +19,31 @@ typedef struct redw_client redw_client;
 typedef int64_t redw_id;
 
 /*
+ * Makes the socket of a new connection, instead of a name look-up and connect(): for proxies, tunnels and
+ * sockets that the application has already. Called from the loop, once for each attempt to connect, and
+ * for each connection that carries a cancel; host and port are those of the URI (lent). Returns
+ *
+ *   >= 0             a descriptor of a stream socket, connected or connecting. It is the client's from here
+ *                    on: made non-blocking and close-on-exec, waited for until it is connected, closed by
+ *                    the client whatever happens. Its socket options stay as they are.
+ *   REDW_OPEN_LATER  the answer comes by redw_open_done(), named by `opening`.
+ *   -1               it cannot be made; errno says why (0: no reason known).
+ *
+ * What follows on it is as on any other socket: TLS and its checks of the host name, login, all inside the
+ * connect deadline. A failure is one of connecting: ECONNREFUSED and ECONNRESET are tried again, see
+ * connect_retries. Everything of this library may be called from inside.
+ */
+typedef int redw_open_fn(redw_client *c, redw_id opening, const char *host, uint16_t port, void *ctx);
+enum { REDW_OPEN_LATER = -2 };
+
+/*
+ * The answer to REDW_OPEN_LATER, on the loop's thread: fd as redw_open_fn returns it, or -1 and the errno
+ * that says why. REDW_OK: taken. REDW_ENOENT: the connection is not wanted any more (its deadline passed,
+ * the client was closed, it was answered before), and fd stays the caller's to close. Does not allocate.
+ */
+REDW_API REDW_MUST_USE int redw_open_done(redw_client *c, redw_id opening, int fd, int sys_errno);
+
+/*
  * Settings of a client. Fill by designated initialisers through REDW_OPTIONS; zero is the default. All
  * are copied by create, checked before any I/O, and the wrong one is named.
  */
@@ -29,7 +54,9 @@ struct redw_options {
      * parts percent-encoded as in libpq). Defaults: port 5439 for redshift://, else 5432; database:
      * the user's name. A host beginning with '/' (percent-encoded, or in ?host=) is the directory of a
      * unix socket. Settings: host, port, user, password, dbname, sslmode (disable, require, verify-ca,
-     * verify-full), sslrootcert (a file, or "system"), application_name, connect_timeout (seconds).
+     * verify-full), sslrootcert (a file, or "system"), application_name, connect_timeout (seconds),
+     * keepalives_idle, keepalives_interval (seconds), keepalives_count, tcp_user_timeout (milliseconds): 0 leaves
+     * these to the system.
      * Unknown names are refused. The text is never echoed in errors. */
     const char *uri;
     const char *password;         /* default: the URI's; wiped by destroy */
@@ -41,6 +68,22 @@ struct redw_options {
     uint32_t request_timeout_ms;  /* for requests that state none; default 300,000; REDW_NONE: never */
     uint32_t cancel_timeout_ms;   /* how long the server may take to obey a cancel before its connection is closed;
                                      1..3,600,000; default 5,000 */
+    uint32_t acquire_timeout_ms;  /* how long a request may wait for a connection, inside its own timeout;
+                                     default and REDW_NONE: only its own timeout counts */
+    /* A server that refuses connections, or is not ready for them (a paused or resuming cluster), is asked
+     * again inside connect_timeout_ms: at most so many times, 100 ms apart at first, then doubling up to 5 s,
+     * each pause shortened by chance by up to half. 1..1,000; default 5; REDW_NONE: the first failure counts.
+     * Tried again after ECONNREFUSED, a reset before the login ended, SQLSTATE 57P03; never when a password
+     * or a certificate was refused. */
+    uint32_t connect_retries;
+    /* TCP sockets. A peer that vanished is found by keepalive while nothing is under way, and by
+     * TCP_USER_TIMEOUT when it acknowledges nothing of what was sent. REDW_NONE: as the system has it. */
+    uint32_t keepalive_idle_s;     /* without traffic before the first probe; 1..32,767; default 60 */
+    uint32_t keepalive_interval_s; /* between probes; 1..32,767; default 10 */
+    uint32_t keepalive_count;      /* unanswered probes that end the connection; 1..127; default 3 */
+    uint32_t tcp_user_timeout_ms;  /* 1..3,600,000; default 75,000 */
+    redw_open_fn *open;            /* makes the sockets; default: the library does */
+    void *open_ctx;                /* its last argument */
     const struct redw_allocator *allocator; /* default: malloc */
 };
 #define REDW_OPTIONS(...) \

@@ -20,6 +20,9 @@
 #define HOST_BYTES_MAX     253   /* RFC 1035, 2.3.4, as text */
 #define TIMEOUT_MS_MAX     3600000u
 #define POOL_MAX           10000u
+#define KEEPALIVE_S_MAX    32767u /* the kernel's, tcp(7) */
+#define KEEPALIVE_N_MAX    127u
+#define RETRIES_MAX        1000u
 
 enum setting {
     HOST = 0,
@@ -31,6 +34,10 @@ enum setting {
     SSLROOTCERT,
     APPLICATION_NAME,
     CONNECT_TIMEOUT,
+    KEEPALIVES_IDLE,
+    KEEPALIVES_INTERVAL,
+    KEEPALIVES_COUNT,
+    TCP_USER_TIMEOUT_MS,
     SETTINGS
 };
 
@@ -44,6 +51,10 @@ static const char *const setting_names[SETTINGS] = {
     "sslrootcert",
     "application_name",
     "connect_timeout",
+    "keepalives_idle",
+    "keepalives_interval",
+    "keepalives_count",
+    "tcp_user_timeout",
 };
 
 /* The URI, cut: ptr NULL means not given. Still percent-encoded. */
@@ -422,6 +433,32 @@ static int read_u32(uint32_t *out, const char *name, uint32_t given, uint32_t fa
     return *out <= max ? 0 : fail(why, REDW_EINVAL, "%s must be from 1 to %u", name, max);
 }
 
+/* A number of the struct if it is there, else of the URI, where 0 leaves it to the system as in libpq. */
+static int read_tcp_number(uint32_t *out, const char *name, uint32_t given, const struct uri *u, enum setting what,
+                           uint32_t fallback, uint32_t max, struct redw_diag *why)
+{
+    if (given == 0 && u->raw[what].ptr)
+        return take_number(out, u, what, 0, max, why);
+    *out = given == REDW_NONE ? 0 : given ? given : fallback;
+    return *out <= max ? 0 : fail(why, REDW_EINVAL, "%s must be from 1 to %u, or REDW_NONE", name, max);
+}
+
+/* Dead peers are found within 90 s when idle and 75 s when we have sent something. */
+static int read_tcp(struct redwi_tcp *t, const struct uri *u, const struct redw_options *o, struct redw_diag *why)
+{
+    int rc;
+
+    if ((rc = read_tcp_number(&t->idle_s, "keepalive_idle_s", o->keepalive_idle_s, u, KEEPALIVES_IDLE, 60,
+                              KEEPALIVE_S_MAX, why)) != 0 ||
+        (rc = read_tcp_number(&t->interval_s, "keepalive_interval_s", o->keepalive_interval_s, u,
+                              KEEPALIVES_INTERVAL, 10, KEEPALIVE_S_MAX, why)) != 0 ||
+        (rc = read_tcp_number(&t->count, "keepalive_count", o->keepalive_count, u, KEEPALIVES_COUNT, 3,
+                              KEEPALIVE_N_MAX, why)) != 0)
+        return rc;
+    return read_tcp_number(&t->user_timeout_ms, "tcp_user_timeout_ms", o->tcp_user_timeout_ms, u,
+                           TCP_USER_TIMEOUT_MS, 75000, TIMEOUT_MS_MAX, why);
+}
+
 static int read_numbers(struct redwi_settings *s, const struct uri *u, const struct redw_options *o,
                         struct redw_diag *why)
 {
@@ -436,8 +473,16 @@ static int read_numbers(struct redwi_settings *s, const struct uri *u, const str
         (rc = read_u32(&s->connect_timeout_ms, "connect_timeout_ms", o->connect_timeout_ms,
                        seconds * 1000, TIMEOUT_MS_MAX, why)) != 0 ||
         (rc = read_u32(&s->request_timeout_ms, "request_timeout_ms", o->request_timeout_ms, 300000,
-                       UINT32_MAX, why)) != 0)
+                       UINT32_MAX, why)) != 0 ||
+        (rc = read_u32(&s->acquire_timeout_ms, "acquire_timeout_ms", o->acquire_timeout_ms, REDW_NONE,
+                       UINT32_MAX, why)) != 0 ||
+        (rc = read_tcp(&s->tcp, u, o, why)) != 0)
         return rc;
+    if (o->connect_retries != REDW_NONE &&
+        (rc = read_u32(&s->connect_retries, "connect_retries", o->connect_retries, 5, RETRIES_MAX, why)) != 0)
+        return rc;
+    s->open = o->open;
+    s->open_ctx = o->open_ctx;
     return read_u32(&s->cancel_timeout_ms, "cancel_timeout_ms", o->cancel_timeout_ms, 5000,
                     TIMEOUT_MS_MAX, why);
 }

@@ -388,6 +388,68 @@ START_TEST(an_allocator_is_whole_or_refused)
 }
 END_TEST
 
+START_TEST(A09_A10_keepalive_and_user_timeout_are_settings)
+{
+    static const struct {
+        const char *settings;
+        struct redw_options o;
+        struct redwi_tcp tcp;
+        const char *wrong; /* NULL: it is accepted */
+    } table[] = {
+        {"", {.size = 0}, {60, 10, 3, 75000}, NULL},
+        {"keepalives_idle=7&keepalives_interval=8&keepalives_count=9&tcp_user_timeout=10", {.size = 0}, {7, 8, 9, 10}, NULL},
+        {"keepalives_idle=0&tcp_user_timeout=0", {.size = 0}, {0, 10, 3, 0}, NULL},
+        {"keepalives_idle=7", {.keepalive_idle_s = 5}, {5, 10, 3, 75000}, NULL},
+        {"", {.keepalive_idle_s = REDW_NONE, .tcp_user_timeout_ms = REDW_NONE}, {0, 10, 3, 0}, NULL},
+        {"", {.keepalive_interval_s = 1, .keepalive_count = 1, .tcp_user_timeout_ms = 3600000}, {60, 1, 1, 3600000}, NULL},
+        {"", {.keepalive_idle_s = 32768}, {0}, "keepalive_idle_s"},
+        {"", {.keepalive_interval_s = 32768}, {0}, "keepalive_interval_s"},
+        {"", {.keepalive_count = 128}, {0}, "keepalive_count"},
+        {"", {.tcp_user_timeout_ms = 3600001}, {0}, "tcp_user_timeout_ms"},
+        {"keepalives_idle=x", {.size = 0}, {0}, "keepalives_idle"},
+        {"keepalives_interval=-1", {.size = 0}, {0}, "keepalives_interval"},
+        {"keepalives_count=128", {.size = 0}, {0}, "keepalives_count"},
+        {"tcp_user_timeout=3600001", {.size = 0}, {0}, "tcp_user_timeout"},
+    };
+    for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
+        struct redw_options o = table[i].o;
+        char uri[200];
+        snprintf(uri, sizeof uri, "postgresql://u@h?%s", table[i].settings);
+        o.size = sizeof o;
+        o.uri = uri;
+        int rc = read_options(&o);
+        if (table[i].wrong) {
+            ck_assert_int_eq(rc, REDW_EINVAL);
+            ck_assert_msg(strstr(why.text, table[i].wrong) != NULL, "%s", why.text);
+            continue;
+        }
+        ck_assert_msg(rc == 0, "%s", why.text);
+        ck_assert_uint_eq(s.tcp.idle_s, table[i].tcp.idle_s);
+        ck_assert_uint_eq(s.tcp.interval_s, table[i].tcp.interval_s);
+        ck_assert_uint_eq(s.tcp.count, table[i].tcp.count);
+        ck_assert_uint_eq(s.tcp.user_timeout_ms, table[i].tcp.user_timeout_ms);
+        done();
+    }
+}
+END_TEST
+
+START_TEST(A08_A21_deadlines_and_retries_are_settings)
+{
+    ck_assert_int_eq(read_options(REDW_OPTIONS(.uri = "postgresql://u@h")), 0);
+    ck_assert_uint_eq(s.acquire_timeout_ms, REDW_NONE);
+    ck_assert_uint_eq(s.connect_retries, 5);
+    done();
+    ck_assert_int_eq(read_options(REDW_OPTIONS(.uri = "postgresql://u@h", .acquire_timeout_ms = 9,
+                                               .connect_retries = REDW_NONE)),
+                     0);
+    ck_assert_uint_eq(s.acquire_timeout_ms, 9);
+    ck_assert_uint_eq(s.connect_retries, 0);
+    done();
+    ck_assert_int_eq(read_options(REDW_OPTIONS(.uri = "postgresql://u@h", .connect_retries = 1001)), REDW_EINVAL);
+    ck_assert_ptr_nonnull(strstr(why.text, "connect_retries"));
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("options");
@@ -402,6 +464,8 @@ int main(void)
     tcase_add_test(t, structs_of_other_versions_are_read_or_refused);
     tcase_add_test(t, every_failed_allocation_leaves_nothing_behind);
     tcase_add_test(t, an_allocator_is_whole_or_refused);
+    tcase_add_test(t, A09_A10_keepalive_and_user_timeout_are_settings);
+    tcase_add_test(t, A08_A21_deadlines_and_retries_are_settings);
     suite_add_tcase(suite, t);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);

@@ -19,6 +19,14 @@ typedef struct redw_client redw_client;
 typedef int64_t redw_id;
 
 /*
+ * One message of the wire protocol as one line, without a line's end and without a NUL: `n` bytes of text in the
+ * form of libpq's PQtrace ("F" from the client, "B" from the server, length, name, fields). connection
+ * counts the client's connections from 1. Passwords, tokens, keys and salts are shown as ****, control
+ * bytes escaped, long texts cut. Runs in the middle of things: it may not call any function of redw.
+ */
+typedef void redw_trace_fn(uint64_t connection, const char *line, size_t n, void *ctx);
+
+/*
  * Settings of a client. Fill by designated initialisers through REDW_OPTIONS; zero is the default. All
  * are copied by create, checked before any I/O, and the wrong one is named.
  */
@@ -80,6 +88,13 @@ struct redw_options {
     const char *identity_namespace;
     const char *provider_name;
     const char *idc_client_display_name;
+
+    /* For debugging: every message of every connection; default: none. trace_values shows SQL, parameters,
+     * rows and the server's DETAIL and HINT too, which may be anybody's secrets; otherwise only names,
+     * types and sizes are. */
+    redw_trace_fn *trace;
+    void *trace_ctx;
+    bool trace_values;
 };
 #define REDW_OPTIONS(...) \
     (&(const struct redw_options){.size = sizeof(struct redw_options), __VA_ARGS__})

@@ -49,6 +49,7 @@ struct redw_client {
     uint32_t nslots;
     uint32_t njobs;               /* accepted and not finished: holds the loop while > 0 */
     redw_id next_id;
+    uint64_t nopened;             /* connections ever begun, side connections too */
 
     unsigned depth;               /* entries from the loop and dispatches under way */
     bool turn_wanted;

@@ -253,6 +253,13 @@ static bool known_as_plain(const struct redwi_conn_config *config)
     return config->endpoint && config->endpoint->plain_names;
 }
 
+static void trace(void *ctx, const char *line, size_t n)
+{
+    const struct redwi_conn *c = ctx;
+    const struct redwi_settings *settings = c->priv->config.settings;
+    settings->trace(c->priv->config.number, line, n, settings->trace_ctx);
+}
+
 static int make_session(struct redwi_conn *c, struct redwi_session **out)
 {
     const struct redwi_conn_private *p = c->priv;
@@ -275,6 +282,9 @@ static int make_session(struct redwi_conn *c, struct redwi_session **out)
         .tls_verified = settings->tls_mode >= REDWI_TLS_VERIFY_CA,
         .entropy = p->sys->entropy,
         .entropy_ctx = p->sys->ctx,
+        .trace = settings->trace ? trace : NULL,
+        .trace_ctx = c,
+        .trace_values = settings->trace_values,
     };
     if (p->side) {
         redwi_session_key(p->config.cancels->session, &sc.cancel_pid, &sc.cancel_key, &sc.cancel_key_len);

@@ -78,6 +78,7 @@ struct redwi_conn_config {
     struct redwi_tls_ctx *tls;        /* NULL: no TLS */
     const struct redwi_conn_ops *ops;
     void *owner;
+    uint64_t number;                  /* which connection of its owner this is, from 1: for the trace */
     int64_t deadline_us;              /* for all of DIALING to LOGIN */
     const struct redwi_conn *cancels; /* a side connection: dial this one's address with its key */
 };

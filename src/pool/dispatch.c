@@ -349,6 +349,7 @@ struct redwi_conn *redwi_pool_open(redw_client *c, struct redwi_conn *cancels)
         .tls = c->tls,
         .ops = &conn_ops,
         .owner = c,
+        .number = ++c->nopened,
         .deadline_us = c->loop.now_us(c->loop.ctx) + (int64_t)timeout_ms * 1000,
         .cancels = cancels,
     };

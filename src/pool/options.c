@@ -665,6 +665,9 @@ int redwi_settings_read(struct redwi_settings *s, const struct redw_allocator *m
         redwi_settings_free(s, mem);
         return rc;
     }
+    s->trace = o.trace;
+    s->trace_ctx = o.trace_ctx;
+    s->trace_values = o.trace_values;
     return 0;
 }
 

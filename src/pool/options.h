@@ -27,6 +27,9 @@ struct redwi_settings {
     char *cert_file, *key_file; /* both or neither */
     char *tls_name;  /* NULL: host */
     bool tls_direct;
+    redw_trace_fn *trace; /* NULL: none */
+    void *trace_ctx;
+    bool trace_values;
     uint32_t pool_max, queue_max, connect_timeout_ms, request_timeout_ms, cancel_timeout_ms;
 };
 

@@ -252,6 +252,20 @@ static void shrink_input(struct redwi_session *s)
 
 /* --- life --------------------------------------------------------------------------------------- */
 
+static int watch(struct redwi_session *s)
+{
+    const struct redwi_session_config *c = &s->config;
+    if (!c->trace)
+        return 0;
+    s->traces = redwi_alloc(c->mem, sizeof *s->traces);
+    if (!s->traces)
+        return REDW_ENOMEM;
+    redwi_trace_init(&s->traces->sent, true, c->trace_values, c->trace, c->trace_ctx);
+    redwi_trace_init(&s->traces->received, false, c->trace_values, c->trace, c->trace_ctx);
+    s->traces->received.answers = c->tls && !c->tls_direct;
+    return 0;
+}
+
 int redwi_session_create(struct redwi_session **out, const struct redwi_session_config *config)
 {
     *out = NULL;
@@ -288,6 +302,11 @@ int redwi_session_create(struct redwi_session **out, const struct redwi_session_
         .entropy = config->entropy,
         .entropy_ctx = config->entropy_ctx,
     };
+    int code = watch(s);
+    if (code) {
+        redwi_session_free(s);
+        return code;
+    }
     *out = s;
     return 0;
 }
@@ -296,6 +315,11 @@ void redwi_session_free(struct redwi_session *s)
 {
     if (!s)
         return;
+    if (s->traces) {
+        redwi_trace_end(&s->traces->sent);
+        redwi_trace_end(&s->traces->received);
+        redwi_free(s->config.mem, s->traces);
+    }
     redwi_auth_end(&s->auth);
     redwi_reply_queue_free(&s->queue);
     redwi_parameters_free(&s->parameters);
@@ -384,6 +408,10 @@ void redwi_session_received(struct redwi_session *s, size_t n)
 {
     if (s->phase == REDWI_PHASE_DEAD || !n)
         return;
+    if (s->traces) {
+        s->traces->received.view.row_version = s->row_version;
+        redwi_trace_feed(&s->traces->received, s->in.data + s->in.tail, n);
+    }
     bool asked = s->phase == REDWI_PHASE_TLS_ASKED && !s->config.tls_direct;
     if (s->phase <= REDWI_PHASE_TLS_WAIT && !asked)
         redwi_die_tls(s, "unencrypted bytes before the TLS handshake");
@@ -419,6 +447,8 @@ void redwi_session_sent(struct redwi_session *s, size_t n)
 {
     /* Counted after the end too: a unit's outcome depends on it. */
     s->sent += n;
+    if (s->traces && n)
+        redwi_trace_feed(&s->traces->sent, redwi_buf_front(&s->out), n);
     redwi_buf_take(&s->out, n);
     if (s->unit_open)
         s->unit_at -= n;

@@ -43,6 +43,11 @@ struct redwi_session_config {
     int (*entropy)(void *ctx, void *p, size_t n);   /* 0: p is filled from the system's CSPRNG */
     void *entropy_ctx;
 
+    /* Every message as a line (wire/trace.h); NULL: none. Never calls back into the session. */
+    void (*trace)(void *ctx, const char *line, size_t n);
+    void *trace_ctx;
+    bool trace_values;
+
     /* A side connection that only sends CancelRequest: cancel_key != NULL. No login follows; after the
      * request is sent the server closes, which is REDWI_EV_FATAL with code REDW_OK's error NULL. */
     const uint8_t *cancel_key;

@@ -14,6 +14,7 @@
 #include "wire/parameters.h"
 #include "wire/reply_queue.h"
 #include "wire/session.h"
+#include "wire/trace.h"
 
 #define REDWI_KEY_MAX 256 /* bytes of a cancel key (protocol 3.2) */
 
@@ -45,6 +46,9 @@ struct redwi_session {
     struct redwi_auth auth;
     struct redwi_reply_queue queue;
     struct redwi_parameters parameters;
+    struct redwi_session_traces {
+        struct redwi_trace sent, received;
+    } *traces; /* NULL: nobody looks on */
 
     bool ended;         /* the transport did */
     redw_error *why;    /* ...as its owner says; NULL: it did not say */

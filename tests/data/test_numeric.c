@@ -20,7 +20,8 @@ static const char *text_of(redw_decimal d)
 
 static void must_be_zeroed(redw_decimal d)
 {
-    ck_assert(d.hi == 0 && d.lo == 0 && d.scale == 0 && d.precision == 0 && !d.negative && d.special == 0);
+    ck_assert(d.hi == 0 && d.lo == 0 && d.scale == 0 && d.precision == 0 && !d.negative &&
+              d.special == 0);
 }
 
 /* The bytes a writer wrote; the buffer is the caller's to free. */
@@ -34,12 +35,30 @@ static redw_slice written(struct redwi_buf *b)
 
 /* What is read and written back is the same text. */
 static const char *const texts[] = {
-    "0", "1", "-1", "12.34", "-12.30", "0.5", "-0.001", "0.00", "100", "1000000000000000000000",
-    "135430.119999999995", "9999999999999999999", "10000000000000000000", "18446744073709551616",
-    "99999999999999999999999999999999999999", "-99999999999999999999999999999999999999",
-    "0.99999999999999999999999999999999999999", "-0.00000000000000000000000000000000000001",
-    "9.9999999999999999999999999999999999999", "-1.0000000000000000000000000000000000000",
-    "12345678901234567890.123456789012345678", "NaN", "Infinity", "-Infinity",
+    "0",
+    "1",
+    "-1",
+    "12.34",
+    "-12.30",
+    "0.5",
+    "-0.001",
+    "0.00",
+    "100",
+    "1000000000000000000000",
+    "135430.119999999995",
+    "9999999999999999999",
+    "10000000000000000000",
+    "18446744073709551616",
+    "99999999999999999999999999999999999999",
+    "-99999999999999999999999999999999999999",
+    "0.99999999999999999999999999999999999999",
+    "-0.00000000000000000000000000000000000001",
+    "9.9999999999999999999999999999999999999",
+    "-1.0000000000000000000000000000000000000",
+    "12345678901234567890.123456789012345678",
+    "NaN",
+    "Infinity",
+    "-Infinity",
 };
 
 START_TEST(a_text_of_38_digits_comes_back_as_it_was)
@@ -66,8 +85,10 @@ static const struct {
     {"-0.00", REDW_OK, "0.00"},
     {"00000000000000000000000000000000000000000001.50", REDW_OK, "1.50"},
     /* Zeros behind the 38th digit are given up, digits never. */
-    {"1.00000000000000000000000000000000000000000000", REDW_OK, "1.0000000000000000000000000000000000000"},
-    {"0.00000000000000000000000000000000000000000000", REDW_OK, "0.00000000000000000000000000000000000000"},
+    {"1.00000000000000000000000000000000000000000000", REDW_OK,
+     "1.0000000000000000000000000000000000000"},
+    {"0.00000000000000000000000000000000000000000000", REDW_OK,
+     "0.00000000000000000000000000000000000000"},
     {"12345678901234567890.12345678901234567800", REDW_OK, "12345678901234567890.123456789012345678"},
     {"100000000000000000000000000000000000000", REDW_ERANGE, NULL},
     {"-123456789012345678901234567890123456789", REDW_ERANGE, NULL},
@@ -201,7 +222,8 @@ START_TEST(postgresqls_binary_form)
 {
     for (size_t i = 0; i < sizeof postgres / sizeof *postgres; i++) {
         redw_decimal d;
-        int rc = redwi_numeric_postgres(fence_behind(postgres[i].bytes, postgres[i].n), postgres[i].n, &d);
+        int rc =
+            redwi_numeric_postgres(fence_behind(postgres[i].bytes, postgres[i].n), postgres[i].n, &d);
         ck_assert_msg(rc == REDW_OK, "%s: %d", postgres[i].text, rc);
         ck_assert_str_eq(text_of(d), postgres[i].text);
 
@@ -231,10 +253,11 @@ static const struct {
      "1.0000000000000000000000000000000000000"},
     {"39 digits", B("\0\1\0\x09\0\0\0\0\0\x64"), REDW_ERANGE, NULL},
     {"39 digits behind the point", B("\0\1\xff\xf6\0\0\0\x27\0\x0a"), REDW_ERANGE, NULL},
-    {"1.0 ... 01, 41 digits",
-     B("\0\x0b\0\0\0\0\0\x28\0\1\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\1"), REDW_ERANGE, NULL},
+    {"1.0 ... 01, 41 digits", B("\0\x0b\0\0\0\0\0\x28\0\1\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\1"),
+     REDW_ERANGE, NULL},
     {"ten full groups",
-     B("\0\x0a\0\x09\0\0\0\0\x27\x0f\x27\x0f\x27\x0f\x27\x0f\x27\x0f\x27\x0f\x27\x0f\x27\x0f\x27\x0f\x27\x0f"),
+     B("\0\x0a\0\x09\0\0\0\0\x27\x0f\x27\x0f\x27\x0f\x27\x0f\x27\x0f\x27\x0f\x27\x0f\x27\x0f\x27\x0f\x27"
+       "\x0f"),
      REDW_ERANGE, NULL},
     {"the largest weight", B("\0\1\x7f\xff\0\0\0\0\0\1"), REDW_ERANGE, NULL},
     {"the smallest weight", B("\0\1\x80\0\0\0\x3f\xff\0\1"), REDW_EPROTOCOL, NULL},
@@ -276,8 +299,10 @@ static const struct {
     {B("\x01\xb6\x9b\x4b\xac\xd0\x5f\x15"), 0, REDW_OK, "123456789123456789"},
     {B("\xff\xff\xff\xff\xb6\x69\xfd\x2d"), 5, REDW_OK, "-12345.67891"},
     {B("\x00\x00\x01\x1f\x71\xfb\x08\x38"), 8, REDW_OK, "12345.67891000"},
-    {B("\xff\xff\xff\xff\xff\xff\xff\xff\xff\xfe\xd5\xfa\x0e\x00\x00\x00"), 10, REDW_OK, "-32768.0000000000"},
-    {B("\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xbe\x6f\x55\x00"), 10, REDW_OK, "-0.1100000000"},
+    {B("\xff\xff\xff\xff\xff\xff\xff\xff\xff\xfe\xd5\xfa\x0e\x00\x00\x00"), 10, REDW_OK,
+     "-32768.0000000000"},
+    {B("\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xbe\x6f\x55\x00"), 10, REDW_OK,
+     "-0.1100000000"},
     {B("\xff\xff\xff\xff\xff\xff\xfb\x2e"), 2, REDW_OK, "-12.34"},
     {B("\0\0\0\0\0\0\0\0"), 2, REDW_OK, "0.00"},
     {B("\x80\0\0\0\0\0\0\0"), 0, REDW_OK, "-9223372036854775808"},
@@ -385,13 +410,15 @@ START_TEST(every_form_gives_back_what_was_put_in)
         ck_assert_int_eq(redwi_numeric_postgres(written(&b).ptr, written(&b).len, &again), REDW_OK);
         ck_assert_msg(memcmp(&d, &again, sizeof d) == 0, "%s: %s", text, text_of(again));
         double exact, near;
-        ck_assert_int_eq(redwi_numeric_postgres_double(written(&b).ptr, written(&b).len, &near), REDW_OK);
+        ck_assert_int_eq(redwi_numeric_postgres_double(written(&b).ptr, written(&b).len, &near),
+                         REDW_OK);
         ck_assert_int_eq(redwi_text_double(text, strlen(text), &exact), REDW_OK);
         ck_assert(near == exact && redwi_numeric_to_double(d) == exact);
         redwi_buf_take(&b, redwi_buf_len(&b));
 
         redwi_numeric_put_redshift(&b, d);
-        ck_assert_int_eq(redwi_numeric_redshift(written(&b).ptr, written(&b).len, d.scale, &again), REDW_OK);
+        ck_assert_int_eq(redwi_numeric_redshift(written(&b).ptr, written(&b).len, d.scale, &again),
+                         REDW_OK);
         ck_assert_msg(memcmp(&d, &again, sizeof d) == 0, "%s: %s", text, text_of(again));
         redwi_buf_take(&b, redwi_buf_len(&b));
     }
@@ -409,7 +436,8 @@ START_TEST(any_bytes_give_a_sound_value_or_an_error)
         for (size_t k = 0; k < n; k++)
             bytes[k] = (char)(next_random(&seed) % 3 ? next_random(&seed) % 4 : next_random(&seed));
         if (n >= 8 && next_random(&seed) % 2) {
-            memcpy(bytes, (char[]){0, (char)((n - 8) / 2), 0, (char)(next_random(&seed) % 4), 0, 0, 0}, 7);
+            memcpy(bytes, (char[]){0, (char)((n - 8) / 2), 0, (char)(next_random(&seed) % 4), 0, 0, 0},
+                   7);
             bytes[7] &= 0x3f;
         }
         const char *p = fence_behind(bytes, n);
@@ -453,7 +481,8 @@ START_TEST(a_number_of_any_length_is_the_nearest_double)
     ck_assert_int_eq(redwi_numeric_postgres_double(bytes, sizeof bytes, &v), REDW_OK);
     ck_assert(v == 1.0);
     bytes[sizeof bytes - 1] = 1;
-    ck_assert_int_eq(redwi_numeric_postgres_double(fence_behind(bytes, sizeof bytes), sizeof bytes, &v), REDW_OK);
+    ck_assert_int_eq(redwi_numeric_postgres_double(fence_behind(bytes, sizeof bytes), sizeof bytes, &v),
+                     REDW_OK);
     ck_assert(v == nextafter(1.0, 2.0));
 }
 END_TEST
@@ -523,7 +552,8 @@ START_TEST(scaled_is_exact_or_refused)
         v = 7;
         ck_assert_int_eq(redw_decimal_parse(scaled[i].text, &d), REDW_OK);
         int rc = redw_decimal_scaled(d, scaled[i].scale, &v);
-        ck_assert_msg(rc == scaled[i].rc && v == scaled[i].want, "%s at %u", scaled[i].text, scaled[i].scale);
+        ck_assert_msg(rc == scaled[i].rc && v == scaled[i].want, "%s at %u", scaled[i].text,
+                      scaled[i].scale);
     }
     ck_assert_int_eq(redw_decimal_scaled((redw_decimal){.hi = UINT64_MAX}, 0, &v), REDW_ERANGE);
     ck_assert_int_eq(redw_decimal_scaled((redw_decimal){.lo = 10, .scale = 39}, 0, &v), REDW_ERANGE);
@@ -552,13 +582,16 @@ START_TEST(values_that_are_none_are_told_and_printed_as_a_question_mark)
         {{.scale = 39}, "not a decimal: its scale or kind is none", "?"},
         {{.special = 3}, "not a decimal: its scale or kind is none", "?"},
         {{.lo = 1, .special = REDW_NAN}, "not a decimal: NaN or infinity with digits", "NaN"},
-        {{.scale = 3, .precision = 2}, "not a decimal: its precision is below its scale or above 38", "0.000"},
+        {{.scale = 3, .precision = 2},
+         "not a decimal: its precision is below its scale or above 38",
+         "0.000"},
         {{.precision = 39}, "not a decimal: its precision is below its scale or above 38", "0"},
         {{.negative = true}, NULL, "0"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         const char *fault = redwi_numeric_fault(rows[i].d);
-        ck_assert_msg((!fault && !rows[i].fault) || (fault && rows[i].fault && !strcmp(fault, rows[i].fault)),
+        ck_assert_msg((!fault && !rows[i].fault) ||
+                          (fault && rows[i].fault && !strcmp(fault, rows[i].fault)),
                       "%zu: %s", i, fault ? fault : "none");
         ck_assert_str_eq(text_of(rows[i].d), rows[i].text);
     }

@@ -179,13 +179,11 @@ INLINE bool fast_clock(const char *p, size_t n, int64_t *us)
     return true;
 }
 
-/* "2024-02-29 12:34:56", with or without a fraction. What has four digits of a year is in range. */
+/* "2024-02-29 12:34:56", with or without a fraction, n >= 19. What has four digits of a year is in range. */
 INLINE bool fast_moment(const char *p, size_t n, int64_t *us)
 {
     int32_t days;
     uint32_t last;
-    if (n < 19)
-        return false;
     uint64_t head = load_8(p) ^ YEAR_AND_MONTH;
     uint64_t middle = load_8(p + 8) ^ PATTERN('0', '0', ' ', '0', '0', ':', '0', '0');
     memcpy(&last, p + 15, sizeof last);
@@ -209,10 +207,10 @@ INLINE bool fast_moment(const char *p, size_t n, int64_t *us)
     return true;
 }
 
-/* "+02" at the end, as whole hours mostly are; less than 16. */
+/* "+02" at the end, as whole hours mostly are, n >= 3; less than 16. */
 INLINE bool fast_zone(const char *p, size_t n, int32_t *east_s)
 {
-    if (n < 3 || (p[n - 3] != '+' && p[n - 3] != '-'))
+    if (p[n - 3] != '+' && p[n - 3] != '-')
         return false;
     unsigned tens = (unsigned char)p[n - 2] - (unsigned)'0';
     unsigned ones = (unsigned char)p[n - 1] - (unsigned)'0';
@@ -410,7 +408,7 @@ int redwi_text_timetz(const char *p, size_t n, redw_timetz *out)
 int redwi_text_timestamp(const char *p, size_t n, redw_timestamp *out)
 {
     out->us = 0;
-    if (fast_moment(p, n, &out->us))
+    if (n >= 19 && fast_moment(p, n, &out->us))
         return REDW_OK;
     return general_moment(p, n, PART_DAY | PART_CLOCK, &out->us);
 }
@@ -419,7 +417,7 @@ int redwi_text_timestamptz(const char *p, size_t n, redw_timestamptz *out)
 {
     int32_t east_s;
     out->us = 0;
-    if (fast_zone(p, n, &east_s) && fast_moment(p, n - 3, &out->us)) {
+    if (n >= 22 && fast_zone(p, n, &east_s) && fast_moment(p, n - 3, &out->us)) {
         out->us -= east_s * REDWI_SECOND;
         return REDW_OK;
     }

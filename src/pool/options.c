@@ -1,23 +1,28 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Options to settings. The URI is cut into raw views first (authority, path, then the query string,
- * which wins over both); each setting is then decoded once, straight into its owned string, so that no
- * half-decoded copy of a password is ever made. Messages name the setting and the rule, never a value:
+ * which wins over both); each setting is then decoded once, a password straight into the memory where it
+ * stays, so that no other copy of it is ever made. Messages name the setting and the rule, never a value:
  * a misplaced '/' or '?' may turn part of a password into any other setting.
  */
 #include "pool/options.h"
 
+#include "pool/login_options.h"
 #include "wire/mem.h"
+#include "wire/secret.h"
 #include <arpa/inet.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/un.h>
+#include <sys/utsname.h>
 
 #define NAME_BYTES_MAX                                                                                  \
     1023 /* user, database, application_name; PostgreSQL's startup packet ends at 10,000 */
-#define PASSWORD_BYTES_MAX 16383 /* tokens of identity providers run to a few thousand */
+#define PASSWORD_BYTES_MAX 32767 /* of temporary ones; tokens run to a few thousand */
+#define WORD_BYTES_MAX     255
 #define HOST_BYTES_MAX     253   /* RFC 1035, 2.3.4, as text */
+#define PATH_BYTES_MAX     4095
 #define TIMEOUT_MS_MAX     3600000u
 #define POOL_MAX           10000u
 #define KEEPALIVE_S_MAX    32767u /* the kernel's, tcp(7) */
@@ -32,12 +37,19 @@ enum setting {
     DBNAME,
     SSLMODE,
     SSLROOTCERT,
+    SSLCERT,
+    SSLKEY,
+    SSLNAME,
+    SSLNEGOTIATION,
     APPLICATION_NAME,
     CONNECT_TIMEOUT,
     KEEPALIVES_IDLE,
     KEEPALIVES_INTERVAL,
     KEEPALIVES_COUNT,
     TCP_USER_TIMEOUT_MS,
+    SERVER,
+    REQUIRE_AUTH,
+    CHANNEL_BINDING,
     SETTINGS
 };
 
@@ -49,12 +61,19 @@ static const char *const setting_names[SETTINGS] = {
     "dbname",
     "sslmode",
     "sslrootcert",
+    "sslcert",
+    "sslkey",
+    "sslname",
+    "sslnegotiation",
     "application_name",
     "connect_timeout",
     "keepalives_idle",
     "keepalives_interval",
     "keepalives_count",
     "tcp_user_timeout",
+    "server",
+    "require_auth",
+    "channel_binding",
 };
 
 /* The URI, cut: ptr NULL means not given. Still percent-encoded. */
@@ -62,6 +81,7 @@ struct uri {
     redw_slice raw[SETTINGS];
     bool in_query[SETTINGS];
     uint16_t default_port;
+    bool redshift_scheme;
 };
 
 REDW_PRINTF(3, 4) static int fail(struct redw_diag *why, int code, const char *fmt, ...)
@@ -213,7 +233,9 @@ static int cut(struct uri *u, const char *text, struct redw_diag *why)
     static const struct {
         const char *prefix;
         uint16_t port;
-    } schemes[] = {{"postgresql://", 5432}, {"postgres://", 5432}, {"redshift://", 5439}};
+        bool redshift;
+    } schemes[] = {
+        {"postgresql://", 5432, false}, {"postgres://", 5432, false}, {"redshift://", 5439, true}};
     const char *p = NULL, *end = text + strlen(text), *stop, *at;
 
     *u = (struct uri){0};
@@ -221,6 +243,7 @@ static int cut(struct uri *u, const char *text, struct redw_diag *why)
         if (strncmp(text, schemes[i].prefix, strlen(schemes[i].prefix)) == 0) {
             p = text + strlen(schemes[i].prefix);
             u->default_port = schemes[i].port;
+            u->redshift_scheme = schemes[i].redshift;
         }
     }
     if (!p)
@@ -262,7 +285,6 @@ static int take(char **out, const struct uri *u, enum setting what, size_t max,
     const char *fault = decode(text, raw);
     size_t len = fault ? 0 : strlen(text);
     if (!fault && len <= max) {
-        /* An exact copy, so that whoever wipes it later can go by its length. */
         *out = redwi_copy_text(mem, text, len);
         redwi_free_secret(mem, text, raw.len + 1);
         return *out ? 0 : no_memory(why);
@@ -286,6 +308,30 @@ static int take_text(char **out, const char *given, const char *given_name, cons
     return *out ? 0 : no_memory(why);
 }
 
+/* The same for the password, which is decoded where it stays. */
+static int take_password(char **out, const struct redw_options *o, const struct uri *u,
+                         const struct redw_allocator *mem, struct redw_diag *why)
+{
+    redw_slice raw = u->raw[PASSWORD];
+
+    if (o->password && strlen(o->password) > PASSWORD_BYTES_MAX)
+        return fail(why, REDW_EINVAL, "password is longer than %d bytes", PASSWORD_BYTES_MAX);
+    if (o->password)
+        return (*out = redwi_secret_copy(mem, o->password, strlen(o->password))) ? 0 : no_memory(why);
+    if (!raw.ptr)
+        return 0;
+    if (raw.len > 3 * PASSWORD_BYTES_MAX)
+        return fail(why, REDW_EINVAL, "uri: password is longer than %d bytes", PASSWORD_BYTES_MAX);
+    if (!(*out = redwi_secret_alloc(mem, raw.len)))
+        return no_memory(why);
+    const char *fault = decode(*out, raw);
+    if (fault)
+        return fail(why, REDW_EINVAL, "uri: password: %s", fault);
+    if (strlen(*out) > PASSWORD_BYTES_MAX)
+        return fail(why, REDW_EINVAL, "uri: password is longer than %d bytes", PASSWORD_BYTES_MAX);
+    return 0;
+}
+
 /* A whole decimal number from min to max. */
 static int take_number(uint32_t *out, const struct uri *u, enum setting what, uint32_t min, uint32_t max,
                        struct redw_diag *why)
@@ -307,11 +353,27 @@ static int take_number(uint32_t *out, const struct uri *u, enum setting what, ui
                 max);
 }
 
-static int check_host(const char *host, uint16_t port, struct redw_diag *why)
+/* What is wrong with the name or address literal `host`; NULL: nothing. */
+static const char *host_fault(const char *host)
 {
     struct in6_addr v6;
     size_t len = strlen(host);
 
+    if (strchr(host, ':'))
+        return inet_pton(AF_INET6, host, &v6) == 1 ? NULL : "is not an IPv6 address";
+    if (len > HOST_BYTES_MAX)
+        return "is longer than 253 bytes";
+    for (size_t i = 0; i < len; i++) {
+        char c = host[i];
+        bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+        if (!plain && c != '.' && c != '-' && c != '_')
+            return "has a character that is in no host name";
+    }
+    return NULL;
+}
+
+static int check_host(const char *host, uint16_t port, struct redw_diag *why)
+{
     if (host[0] == '/') {
         int n = snprintf(NULL, 0, "%s/.s.PGSQL.%u", host, port);
         if (n < 0 || (size_t)n >= sizeof((struct sockaddr_un *)0)->sun_path)
@@ -319,20 +381,8 @@ static int check_host(const char *host, uint16_t port, struct redw_diag *why)
                         "uri: host: the directory's name is too long for a unix socket");
         return 0;
     }
-    if (strchr(host, ':')) {
-        if (inet_pton(AF_INET6, host, &v6) != 1)
-            return fail(why, REDW_EINVAL, "uri: host is not an IPv6 address");
-        return 0;
-    }
-    if (len > HOST_BYTES_MAX)
-        return fail(why, REDW_EINVAL, "uri: host is longer than %d bytes", HOST_BYTES_MAX);
-    for (size_t i = 0; i < len; i++) {
-        char c = host[i];
-        bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
-        if (!plain && c != '.' && c != '-' && c != '_')
-            return fail(why, REDW_EINVAL, "uri: host has a character that is in no host name");
-    }
-    return 0;
+    const char *fault = host_fault(host);
+    return fault ? fail(why, REDW_EINVAL, "uri: host %s", fault) : 0;
 }
 
 static int read_where(struct redwi_settings *s, const struct redw_allocator *mem, const struct uri *u,
@@ -358,10 +408,13 @@ static int read_who(struct redwi_settings *s, const struct redw_allocator *mem, 
 
     if (rc)
         return rc;
-    if (!s->user || !*s->user)
+    if (s->user && !*s->user) {
+        redwi_free(mem, s->user);
+        s->user = NULL;
+    }
+    if (!s->user && !o->token) /* a token says who comes */
         return fail(why, REDW_EINVAL, "uri: no user");
-    if ((rc = take_text(&s->password, o->password, "password", u, PASSWORD, PASSWORD_BYTES_MAX, mem,
-                        why)) != 0 ||
+    if ((rc = take_password(&s->password, o, u, mem, why)) != 0 ||
         (rc = take(&s->database, u, DBNAME, NAME_BYTES_MAX, mem, why)) != 0 ||
         (rc = take_text(&s->application_name, o->application_name, "application_name", u,
                         APPLICATION_NAME, NAME_BYTES_MAX, mem, why)) != 0)
@@ -370,6 +423,8 @@ static int read_who(struct redwi_settings *s, const struct redw_allocator *mem, 
         redwi_free(mem, s->database);
         s->database = NULL;
     }
+    if (!s->database && !s->user)
+        return fail(why, REDW_EINVAL, "uri: no database, and no user whose name it could have");
     if (!s->database && !(s->database = redwi_copy_text(mem, s->user, strlen(s->user))))
         return no_memory(why);
     if (!s->application_name && !(s->application_name = redwi_copy_text(mem, "redw", 4)))
@@ -400,6 +455,85 @@ static int read_sslmode(enum redwi_tls_mode *out, const struct uri *u, struct re
     return fail(why, REDW_EINVAL, "uri: sslmode must be disable, require, verify-ca or verify-full");
 }
 
+/* FILE, "system", or "system,FILE": a file alone replaces the system's roots, as in libpq. */
+static int read_roots(struct redwi_settings *s, const struct redw_allocator *mem, const struct uri *u,
+                      const struct redw_options *o, struct redw_diag *why)
+{
+    static const char word[] = "system";
+    const char *name = o->ca_file ? "ca_file" : "uri: sslrootcert";
+    const size_t n = sizeof word - 1;
+    int rc = take_text(&s->ca_file, o->ca_file, "ca_file", u, SSLROOTCERT, PATH_BYTES_MAX, mem, why);
+
+    if (rc)
+        return rc;
+    /* Roots that nothing is checked against would look like safety; libpq verifies here, silently. */
+    if (s->ca_file && u->raw[SSLMODE].ptr && s->tls_mode < REDWI_TLS_VERIFY_CA)
+        return fail(why, REDW_EINVAL, "%s: needs sslmode verify-ca or verify-full", name);
+    s->system_roots = !s->ca_file || (strncmp(s->ca_file, word, n) == 0 &&
+                                      (s->ca_file[n] == '\0' || s->ca_file[n] == ','));
+    if (!s->ca_file)
+        return 0;
+    if (!*s->ca_file || strcmp(s->ca_file, "system,") == 0)
+        return fail(why, REDW_EINVAL, "%s is empty", name);
+    if (!s->system_roots)
+        return 0;
+    char *given = s->ca_file;
+    bool more = given[n] == ',';
+    s->ca_file = more ? redwi_copy_text(mem, given + n + 1, strlen(given + n + 1)) : NULL;
+    redwi_free(mem, given);
+    return more && !s->ca_file ? no_memory(why) : 0;
+}
+
+/* The client's certificate and key: both or neither, and only where there is TLS. */
+static int read_identity(struct redwi_settings *s, const struct redw_allocator *mem, const struct uri *u,
+                         const struct redw_options *o, struct redw_diag *why)
+{
+    int rc = take_text(&s->cert_file, o->cert_file, "cert_file", u, SSLCERT, PATH_BYTES_MAX, mem, why);
+
+    if (rc || (rc = take_text(&s->key_file, o->key_file, "key_file", u, SSLKEY, PATH_BYTES_MAX, mem,
+                              why)) != 0)
+        return rc;
+    if (!s->cert_file && !s->key_file)
+        return 0;
+    if (!s->cert_file || !*s->cert_file)
+        return fail(why, REDW_EINVAL, "%s is missing", o->cert_file ? "cert_file" : "uri: sslcert");
+    if (!s->key_file || !*s->key_file)
+        return fail(why, REDW_EINVAL, "%s is missing", o->key_file ? "key_file" : "uri: sslkey");
+    if (s->tls_mode == REDWI_TLS_DISABLE)
+        return fail(why, REDW_EINVAL, "%s: there is no TLS", o->cert_file ? "cert_file" : "uri: sslcert");
+    return 0;
+}
+
+/* A name that nothing is checked against would look like safety. */
+static int read_tls_name(struct redwi_settings *s, const struct redw_allocator *mem, const struct uri *u,
+                         const struct redw_options *o, struct redw_diag *why)
+{
+    const char *name = o->tls_name ? "tls_name" : "uri: sslname", *fault;
+    int rc = take_text(&s->tls_name, o->tls_name, "tls_name", u, SSLNAME, NAME_BYTES_MAX, mem, why);
+
+    if (rc || !s->tls_name)
+        return rc;
+    if (s->tls_mode != REDWI_TLS_VERIFY_FULL)
+        return fail(why, REDW_EINVAL, "%s: needs sslmode verify-full", name);
+    fault = *s->tls_name && *s->tls_name != '.' ? host_fault(s->tls_name) : "is not a host name";
+    return fault ? fail(why, REDW_EINVAL, "%s %s", name, fault) : 0;
+}
+
+static int read_negotiation(struct redwi_settings *s, const struct uri *u, struct redw_diag *why)
+{
+    redw_slice raw = u->raw[SSLNEGOTIATION];
+    char text[64] = "postgres";
+
+    if (raw.ptr && (raw.len >= sizeof text || decode(text, raw)))
+        text[0] = '\0';
+    s->tls_direct = strcmp(text, "direct") == 0;
+    if (!s->tls_direct && strcmp(text, "postgres") != 0)
+        return fail(why, REDW_EINVAL, "uri: sslnegotiation must be postgres or direct");
+    if (s->tls_direct && s->tls_mode == REDWI_TLS_DISABLE)
+        return fail(why, REDW_EINVAL, "uri: sslnegotiation: there is no TLS");
+    return 0;
+}
+
 static int read_tls(struct redwi_settings *s, const struct redw_allocator *mem, const struct uri *u,
                     const struct redw_options *o, struct redw_diag *why)
 {
@@ -411,19 +545,79 @@ static int read_tls(struct redwi_settings *s, const struct redw_allocator *mem, 
         return rc;
     if (unix_socket && s->tls_mode != REDWI_TLS_DISABLE)
         return fail(why, REDW_EINVAL, "uri: sslmode: a unix socket carries no TLS");
-    if ((rc = take_text(&s->ca_file, o->ca_file, "ca_file", u, SSLROOTCERT, 4095, mem, why)) != 0)
+    if ((rc = read_roots(s, mem, u, o, why)) != 0 || (rc = read_identity(s, mem, u, o, why)) != 0 ||
+        (rc = read_tls_name(s, mem, u, o, why)) != 0)
         return rc;
-    if (s->ca_file && !*s->ca_file)
-        return fail(why, REDW_EINVAL, "%s is empty", o->ca_file ? "ca_file" : "uri: sslrootcert");
-    /* Roots that nothing is checked against would look like safety; libpq verifies here, silently. */
-    if (s->ca_file && given && s->tls_mode < REDWI_TLS_VERIFY_CA)
-        return fail(why, REDW_EINVAL, "%s: needs sslmode verify-ca or verify-full",
-                    o->ca_file ? "ca_file" : "uri: sslrootcert");
-    if (s->ca_file && strcmp(s->ca_file, "system") == 0) {
-        redwi_free(mem, s->ca_file);
-        s->ca_file = NULL;
+    return read_negotiation(s, u, why);
+}
+
+static int read_token(struct redwi_settings *s, const struct redw_allocator *mem,
+                      const struct redw_options *o, struct redw_diag *why)
+{
+    const struct {
+        const char *name, *given;
+        const char **out;
+    } names[] = {
+        {"idp_type", o->idp_type, &s->idp.idp_type},
+        {"token_type", o->token_type, &s->idp.token_type},
+        {"identity_namespace", o->identity_namespace, &s->idp.identity_namespace},
+        {"provider_name", o->provider_name, &s->idp.provider_name},
+        {"idc_client_display_name", o->idc_client_display_name, &s->idp.display_name},
+    };
+
+    if (o->token && !*o->token)
+        return fail(why, REDW_EINVAL, "token is empty");
+    if (o->token && strlen(o->token) > PASSWORD_BYTES_MAX)
+        return fail(why, REDW_EINVAL, "token is longer than %d bytes", PASSWORD_BYTES_MAX);
+    if (o->token && !(s->token = redwi_secret_copy(mem, o->token, strlen(o->token))))
+        return no_memory(why);
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        if (!names[i].given)
+            continue;
+        if (!o->token)
+            return fail(why, REDW_EINVAL, "%s: says something about a token, and none is given", names[i].name);
+        if (strlen(names[i].given) > WORD_BYTES_MAX)
+            return fail(why, REDW_EINVAL, "%s is longer than %d bytes", names[i].name, WORD_BYTES_MAX);
+        if (!(*names[i].out = redwi_copy_text(mem, names[i].given, strlen(names[i].given))))
+            return no_memory(why);
     }
     return 0;
+}
+
+/* "Linux 6.1.0 x86_64": for the server's connection log. */
+static void read_system(struct redwi_settings *s)
+{
+    struct utsname name;
+
+    if (uname(&name) == 0)
+        snprintf(s->os_version, sizeof s->os_version, "%.40s %.40s %.40s", name.sysname, name.release,
+                 name.machine);
+}
+
+static int read_login(struct redwi_settings *s, const struct redw_allocator *mem, const struct uri *u,
+                      const struct redw_options *o, struct redw_diag *why)
+{
+    char *server = NULL, *methods = NULL, *binding = NULL;
+    int rc = read_token(s, mem, o, why);
+
+    read_system(s);
+    if (!rc)
+        rc = take_text(&server, o->server, "server", u, SERVER, WORD_BYTES_MAX, mem, why);
+    if (!rc)
+        rc = take_text(&methods, o->require_auth, "require_auth", u, REQUIRE_AUTH, WORD_BYTES_MAX, mem, why);
+    if (!rc)
+        rc = take_text(&binding, o->channel_binding, "channel_binding", u, CHANNEL_BINDING, WORD_BYTES_MAX,
+                       mem, why);
+    const struct redwi_login_words words = {.server = server,
+                                            .require_auth = methods,
+                                            .channel_binding = binding,
+                                            .redshift_scheme = u->redshift_scheme};
+    if (!rc)
+        rc = redwi_login_options(s, &words, why);
+    redwi_free(mem, server);
+    redwi_free(mem, methods);
+    redwi_free(mem, binding);
+    return rc;
 }
 
 static int read_u32(uint32_t *out, const char *name, uint32_t given, uint32_t fallback, uint32_t max,
@@ -512,10 +706,13 @@ int redwi_settings_read(struct redwi_settings *s, const struct redw_allocator *m
         return fail(why, REDW_EINVAL, "uri: NULL");
     if ((rc = cut(&u, o.uri, why)) != 0 || (rc = read_where(s, mem, &u, why)) != 0 ||
         (rc = read_who(s, mem, &u, &o, why)) != 0 || (rc = read_tls(s, mem, &u, &o, why)) != 0 ||
-        (rc = read_numbers(s, &u, &o, why)) != 0) {
+        (rc = read_login(s, mem, &u, &o, why)) != 0 || (rc = read_numbers(s, &u, &o, why)) != 0) {
         redwi_settings_free(s, mem);
         return rc;
     }
+    s->trace = o.trace;
+    s->trace_ctx = o.trace_ctx;
+    s->trace_values = o.trace_values;
     return 0;
 }
 
@@ -525,8 +722,17 @@ void redwi_settings_free(struct redwi_settings *s, const struct redw_allocator *
     redwi_free(mem, s->user);
     redwi_free(mem, s->database);
     redwi_free(mem, s->application_name);
-    redwi_free_secret(mem, s->password, s->password ? strlen(s->password) : 0);
+    redwi_secret_free(mem, s->password);
+    redwi_secret_free(mem, s->token);
+    redwi_free(mem, (char *)s->idp.idp_type);
+    redwi_free(mem, (char *)s->idp.token_type);
+    redwi_free(mem, (char *)s->idp.identity_namespace);
+    redwi_free(mem, (char *)s->idp.provider_name);
+    redwi_free(mem, (char *)s->idp.display_name);
     redwi_free(mem, s->ca_file);
+    redwi_free(mem, s->cert_file);
+    redwi_free(mem, s->key_file);
+    redwi_free(mem, s->tls_name);
     memset(s, 0, sizeof *s);
 }
 

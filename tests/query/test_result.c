@@ -80,7 +80,7 @@ static int columns(size_t n, bool streamed)
     redwi_be_put_row_description(&wire, fields, n);
     struct redwi_columns columns;
     ck_assert(redwi_be_row_description(BODY, BODY_LEN, 0, &columns));
-    return redwi_result_columns(res, &columns, streamed);
+    return redwi_result_columns(res, &columns, REDWI_POSTGRES, streamed);
 }
 
 static int add(const redw_slice *cells, size_t n, uint64_t max_bytes)

@@ -4,7 +4,8 @@
  * only when a channel is made, and a query can so be ended alone.
  *
  *   - IPv4 and IPv6 are asked for apart: when one has addresses, the other is waited for only a moment. There
- * are name servers that never answer about IPv6, and c-ares would ask them for a minute.
+ * are name servers that never answer about IPv6, and c-ares would ask them for a minute. What the hosts
+ * file says of a name, of whichever family, is all there is to it, as everywhere else.
  *   - c-ares may answer inside ares_getaddrinfo (hosts file, bad names) and from inside ares_destroy;
  * the answer is noted, and the caller hears of it from a turn of the loop.
  *   - service is NULL, for with one c-ares reads files of services on the way; the port is filled in
@@ -19,6 +20,7 @@
 #include "wire/mem.h"
 
 #include <ares.h>
+#include <netdb.h>
 #include <netinet/in.h>
 #include <pthread.h>
 #include <string.h>
@@ -270,6 +272,36 @@ static int channel_open(struct query *q, const char *servers)
     return servers ? ares_set_servers_ports_csv(q->channel, servers) : ARES_SUCCESS;
 }
 
+static void add_host(struct query *q, int family, const char *raw)
+{
+    struct sockaddr_in v4 = {.sin_family = AF_INET};
+    struct sockaddr_in6 v6 = {.sin6_family = AF_INET6};
+    struct ares_addrinfo_node node = {.ai_family = family, .ai_addrlen = sizeof v4};
+    node.ai_addr = (struct sockaddr *)&v4;
+    if (family == AF_INET6) {
+        node.ai_addrlen = sizeof v6;
+        node.ai_addr = (struct sockaddr *)&v6;
+        memcpy(&v6.sin6_addr, raw, sizeof v6.sin6_addr);
+    } else {
+        memcpy(&v4.sin_addr, raw, sizeof v4.sin_addr);
+    }
+    add_address(q, &node);
+}
+
+/* True: the hosts file knows the name. */
+static bool look_into_hosts_file(struct query *q, const char *host, const int families[2])
+{
+    for (int i = 0; i < 2; i++) {
+        struct hostent *h = NULL;
+        if (ares_gethostbyname_file(q->channel, host, families[i], &h) != ARES_SUCCESS)
+            continue;
+        for (char **raw = h->h_addr_list; *raw; raw++)
+            add_host(q, families[i], *raw);
+        ares_free_hostent(h);
+    }
+    return q->found[0].n + q->found[1].n > 0;
+}
+
 static int start(void *ctx, const struct redw_allocator *mem, const struct redw_loop *loop, const char *host,
                  uint16_t port, redwi_names_fn *fn, void *arg, void **query)
 {
@@ -287,6 +319,10 @@ static int start(void *ctx, const struct redw_allocator *mem, const struct redw_
     if (status != ARES_SUCCESS) { /* told like an answer: there may be more to say than "no memory" */
         q->open = 1;
         on_answer(q, status, 0, NULL);
+        return 0;
+    }
+    if (look_into_hosts_file(q, host, families)) {
+        loop->turn_request(loop->ctx, q->turn);
         return 0;
     }
     q->open = 2;

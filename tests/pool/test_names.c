@@ -344,6 +344,23 @@ static void teardown(void)
     ev_loop_destroy(ev);
 }
 
+/* Addresses of localhost in the hosts file. */
+static size_t localhosts(void)
+{
+    char line[512];
+    size_t n = 0;
+    FILE *f = fopen("/etc/hosts", "r");
+    ck_assert_ptr_nonnull(f);
+    while (fgets(line, sizeof line, f)) {
+        line[strcspn(line, "#\n")] = 0;
+        strtok(line, " \t");
+        for (char *name; (name = strtok(NULL, " \t")) != NULL;)
+            n += strcmp(name, "localhost") == 0;
+    }
+    fclose(f);
+    return n;
+}
+
 START_TEST(names_in_the_hosts_file_are_answered_later_all_the_same)
 {
     struct lookup l;
@@ -358,6 +375,7 @@ START_TEST(names_in_the_hosts_file_are_answered_later_all_the_same)
         seen = seen || (l.addrs[i].len == expected.len &&
                         !memcmp(&l.addrs[i].storage, &expected.storage, expected.len));
     ck_assert(seen); /* with the port filled in */
+    ck_assert_uint_eq(l.n, localhosts()); /* the file is all there is to the name */
     ck_assert_int_eq(dns.udp_questions, 0);
 }
 END_TEST

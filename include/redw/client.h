@@ -25,12 +25,14 @@ typedef int64_t redw_id;
 struct redw_options {
     size_t size; /* sizeof(struct redw_options) */
 
-    /* Required. postgresql://user@host:port/database?setting=value (also postgres://, redshift://;
-     * parts percent-encoded as in libpq). Defaults: port 5439 for redshift://, else 5432; database:
+    /* Required, unless from_environment. postgresql://user@host:port/database?setting=value (also
+     * postgres://, redshift://; parts percent-encoded as in libpq); or "setting=value setting=value", with
+     * libpq's quoting: a value that is empty or has blanks in 'single quotes', a backslash in front of a
+     * quote or a backslash. Defaults: port 5439 for redshift://, else 5432; database:
      * the user's name. A host beginning with '/' (percent-encoded, or in ?host=) is the directory of a
      * unix socket. Settings: host, port, user, password, dbname, sslmode (disable, require, verify-ca,
-     * verify-full), sslrootcert (a file, or "system"), application_name, connect_timeout (seconds).
-     * Unknown names are refused. The text is never echoed in errors. */
+     * verify-full), sslrootcert (a file, or "system"), application_name, connect_timeout (seconds), passfile
+     * (as password_file). Unknown names are refused, and names given twice. The text is never echoed in errors. */
     const char *uri;
     const char *password;         /* default: the URI's; wiped by destroy */
     const char *ca_file;          /* PEM file of trusted roots, instead of the system's; as sslrootcert */
@@ -42,12 +44,25 @@ struct redw_options {
     uint32_t cancel_timeout_ms;   /* how long the server may take to obey a cancel before its connection is closed;
                                      1..3,600,000; default 5,000 */
     const struct redw_allocator *allocator; /* default: malloc */
+
+    /* Read the environment, once, at create; never read otherwise. What neither a field nor the text of `uri`
+     * gives comes from REDSHIFT_ and the name of the setting: REDSHIFT_HOST, _PORT, _DATABASE (for dbname), _USER,
+     * _PASSWORD, _SSLMODE and so on for each above; `uri` itself, if NULL, from REDSHIFT_URI. The port is 5439
+     * by default if there is no URI at all. Empty variables count as not set, others are not looked at. As with
+     * getenv(), no other thread may change the environment meanwhile. */
+    bool from_environment;
+
+    /* Where to look the password up if none is given: lines "host:port:database:user:password" in the format of
+     * libpq's .pgpass ('*' matches anything, '\' takes ':' and '\' as they are, '#' begins a comment). The first
+     * line that fits counts; none is no error. Must be a regular file that group and others have no rights to
+     * (mode 0600). Default: none; ~/.pgpass is not looked at. */
+    const char *password_file;
 };
 #define REDW_OPTIONS(...) \
     (&(const struct redw_options){.size = sizeof(struct redw_options), __VA_ARGS__})
 
 /*
- * Makes a client on a libev loop. Reads local files (CA) and does no other I/O: connections open when
+ * Makes a client on a libev loop. Reads local files (CA, passwords) and does no other I/O: connections open when
  * first needed, or by redw_client_ready(). TLS is verified against host name and roots (verify-full)
  * unless the URI asks for less; unix sockets carry no TLS.
  *

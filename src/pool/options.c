@@ -1,23 +1,27 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Options to settings. The URI is cut into raw views first (authority, path, then the query string,
- * which wins over both); each setting is then decoded once, straight into its owned string, so that no
- * half-decoded copy of a password is ever made. Messages name the setting and the rule, never a value:
+ * Options to settings. A setting comes from, first wins: its field of the struct; the text of `uri`, cut and
+ * decoded in a copy that is wiped (pool/conninfo.h); its REDSHIFT_* variable, if the environment was asked
+ * for; the password at last from the password file. Messages name the setting and the rule, never a value:
  * a misplaced '/' or '?' may turn part of a password into any other setting.
  */
 #include "pool/options.h"
 
+#include "pool/conninfo.h"
+#include "pool/passfile.h"
 #include "wire/mem.h"
 #include <arpa/inet.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/un.h>
 
-#define NAME_BYTES_MAX                                                                                  \
-    1023 /* user, database, application_name; PostgreSQL's startup packet ends at 10,000 */
+#define NAME_BYTES_MAX 1023 /* user, database, application_name; PostgreSQL's startup packet ends at 10,000  \
+                             */
 #define PASSWORD_BYTES_MAX 16383 /* tokens of identity providers run to a few thousand */
 #define HOST_BYTES_MAX     253   /* RFC 1035, 2.3.4, as text */
+#define PATH_BYTES_MAX     4095
 #define TIMEOUT_MS_MAX     3600000u
 #define POOL_MAX           10000u
 
@@ -31,6 +35,7 @@ enum setting {
     SSLROOTCERT,
     APPLICATION_NAME,
     CONNECT_TIMEOUT,
+    PASSFILE,
     SETTINGS
 };
 
@@ -44,12 +49,14 @@ static const char *const setting_names[SETTINGS] = {
     "sslrootcert",
     "application_name",
     "connect_timeout",
+    "passfile",
 };
 
-/* The URI, cut: ptr NULL means not given. Still percent-encoded. */
+/* What was given outside the struct: text that ends with NUL; ptr NULL: not given. */
 struct uri {
+    struct redwi_conninfo info; /* what most of it lies in */
     redw_slice raw[SETTINGS];
-    bool in_query[SETTINGS];
+    bool in_environment[SETTINGS];
     uint16_t default_port;
 };
 
@@ -85,155 +92,7 @@ bool redwi_struct_read(void *dst, size_t known, size_t least, const void *src)
     return true;
 }
 
-/* The first of `stops` in [p, end), or end. */
-static const char *until(const char *p, const char *end, const char *stops)
-{
-    while (p < end && !strchr(stops, *p))
-        p++;
-    return p;
-}
-
-static redw_slice between(const char *p, const char *end)
-{
-    return (redw_slice){p, (size_t)(end - p)};
-}
-
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F')
-        return c - 'A' + 10;
-    return -1;
-}
-
-/* Percent-decodes in into out, which has room for in.len + 1 bytes; NULL, or what is wrong. */
-static const char *decode(char *out, redw_slice in)
-{
-    size_t n = 0;
-
-    for (size_t i = 0; i < in.len; i++) {
-        char c = in.ptr[i];
-        if (c == '%') {
-            if (in.len - i < 3 || hex_digit(in.ptr[i + 1]) < 0 || hex_digit(in.ptr[i + 2]) < 0)
-                return "'%' must be followed by two hexadecimal digits";
-            c = (char)(hex_digit(in.ptr[i + 1]) * 16 + hex_digit(in.ptr[i + 2]));
-            if (c == '\0')
-                return "%00 is not allowed";
-            i += 2;
-        }
-        out[n++] = c;
-    }
-    out[n] = '\0';
-    return NULL;
-}
-
-static int cut_userinfo(struct uri *u, redw_slice info)
-{
-    const char *end = info.ptr + info.len, *colon = until(info.ptr, end, ":");
-
-    u->raw[USER] = between(info.ptr, colon);
-    if (colon < end)
-        u->raw[PASSWORD] = between(colon + 1, end);
-    return 0;
-}
-
-/* host, host:port, [v6], [v6]:port, :port, or nothing. */
-static int cut_host(struct uri *u, redw_slice where, struct redw_diag *why)
-{
-    const char *p = where.ptr, *end = p + where.len, *stop;
-
-    if (p < end && *p == '[') {
-        stop = until(p, end, "]");
-        if (stop == end)
-            return fail(why, REDW_EINVAL, "uri: host: '[' without ']'");
-        u->raw[HOST] = between(p + 1, stop);
-        if (u->raw[HOST].len == 0 || !memchr(p, ':', (size_t)(stop - p)))
-            return fail(why, REDW_EINVAL, "uri: host: only an IPv6 address goes into brackets");
-        stop++;
-        if (stop < end && *stop != ':')
-            return fail(why, REDW_EINVAL, "uri: host: after ']' only a port may follow");
-    } else {
-        stop = until(p, end, ":");
-        if (stop > p)
-            u->raw[HOST] = between(p, stop);
-    }
-    if (stop < end)
-        u->raw[PORT] = between(stop + 1, end);
-    return 0;
-}
-
-static enum setting setting_of(redw_slice raw_name)
-{
-    char name[32];
-
-    if (raw_name.len >= sizeof name || decode(name, raw_name))
-        return SETTINGS;
-    for (unsigned i = 0; i < SETTINGS; i++) {
-        if (strcmp(name, setting_names[i]) == 0)
-            return (enum setting)i;
-    }
-    return SETTINGS;
-}
-
-static int cut_query(struct uri *u, const char *p, const char *end, struct redw_diag *why)
-{
-    for (unsigned nth = 1; p <= end; nth++) {
-        const char *stop = until(p, end, "&"), *equals = until(p, stop, "=");
-        enum setting what = setting_of(between(p, equals));
-
-        if (equals == stop)
-            return fail(why, REDW_EINVAL, "uri: setting number %u after '?' is not name=value", nth);
-        if (what == SETTINGS)
-            return fail(why, REDW_EINVAL, "uri: setting number %u after '?' has an unknown name", nth);
-        if (u->in_query[what])
-            return fail(why, REDW_EINVAL, "uri: %s is given twice", setting_names[what]);
-        u->in_query[what] = true;
-        u->raw[what] = between(equals + 1, stop);
-        p = stop + 1;
-    }
-    return 0;
-}
-
-static int cut(struct uri *u, const char *text, struct redw_diag *why)
-{
-    static const struct {
-        const char *prefix;
-        uint16_t port;
-    } schemes[] = {{"postgresql://", 5432}, {"postgres://", 5432}, {"redshift://", 5439}};
-    const char *p = NULL, *end = text + strlen(text), *stop, *at;
-
-    *u = (struct uri){0};
-    for (size_t i = 0; i < sizeof schemes / sizeof *schemes; i++) {
-        if (strncmp(text, schemes[i].prefix, strlen(schemes[i].prefix)) == 0) {
-            p = text + strlen(schemes[i].prefix);
-            u->default_port = schemes[i].port;
-        }
-    }
-    if (!p)
-        return fail(why, REDW_EINVAL, "uri: must begin with postgresql://, postgres:// or redshift://");
-
-    stop = until(p, end, "/?");
-    at = until(p, stop, "@");
-    if (at < stop) {
-        cut_userinfo(u, between(p, at));
-        p = at + 1;
-    }
-    int rc = cut_host(u, between(p, stop), why);
-    if (rc)
-        return rc;
-    if (stop < end && *stop == '/') {
-        p = stop + 1;
-        stop = until(p, end, "?");
-        if (stop > p)
-            u->raw[DBNAME] = between(p, stop);
-    }
-    return stop < end && stop + 1 < end ? cut_query(u, stop + 1, end, why) : 0;
-}
-
-/* *out: the decoded setting, owned; NULL when it is not given. */
+/* *out: a copy of the setting; NULL when it is not given. */
 static int take(char **out, const struct uri *u, enum setting what, size_t max,
                 const struct redw_allocator *mem, struct redw_diag *why)
 {
@@ -242,30 +101,15 @@ static int take(char **out, const struct uri *u, enum setting what, size_t max,
     *out = NULL;
     if (!raw.ptr)
         return 0;
-    if (raw.len > 3 * max)
+    if (raw.len > max)
         return fail(why, REDW_EINVAL, "uri: %s is longer than %zu bytes", setting_names[what], max);
-    char *text = redwi_alloc(mem, raw.len + 1);
-    if (!text)
-        return no_memory(why);
-    memset(text, 0, raw.len + 1);
-    const char *fault = decode(text, raw);
-    size_t len = fault ? 0 : strlen(text);
-    if (!fault && len <= max) {
-        /* An exact copy, so that whoever wipes it later can go by its length. */
-        *out = redwi_copy_text(mem, text, len);
-        redwi_free_secret(mem, text, raw.len + 1);
-        return *out ? 0 : no_memory(why);
-    }
-    redwi_free_secret(mem, text, raw.len + 1);
-    if (fault)
-        return fail(why, REDW_EINVAL, "uri: %s: %s", setting_names[what], fault);
-    return fail(why, REDW_EINVAL, "uri: %s is longer than %zu bytes", setting_names[what], max);
+    *out = redwi_copy_text(mem, raw.ptr, raw.len);
+    return *out ? 0 : no_memory(why);
 }
 
 /* A text from the struct if it is there, else from the URI. */
 static int take_text(char **out, const char *given, const char *given_name, const struct uri *u,
-                     enum setting what, size_t max, const struct redw_allocator *mem,
-                     struct redw_diag *why)
+                     enum setting what, size_t max, const struct redw_allocator *mem, struct redw_diag *why)
 {
     if (!given)
         return take(out, u, what, max, mem, why);
@@ -279,21 +123,17 @@ static int take_text(char **out, const char *given, const char *given_name, cons
 static int take_number(uint32_t *out, const struct uri *u, enum setting what, uint32_t min, uint32_t max,
                        struct redw_diag *why)
 {
-    redw_slice raw = u->raw[what];
-    char text[32];
+    const char *text = u->raw[what].ptr;
     uint32_t v = 0;
     size_t i = 0;
 
-    if (raw.len < sizeof text && !decode(text, raw)) {
-        for (; text[i] >= '0' && text[i] <= '9' && v <= max; i++)
-            v = v * 10 + (uint32_t)(text[i] - '0');
-        if (i > 0 && text[i] == '\0' && v >= min && v <= max) {
-            *out = v;
-            return 0;
-        }
+    for (; text[i] >= '0' && text[i] <= '9' && v <= max; i++)
+        v = v * 10 + (uint32_t)(text[i] - '0');
+    if (i > 0 && text[i] == '\0' && v >= min && v <= max) {
+        *out = v;
+        return 0;
     }
-    return fail(why, REDW_EINVAL, "uri: %s must be a number from %u to %u", setting_names[what], min,
-                max);
+    return fail(why, REDW_EINVAL, "uri: %s must be a number from %u to %u", setting_names[what], min, max);
 }
 
 static int check_host(const char *host, uint16_t port, struct redw_diag *why)
@@ -304,8 +144,7 @@ static int check_host(const char *host, uint16_t port, struct redw_diag *why)
     if (host[0] == '/') {
         int n = snprintf(NULL, 0, "%s/.s.PGSQL.%u", host, port);
         if (n < 0 || (size_t)n >= sizeof((struct sockaddr_un *)0)->sun_path)
-            return fail(why, REDW_EINVAL,
-                        "uri: host: the directory's name is too long for a unix socket");
+            return fail(why, REDW_EINVAL, "uri: host: the directory's name is too long for a unix socket");
         return 0;
     }
     if (strchr(host, ':')) {
@@ -349,11 +188,11 @@ static int read_who(struct redwi_settings *s, const struct redw_allocator *mem, 
         return rc;
     if (!s->user || !*s->user)
         return fail(why, REDW_EINVAL, "uri: no user");
-    if ((rc = take_text(&s->password, o->password, "password", u, PASSWORD, PASSWORD_BYTES_MAX, mem,
-                        why)) != 0 ||
+    if ((rc = take_text(&s->password, o->password, "password", u, PASSWORD, PASSWORD_BYTES_MAX, mem, why)) !=
+            0 ||
         (rc = take(&s->database, u, DBNAME, NAME_BYTES_MAX, mem, why)) != 0 ||
-        (rc = take_text(&s->application_name, o->application_name, "application_name", u,
-                        APPLICATION_NAME, NAME_BYTES_MAX, mem, why)) != 0)
+        (rc = take_text(&s->application_name, o->application_name, "application_name", u, APPLICATION_NAME,
+                        NAME_BYTES_MAX, mem, why)) != 0)
         return rc;
     if (s->database && !*s->database) {
         redwi_free(mem, s->database);
@@ -366,6 +205,34 @@ static int read_who(struct redwi_settings *s, const struct redw_allocator *mem, 
     return 0;
 }
 
+/* The password, if nobody gave one, of the first line of the file that fits. */
+static int read_password_file(struct redwi_settings *s, const struct redw_allocator *mem, const struct uri *u,
+                              const struct redw_options *o, struct redw_diag *why)
+{
+    const char *name = o->password_file ? "password_file" : "uri: passfile";
+    char *path = NULL;
+    int rc = take_text(&path, o->password_file, name, u, PASSFILE, PATH_BYTES_MAX, mem, why);
+
+    if (rc || !path || (s->password && *s->password) || !s->user) {
+        redwi_free(mem, path);
+        return rc;
+    }
+    const struct redwi_passfile_key key = {s->host, s->database, s->user, s->port};
+    const char *fault = NULL;
+    char *found = NULL;
+    rc = redwi_passfile_find(&found, path, &key, PASSWORD_BYTES_MAX, mem, &fault);
+    redwi_free(mem, path);
+    if (rc == REDW_EINVAL)
+        return fail(why, REDW_EINVAL, "%s: %s", name, fault);
+    if (rc)
+        return no_memory(why);
+    if (found) {
+        redwi_free_secret(mem, s->password, s->password ? strlen(s->password) : 0);
+        s->password = found;
+    }
+    return 0;
+}
+
 static int read_sslmode(enum redwi_tls_mode *out, const struct uri *u, struct redw_diag *why)
 {
     static const struct {
@@ -375,15 +242,11 @@ static int read_sslmode(enum redwi_tls_mode *out, const struct uri *u, struct re
                  {"require", REDWI_TLS_REQUIRE},
                  {"verify-ca", REDWI_TLS_VERIFY_CA},
                  {"verify-full", REDWI_TLS_VERIFY_FULL}};
-    redw_slice raw = u->raw[SSLMODE];
-    char text[64];
 
-    if (raw.len < sizeof text && !decode(text, raw)) {
-        for (size_t i = 0; i < sizeof modes / sizeof *modes; i++) {
-            if (strcmp(text, modes[i].name) == 0) {
-                *out = modes[i].mode;
-                return 0;
-            }
+    for (size_t i = 0; i < sizeof modes / sizeof *modes; i++) {
+        if (strcmp(u->raw[SSLMODE].ptr, modes[i].name) == 0) {
+            *out = modes[i].mode;
+            return 0;
         }
     }
     return fail(why, REDW_EINVAL, "uri: sslmode must be disable, require, verify-ca or verify-full");
@@ -400,7 +263,7 @@ static int read_tls(struct redwi_settings *s, const struct redw_allocator *mem, 
         return rc;
     if (unix_socket && s->tls_mode != REDWI_TLS_DISABLE)
         return fail(why, REDW_EINVAL, "uri: sslmode: a unix socket carries no TLS");
-    if ((rc = take_text(&s->ca_file, o->ca_file, "ca_file", u, SSLROOTCERT, 4095, mem, why)) != 0)
+    if ((rc = take_text(&s->ca_file, o->ca_file, "ca_file", u, SSLROOTCERT, PATH_BYTES_MAX, mem, why)) != 0)
         return rc;
     if (s->ca_file && !*s->ca_file)
         return fail(why, REDW_EINVAL, "%s is empty", o->ca_file ? "ca_file" : "uri: sslrootcert");
@@ -433,13 +296,13 @@ static int read_numbers(struct redwi_settings *s, const struct uri *u, const str
         return rc;
     if ((rc = read_u32(&s->pool_max, "pool_max", o->pool_max, 10, POOL_MAX, why)) != 0 ||
         (rc = read_u32(&s->queue_max, "queue_max", o->queue_max, 65536, UINT32_MAX, why)) != 0 ||
-        (rc = read_u32(&s->connect_timeout_ms, "connect_timeout_ms", o->connect_timeout_ms,
-                       seconds * 1000, TIMEOUT_MS_MAX, why)) != 0 ||
+        (rc = read_u32(&s->connect_timeout_ms, "connect_timeout_ms", o->connect_timeout_ms, seconds * 1000,
+                       TIMEOUT_MS_MAX, why)) != 0 ||
         (rc = read_u32(&s->request_timeout_ms, "request_timeout_ms", o->request_timeout_ms, 300000,
                        UINT32_MAX, why)) != 0)
         return rc;
-    return read_u32(&s->cancel_timeout_ms, "cancel_timeout_ms", o->cancel_timeout_ms, 5000,
-                    TIMEOUT_MS_MAX, why);
+    return read_u32(&s->cancel_timeout_ms, "cancel_timeout_ms", o->cancel_timeout_ms, 5000, TIMEOUT_MS_MAX,
+                    why);
 }
 
 /* The caller's struct, whatever its version. */
@@ -448,30 +311,99 @@ static int read_struct(struct redw_options *out, const struct redw_options *o, s
     if (!o)
         return fail(why, REDW_EINVAL, "options: NULL");
     if (!redwi_struct_read(out, sizeof *out, offsetof(struct redw_options, uri) + sizeof out->uri, o))
-        return fail(why, REDW_EINVAL,
-                    "options: size is wrong, or a field newer than this library is set");
+        return fail(why, REDW_EINVAL, "options: size is wrong, or a field newer than this library is set");
     return 0;
+}
+
+/* REDSHIFT_ and the setting's name in capitals; that of dbname is REDSHIFT_DATABASE. */
+struct variable {
+    char name[48];
+};
+
+static struct variable variable_of(unsigned what)
+{
+    struct variable v = {"REDSHIFT_"};
+    const char *name = what == DBNAME ? "database" : setting_names[what];
+    size_t n = strlen(v.name);
+
+    for (; *name && n < sizeof v.name - 1; name++)
+        v.name[n++] = *name >= 'a' && *name <= 'z' ? (char)(*name - 'a' + 'A') : *name;
+    return v;
+}
+
+/* NULL: not set, or empty, which is how a shell says the same; or this program has the rights of another user
+ * than the one who set it (setuid). */
+static const char *environment(const char *variable)
+{
+    const char *value = secure_getenv(variable);
+
+    return value && *value ? value : NULL;
+}
+
+static void read_environment(struct uri *u)
+{
+    for (unsigned i = 0; i < SETTINGS; i++) {
+        const char *value = u->raw[i].ptr ? NULL : environment(variable_of(i).name);
+        if (!value)
+            continue;
+        u->raw[i] = (redw_slice){value, strlen(value)};
+        u->in_environment[i] = true;
+    }
+}
+
+/* Everything outside the struct. */
+static int read_given(struct uri *u, const struct redw_allocator *mem, const struct redw_options *o,
+                      struct redw_diag *why)
+{
+    const char *text = o->uri ? o->uri : o->from_environment ? environment("REDSHIFT_URI") : NULL;
+
+    if (!text && !o->from_environment)
+        return fail(why, REDW_EINVAL, "uri: NULL");
+    int rc = redwi_conninfo_read(&u->info, u->raw, setting_names, SETTINGS, text ? text : "", mem, why);
+    if (rc)
+        return rc;
+    u->default_port = text ? u->info.default_port : 5439; /* nothing but REDSHIFT_*: to Redshift */
+    if (o->from_environment)
+        read_environment(u);
+    return 0;
+}
+
+/* Readers name every setting as the URI's: here one that came from the environment gets its own name. */
+static void name_variable(const struct uri *u, struct redw_diag *why)
+{
+    for (unsigned i = 0; i < SETTINGS; i++) {
+        size_t n = strlen("uri: ") + strlen(setting_names[i]);
+        char rest[sizeof why->text];
+
+        if (!u->in_environment[i] || strncmp(why->text, "uri: ", strlen("uri: ")) != 0 ||
+            strncmp(why->text + strlen("uri: "), setting_names[i], strlen(setting_names[i])) != 0 ||
+            !strchr(": ", why->text[n]))
+            continue;
+        snprintf(rest, sizeof rest, "%s", why->text + n);
+        snprintf(why->text, sizeof why->text, "%s%.*s", variable_of(i).name,
+                 (int)(sizeof why->text - sizeof(struct variable)), rest);
+        return;
+    }
 }
 
 int redwi_settings_read(struct redwi_settings *s, const struct redw_allocator *mem,
                         const struct redw_options *options, struct redw_diag *why)
 {
     struct redw_options o;
-    struct uri u;
+    struct uri u = {0};
 
     memset(s, 0, sizeof *s);
     int rc = read_struct(&o, options, why);
-    if (rc)
+    if (rc || (rc = read_given(&u, mem, &o, why)) != 0)
         return rc;
-    if (!o.uri)
-        return fail(why, REDW_EINVAL, "uri: NULL");
-    if ((rc = cut(&u, o.uri, why)) != 0 || (rc = read_where(s, mem, &u, why)) != 0 ||
-        (rc = read_who(s, mem, &u, &o, why)) != 0 || (rc = read_tls(s, mem, &u, &o, why)) != 0 ||
-        (rc = read_numbers(s, &u, &o, why)) != 0) {
+    if ((rc = read_where(s, mem, &u, why)) != 0 || (rc = read_who(s, mem, &u, &o, why)) != 0 ||
+        (rc = read_tls(s, mem, &u, &o, why)) != 0 || (rc = read_numbers(s, &u, &o, why)) != 0 ||
+        (rc = read_password_file(s, mem, &u, &o, why)) != 0) {
+        name_variable(&u, why);
         redwi_settings_free(s, mem);
-        return rc;
     }
-    return 0;
+    redwi_conninfo_free(&u.info, mem);
+    return rc;
 }
 
 void redwi_settings_free(struct redwi_settings *s, const struct redw_allocator *mem)

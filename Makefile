@@ -111,8 +111,8 @@ lint: $(CLANG_STAMPS) structure  ## clang warnings, cppcheck, structure checks
 		--error-exitcode=1 -D_GNU_SOURCE -Iinclude -Isrc src
 
 structure: $B/$(SONAME)  ## floors, headers, exported symbols, banned calls
-	scripts/check_structure.sh $B/$(SONAME)
-	scripts/check_install.sh $B
+	+scripts/check_structure.sh $B/$(SONAME)
+	+scripts/check_install.sh $B
 
 test: | deps  ## everything that must pass
 	+@scripts/test.sh

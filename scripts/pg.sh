@@ -13,6 +13,7 @@
 #   PLAINURI role `plain`, the only one that may come without TLS; same password, as all roles
 #   UNIXURI  role `redw` over the unix socket
 #   MD5URI, CLEARURI   roles whose login is MD5 or cleartext, over TLS
+#   CERTURI  role redw_cert, who comes in by a client certificate and has no password
 #   ADMINURI superuser over the unix socket, no password
 #
 # Nothing it did not start is touched: servers are found by a pid that DIR recorded and whose command
@@ -82,7 +83,7 @@ say() { # KEY VALUE -> one line
     printf "%s='%s'\n" "$1" "$2"
 }
 
-# --- certificates: a CA, the server's for localhost, and a CA that has signed nothing -------------------
+# --- certificates: a CA, the server's for localhost, a client's, and a CA that has signed nothing -------
 
 make_certificates() { # DIR
     local d=$1
@@ -98,7 +99,10 @@ make_certificates() { # DIR
         "subjectAltName=DNS:localhost,IP:127.0.0.1,IP:::1" >"$d/server.ext"
     openssl x509 -req -in "$d/server.csr" -CA "$d/ca.pem" -CAkey "$d/ca.key" -CAcreateserial -days 3650 \
         -sha256 -extfile "$d/server.ext" -out "$d/server.pem" 2>/dev/null
-    rm -f "$d/ca.key" "$d/other-ca.key" "$d/server.csr" "$d/server.ext"
+    openssl req "${key[@]}" -keyout "$d/client.key" -out "$d/client.csr" -subj "/CN=redw_cert" 2>/dev/null
+    openssl x509 -req -in "$d/client.csr" -CA "$d/ca.pem" -CAkey "$d/ca.key" -CAcreateserial -days 3650 \
+        -sha256 -out "$d/client.pem" 2>/dev/null
+    rm -f "$d/ca.key" "$d/other-ca.key" "$d"/*.csr "$d/server.ext"
 }
 
 # --- the cluster: initdb once, then copies -----------------------------------------------------------
@@ -134,6 +138,7 @@ max_connections = 200
 ssl = on
 ssl_cert_file = '$room/tls/server.pem'
 ssl_key_file = '$room/tls/server.key'
+ssl_ca_file = '$room/tls/ca.pem'
 password_encryption = 'scram-sha-256'
 fsync = off
 synchronous_commit = off
@@ -156,6 +161,8 @@ hostssl all redw_md5 127.0.0.0/8 md5
 hostssl all redw_md5 ::1/128 md5
 hostssl all redw_clear 127.0.0.0/8 password
 hostssl all redw_clear ::1/128 password
+hostssl all redw_cert 127.0.0.0/8 cert
+hostssl all redw_cert ::1/128 cert
 host    all plain 127.0.0.0/8 scram-sha-256
 hostssl all all 127.0.0.0/8 scram-sha-256
 hostssl all all ::1/128 scram-sha-256
@@ -168,6 +175,7 @@ SET client_min_messages = error;
 CREATE ROLE redw LOGIN PASSWORD '$2';
 CREATE ROLE plain LOGIN PASSWORD '$2' IN ROLE redw;
 CREATE ROLE redw_clear LOGIN PASSWORD '$2' IN ROLE redw;
+CREATE ROLE redw_cert LOGIN IN ROLE redw;
 SET password_encryption = 'md5';
 CREATE ROLE redw_md5 LOGIN PASSWORD '$2' IN ROLE redw;
 CREATE DATABASE redw OWNER redw STRATEGY wal_log;
@@ -283,6 +291,7 @@ start() { # DIR OWNER
         say UNIXURI "postgresql://redw@/redw?host=$(encode "$sockdir")&port=$port"
         say MD5URI "postgresql://redw_md5@$where?$verify"
         say CLEARURI "postgresql://redw_clear@$where?$verify"
+        say CERTURI "postgresql://redw_cert@$where?$verify&sslcert=$(encode "$room/tls/client.pem")&sslkey=$(encode "$room/tls/client.key")"
         say ADMINURI "postgresql://postgres@/redw?host=$(encode "$sockdir")&port=$port"
     } >"$dir/env"
     trap - ERR EXIT

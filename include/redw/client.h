@@ -19,23 +19,35 @@ typedef struct redw_client redw_client;
 typedef int64_t redw_id;
 
 /*
+ * One message of the wire protocol as one line, without a line's end and without a NUL: `n` bytes of text in the
+ * form of libpq's PQtrace ("F" from the client, "B" from the server, length, name, fields). connection
+ * counts the client's connections from 1. Passwords, tokens, keys and salts are shown as ****, control
+ * bytes escaped, long texts cut. Runs in the middle of things: it may not call any function of redw.
+ */
+typedef void redw_trace_fn(uint64_t connection, const char *line, size_t n, void *ctx);
+
+/*
  * Settings of a client. Fill by designated initialisers through REDW_OPTIONS; zero is the default. All
  * are copied by create, checked before any I/O, and the wrong one is named.
  */
 struct redw_options {
     size_t size; /* sizeof(struct redw_options) */
 
-    /* Required, unless from_environment. postgresql://user@host:port/database?setting=value (also
-     * postgres://, redshift://; parts percent-encoded as in libpq); or "setting=value setting=value", with
-     * libpq's quoting: a value that is empty or has blanks in 'single quotes', a backslash in front of a
-     * quote or a backslash. Defaults: port 5439 for redshift://, else 5432; database:
+    /* Required, unless from_environment. postgresql://user@host:port/database?setting=value (also postgres://,
+     * redshift://; parts percent-encoded as in libpq); or "setting=value setting=value" with libpq's quoting:
+     * a value that is empty or has blanks stands in 'single quotes', and a backslash takes a quote or another
+     * backslash as it is. Defaults: port 5439 for redshift://, else 5432; database:
      * the user's name. A host beginning with '/' (percent-encoded, or in ?host=) is the directory of a
-     * unix socket. Settings: host, port, user, password, dbname, sslmode (disable, require, verify-ca,
-     * verify-full), sslrootcert (a file, or "system"), application_name, connect_timeout (seconds), passfile
-     * (as password_file). Unknown names are refused, and names given twice. The text is never echoed in errors. */
+     * unix socket. Settings: host, port, user, password, dbname, application_name, connect_timeout
+     * (seconds), server, require_auth, channel_binding (as below), passfile (as password_file), and of TLS: sslmode (disable, require,
+     * verify-ca, verify-full), sslrootcert (as ca_file), sslcert, sslkey, sslname (as cert_file, key_file,
+     * tls_name), sslnegotiation (postgres, the default; direct: TLS from the first byte, agreed by ALPN, for
+     * PostgreSQL 17 and later). Unknown names are refused, and names given twice. The text is never echoed
+     * in errors. With a token the user may be left out, but then not the database. */
     const char *uri;
-    const char *password;         /* default: the URI's; wiped by destroy */
-    const char *ca_file;          /* PEM file of trusted roots, instead of the system's; as sslrootcert */
+    const char *password;         /* default: the URI's; kept out of core dumps and swap, wiped by destroy */
+    const char *ca_file;          /* trusted roots: a PEM file, instead of the system's; "system": those, the
+                                     default; "system,FILE": both */
     const char *application_name; /* default: "redw" */
     uint32_t pool_max;            /* connections at most, opening and closing ones counted; 1..10,000; default 10 */
     uint32_t queue_max;           /* requests waiting for a connection at most; default 65,536 */
@@ -44,31 +56,76 @@ struct redw_options {
     uint32_t cancel_timeout_ms;   /* how long the server may take to obey a cancel before its connection is closed;
                                      1..3,600,000; default 5,000 */
     const struct redw_allocator *allocator; /* default: malloc */
+    const char *cert_file;        /* PEM: the client's certificate, intermediate ones behind it... */
+    const char *key_file;         /* ...and its private key, without passphrase, mode 0600, or 0640 if it is
+                                     root's. Both or neither */
+    const char *tls_name;         /* whom the server's certificate must be for, and SNI; default: the host that
+                                     is dialled. For tunnels; needs sslmode verify-full */
 
-    /* Read the environment, once, at create; never read otherwise. What neither a field nor the text of `uri`
-     * gives comes from REDSHIFT_ and the name of the setting: REDSHIFT_HOST, _PORT, _DATABASE (for dbname), _USER,
-     * _PASSWORD, _SSLMODE and so on for each above; `uri` itself, if NULL, from REDSHIFT_URI. The port is 5439
-     * by default if there is no URI at all. Empty variables count as not set, others are not looked at. As with
-     * getenv(), no other thread may change the environment meanwhile. */
+    /* "auto" (default), "redshift" or "postgres": whether the names that only Redshift knows are sent at the
+     * start of a session: protocol version, driver, operating system, and those of a token. Auto sends them
+     * for redshift://, port 5439, a host name of AWS Redshift, or a token. A server that refuses them is
+     * dialled once more without, inside the same deadline, and not bothered again. */
+    const char *server;
+
+    /* Which logins the server may ask for, as a list with commas: none (it asks for nothing), password (in
+     * clear), md5, scram-sha-256 (with or without channel binding), scram-sha-256-plus (with), digest
+     * (Redshift's SHA-256), token; or, each with a '!' in front, which of the default ones it may not.
+     * Default: none, md5, scram-sha-256, digest, token; md5, digest and token only inside TLS that verifies
+     * the server (sslmode verify-ca or verify-full), because they prove nothing about it. Password and token
+     * are never sent without TLS, whatever is listed here. */
+    const char *require_auth;
+
+    /* "disable", "prefer" (default) or "require": binding of SCRAM to the server's certificate. Required, no
+     * other login is accepted, not even a server that asks for nothing. */
+    const char *channel_binding;
+
+    /* Token of an identity provider, for Redshift (UTF-8; kept as the password is), and what is to be said
+     * about it, each NULL for nothing: idp_type (AzureAD, Okta, AwsIdc), token_type (ACCESS_TOKEN,
+     * SUBJECT_TOKEN, EXT_JWT), the namespace in IAM Identity Center, the name of the identity provider in
+     * Redshift, the display name of the application. */
+    const char *token;
+    const char *idp_type;
+    const char *token_type;
+    const char *identity_namespace;
+    const char *provider_name;
+    const char *idc_client_display_name;
+
+    /* For debugging: every message of every connection; default: none. trace_values shows SQL, parameters,
+     * rows and the server's DETAIL and HINT too, which may be anybody's secrets; otherwise only names,
+     * types and sizes are. */
+    redw_trace_fn *trace;
+    void *trace_ctx;
+    bool trace_values;
+
+    /* Reads the environment, once, at create; default: no. What neither a field nor `uri` gives comes from the
+     * variable REDSHIFT_ and the setting's name: REDSHIFT_HOST, _PORT, _DATABASE (for dbname), _USER, _PASSWORD,
+     * _SSLMODE and so on, for each setting of `uri`; `uri`, if NULL, from REDSHIFT_URI. Without any URI the
+     * port is 5439 by default. Empty variables count as not set; others are not looked at. As with getenv(),
+     * no other thread may change the environment meanwhile. Nothing is read in a setuid program. */
     bool from_environment;
 
-    /* Where to look the password up if none is given: lines "host:port:database:user:password" in the format of
-     * libpq's .pgpass ('*' matches anything, '\' takes ':' and '\' as they are, '#' begins a comment). The first
-     * line that fits counts; none is no error. Must be a regular file that group and others have no rights to
-     * (mode 0600). Default: none; ~/.pgpass is not looked at. */
+    /* Where to look the password up if none is given: lines "host:port:database:user:password", the format of
+     * libpq's .pgpass ('*' fits anything, a backslash takes ':' or another backslash as it is, '#' begins a
+     * comment). The first line that fits counts; none is no error. The file must be regular, 1 MiB at most, and
+     * group and others must have no rights to it (mode 0600). Default: none; ~/.pgpass is not looked at. */
     const char *password_file;
 };
 #define REDW_OPTIONS(...) \
     (&(const struct redw_options){.size = sizeof(struct redw_options), __VA_ARGS__})
 
 /*
- * Makes a client on a libev loop. Reads local files (CA, passwords) and does no other I/O: connections open when
- * first needed, or by redw_client_ready(). TLS is verified against host name and roots (verify-full)
- * unless the URI asks for less; unix sockets carry no TLS.
+ * Makes a client on a libev loop. Reads local files (roots, certificate, key, password file) and does no other I/O:
+ * connections open when first needed, or by redw_client_ready(). TLS is verified against host name and
+ * roots (verify-full) unless the URI asks for less; unix sockets carry no TLS.
+ *
+ * The files are looked at again by each new connection, and read if they have changed: a rotated root or
+ * certificate needs no restart. One that cannot be used fails that connection, and is named. Reconnects
+ * resume the TLS session if the server gave one, which spares both sides most of the handshake.
  *
  * 0 and *out is owned by the caller, until redw_client_destroy(); the loop must live longer. Otherwise
  * *out is NULL and *why (may be NULL) says what is wrong: REDW_EINVAL a setting, REDW_ENOMEM, REDW_ETLS
- * a CA file that cannot be used.
+ * a file that cannot be used.
  */
 REDW_API REDW_MUST_USE int redw_client_create(redw_client **out, struct ev_loop *loop,
                                               const struct redw_options *o, struct redw_diag *why);
@@ -79,6 +136,23 @@ REDW_API REDW_MUST_USE int redw_client_create_on(redw_client **out, const struct
 
 /* The last refusal (a negative redw_id), one line; never NULL; until the next refusal. */
 REDW_API const char *redw_client_why(const redw_client *c);
+
+/* What the last TLS handshake that succeeded agreed on, and with whom. Texts come from the server: they
+ * are escaped for one line, cut to their room, and NUL-terminated. */
+struct redw_tls_facts {
+    size_t size;          /* sizeof(struct redw_tls_facts), set by the caller */
+    char version[16];     /* "TLSv1.3" */
+    char cipher[64];      /* "TLS_AES_256_GCM_SHA384" */
+    char subject[256];    /* of the server's certificate: "CN = db.example" */
+    char issuer[256];
+    char fingerprint[65]; /* SHA-256 of the certificate, in lower-case hex */
+    bool resumed;         /* an earlier session went on: the certificate is the one verified then */
+    int64_t not_after_s;  /* when the certificate expires, Unix time: watch it, before it ends your day */
+};
+
+/* 0 and *out filled; REDW_ENOENT: no handshake has succeeded (yet, or there is no TLS); REDW_EINVAL: size
+ * is wrong; REDW_ENOMEM. Allowed anywhere. */
+REDW_API REDW_MUST_USE int redw_client_tls_facts(const redw_client *c, struct redw_tls_facts *out);
 
 /* The monotonic clock on which redw_request.deadline_ms is read, in milliseconds. */
 REDW_API int64_t redw_client_now_ms(const redw_client *c);

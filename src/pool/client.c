@@ -234,6 +234,23 @@ static redw_client *alloc_client(const struct redw_allocator *mem, const struct 
     return c;
 }
 
+static int create_tls(redw_client *c, struct redw_diag *why)
+{
+    const struct redwi_settings *s = &c->settings;
+    const struct redwi_tls_config config = {
+        .mode = s->tls_mode,
+        .ca_file = s->ca_file,
+        .system_roots = s->system_roots,
+        .cert_file = s->cert_file,
+        .key_file = s->key_file,
+        .direct = s->tls_direct,
+    };
+
+    if (s->tls_mode == REDWI_TLS_DISABLE)
+        return 0;
+    return redwi_tls_ctx_create(&c->tls, &c->mem, &config, why);
+}
+
 int redwi_client_create(redw_client **out, const struct redw_loop *loop, const struct redw_options *o,
                         const struct redwi_env *env, struct redw_diag *why)
 {
@@ -257,8 +274,8 @@ int redwi_client_create(redw_client **out, const struct redw_loop *loop, const s
     }
     c->env = *env;
     rc = redwi_settings_read(&c->settings, &c->mem, o, why);
-    if (rc == 0 && c->settings.tls_mode != REDWI_TLS_DISABLE)
-        rc = redwi_tls_ctx_create(&c->tls, &c->mem, c->settings.tls_mode, c->settings.ca_file, why);
+    if (rc == 0)
+        rc = create_tls(c, why);
     if (rc) {
         redwi_settings_free(&c->settings, &c->mem);
         redwi_free(&mem, c);
@@ -287,6 +304,22 @@ int redw_client_create_on(redw_client **out, const struct redw_loop *loop, const
 const char *redw_client_why(const redw_client *c)
 {
     return c->why.text;
+}
+
+int redw_client_tls_facts(const redw_client *c, struct redw_tls_facts *out)
+{
+    struct redw_tls_facts facts = {0};
+
+    if (!out || out->size < sizeof facts)
+        return REDW_EINVAL;
+    if (!c->tls)
+        return REDW_ENOENT;
+    int rc = redwi_tls_ctx_facts(c->tls, &facts);
+    if (rc == 0) {
+        facts.size = out->size;
+        memcpy(out, &facts, sizeof facts);
+    }
+    return rc;
 }
 
 int64_t redw_client_now_ms(const redw_client *c)

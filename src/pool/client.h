@@ -30,6 +30,7 @@ struct redw_client {
     struct redw_loop loop;
     struct redwi_env env;
     struct redwi_settings settings;
+    struct redwi_endpoint endpoint;
     struct redwi_tls_ctx *tls;
 
     struct redwi_link places[REDWI_PLACES]; /* connections by what they are to the pool */
@@ -48,9 +49,11 @@ struct redw_client {
     uint32_t nslots;
     uint32_t njobs;               /* accepted and not finished: holds the loop while > 0 */
     redw_id next_id;
+    uint64_t nopened;             /* connections ever begun, side connections too */
 
     unsigned depth;               /* entries from the loop and dispatches under way */
     bool turn_wanted;
+    bool flush_due;               /* inside a turn that has its flush still before it */
     bool held;                    /* loop.hold is in force */
     bool closing, closed_ran, destroying;
     int64_t drain_us;             /* when the drain is over; INT64_MAX: not set, or never */

@@ -248,26 +248,50 @@ static struct redwi_conn *conn_new(const struct redwi_conn_config *config)
     return c;
 }
 
-static int make_session(struct redwi_conn *c)
+static bool known_as_plain(const struct redwi_conn_config *config)
+{
+    return config->endpoint && config->endpoint->plain_names;
+}
+
+static void trace(void *ctx, const char *line, size_t n)
+{
+    const struct redwi_conn *c = ctx;
+    const struct redwi_settings *settings = c->priv->config.settings;
+    settings->trace(c->priv->config.number, line, n, settings->trace_ctx);
+}
+
+static int make_session(struct redwi_conn *c, struct redwi_session **out)
 {
     const struct redwi_conn_private *p = c->priv;
     const struct redwi_settings *settings = p->config.settings;
     struct redwi_session_config sc = {
         .mem = p->config.mem,
-        .user = settings->user,
-        .database = settings->database,
-        .application_name = settings->application_name,
+        .startup = {.user = settings->user,
+                    .database = settings->database,
+                    .application_name = settings->application_name,
+                    .redshift = settings->redshift && !p->redialled && !known_as_plain(&p->config),
+                    .os_version = settings->os_version,
+                    .idp = settings->token ? &settings->idp : NULL},
         .password = settings->password,
+        .token = settings->token,
+        .methods = settings->methods,
+        .methods_denied = settings->methods_denied,
+        .binding = settings->binding,
         .tls = p->config.tls != NULL,
+        .tls_direct = settings->tls_direct,
+        .tls_verified = settings->tls_mode >= REDWI_TLS_VERIFY_CA,
         .entropy = p->sys->entropy,
         .entropy_ctx = p->sys->ctx,
+        .trace = settings->trace ? trace : NULL,
+        .trace_ctx = c,
+        .trace_values = settings->trace_values,
     };
     if (p->side) {
         redwi_session_key(p->config.cancels->session, &sc.cancel_pid, &sc.cancel_key, &sc.cancel_key_len);
         if (!sc.cancel_key)
             return REDW_EINVAL;
     }
-    return redwi_session_create(&c->session, &sc);
+    return redwi_session_create(out, &sc);
 }
 
 static int start_dial(struct redwi_conn *c)
@@ -281,12 +305,36 @@ static int start_dial(struct redwi_conn *c)
         .names = env && env->names ? env->names : &redwi_names_cares,
         .host = p->config.settings->host,
         .port = p->config.settings->port,
-        .address = p->side ? &p->config.cancels->priv->peer : NULL,
+        .address = p->side ? &p->config.cancels->priv->peer : p->redialled ? &p->peer : NULL,
         .deadline_us = p->config.deadline_us,
         .done = on_dialled,
         .arg = c,
     };
     return redwi_dial_start(&p->dial, &dc);
+}
+
+void redwi_conn_redial(struct redwi_conn *c, redw_error *why)
+{
+    struct redwi_conn_private *p = c->priv;
+    const struct redw_loop *loop = p->config.loop;
+    struct redwi_session *plain;
+    redw_error_release(why);
+    p->redialled = true;
+    if (make_session(c, &plain)) {
+        redwi_conn_lost(c, redwi_err_no_memory(REDW_OUTCOME_NOT_SENT));
+        return;
+    }
+    loop->io_set(loop->ctx, p->io, -1, 0);
+    stop_timer(c);
+    redwi_transport_close(&p->transport);
+    redw_error_release(p->broken);
+    p->broken = NULL;
+    p->ended = false;
+    redwi_session_free(c->session);
+    c->session = plain;
+    redwi_conn_set_state(c, REDWI_CONN_DIALING);
+    if (start_dial(c))
+        redwi_conn_lost(c, redwi_err_no_memory(REDW_OUTCOME_NOT_SENT));
 }
 
 int redwi_conn_open(struct redwi_conn **out, const struct redwi_conn_config *config)
@@ -297,7 +345,7 @@ int redwi_conn_open(struct redwi_conn **out, const struct redwi_conn_config *con
     struct redwi_conn *c = conn_new(config);
     if (!c)
         return REDW_ENOMEM;
-    int code = make_session(c);
+    int code = make_session(c, &c->session);
     if (!code)
         code = start_dial(c);
     if (code) {

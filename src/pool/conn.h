@@ -6,6 +6,9 @@
  *   DIALING -> SECURING -> LOGIN -> IDLE <-> BUSY        (any) -> CLOSED
  *                                     BUSY -> DRAINING -> IDLE
  *
+ * LOGIN goes back to DIALING once if the server did not take Redshift's startup names: the same address, the
+ * same deadline, without them.
+ *
  * DRAINING: the job was taken away (redwi_conn_abandon); its answers are read and dropped. All changes
  * go through set_state in conn.c. A connection whose unit ended with a transaction open is closed: the
  * server rolls back, and nothing of it reaches the next job.
@@ -42,6 +45,11 @@ struct redwi_env {
     const struct redwi_names *names;
 };
 
+/* What was learnt about a server, for all connections to it. */
+struct redwi_endpoint {
+    bool plain_names; /* it let us in only without Redshift's startup names */
+};
+
 struct redwi_conn_ops {
     void (*enter)(void *owner);
     void (*leave)(void *owner);
@@ -66,9 +74,11 @@ struct redwi_conn_config {
     const struct redw_loop *loop;
     const struct redwi_env *env;
     const struct redwi_settings *settings;
+    struct redwi_endpoint *endpoint;  /* NULL: nothing is known, nothing kept */
     struct redwi_tls_ctx *tls;        /* NULL: no TLS */
     const struct redwi_conn_ops *ops;
     void *owner;
+    uint64_t number;                  /* which connection of its owner this is, from 1: for the trace */
     int64_t deadline_us;              /* for all of DIALING to LOGIN */
     const struct redwi_conn *cancels; /* a side connection: dial this one's address with its key */
 };

@@ -15,7 +15,7 @@
  */
 #include "pool/conninfo.h"
 
-#include "wire/mem.h"
+#include "wire/secret.h"
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -113,33 +113,28 @@ static int refuse_unknown(const struct cut *c, const char *name, size_t len, uns
         "client_encoding",
         "keepalives",
         "keepalives_idle",
-        "krbsrvname",
         "keepalives_interval",
         "keepalives_count",
+        "krbsrvname",
         "tcp_user_timeout",
         "gsslib",
-        "fallback_application_name",
         "gssencmode",
         "gssdelegation",
-        "sslcert",
-        "sslkey",
+        "fallback_application_name",
         "sslpassword",
         "sslcrl",
         "sslcrldir",
-        "ssl_min_protocol_version",
         "sslsni",
         "sslcompression",
-        "requiressl",
-        "ssl_max_protocol_version",
-        "requirepeer",
-        "replication",
-        "require_auth",
-        "target_session_attrs",
-        "load_balance_hosts",
         "sslcertmode",
         "ssl",
-        "sslnegotiation",
-        "channel_binding",
+        "ssl_min_protocol_version",
+        "ssl_max_protocol_version",
+        "requiressl",
+        "requirepeer",
+        "replication",
+        "target_session_attrs",
+        "load_balance_hosts",
     };
 
     for (size_t i = 0; i < sizeof of_libpq / sizeof *of_libpq; i++) {
@@ -325,13 +320,12 @@ int redwi_conninfo_read(struct redwi_conninfo *c, redw_slice *values, const char
     scheme = read_scheme(c, text);
     if (!scheme && has_scheme(text))
         return refuse(&cut, "uri: must begin with postgresql://, postgres:// or redshift://");
-    c->text = redwi_copy_text(mem, text, len);
+    c->text = redwi_secret_copy(mem, text, len);
     if (!c->text) {
         why->code = REDW_ENOMEM;
         snprintf(why->text, sizeof why->text, "out of memory");
         return REDW_ENOMEM;
     }
-    c->bytes = len + 1;
     char *p = c->text + scheme, *end = c->text + len;
     rc = scheme ? cut_uri(&cut, p, end) : cut_pairs(&cut, p, end);
     if (rc) {
@@ -344,6 +338,6 @@ int redwi_conninfo_read(struct redwi_conninfo *c, redw_slice *values, const char
 
 void redwi_conninfo_free(struct redwi_conninfo *c, const struct redw_allocator *mem)
 {
-    redwi_free_secret(mem, c->text, c->bytes);
+    redwi_secret_free(mem, c->text);
     *c = (struct redwi_conninfo){0};
 }

@@ -12,8 +12,7 @@
 #include <redw/base.h>
 
 struct redwi_conninfo {
-    char *text;            /* a copy, decoded in place: the values lie in it */
-    size_t bytes;          /* to wipe */
+    char *text;            /* a copy in secret memory, decoded in place: the values lie in it */
     uint16_t default_port; /* by the scheme; key=value: PostgreSQL's */
     bool redshift_scheme;
 };

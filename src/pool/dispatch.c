@@ -322,7 +322,9 @@ static void on_corked(void *owner, struct redwi_conn *conn)
         return;
     conn->corked = true;
     redwi_list_append(&c->corked, &conn->cork_link);
-    redwi_pool_want_turn(c);
+    /* A turn asked for from inside a turn costs a round of the loop, system call included. */
+    if (!c->flush_due)
+        redwi_pool_want_turn(c);
 }
 
 static const struct redwi_conn_ops conn_ops = {
@@ -343,9 +345,11 @@ struct redwi_conn *redwi_pool_open(redw_client *c, struct redwi_conn *cancels)
         .loop = &c->loop,
         .env = &c->env,
         .settings = &c->settings,
+        .endpoint = &c->endpoint,
         .tls = c->tls,
         .ops = &conn_ops,
         .owner = c,
+        .number = ++c->nopened,
         .deadline_us = c->loop.now_us(c->loop.ctx) + (int64_t)timeout_ms * 1000,
         .cancels = cancels,
     };
@@ -486,10 +490,12 @@ void redwi_pool_turn(void *arg)
     if (!c->destroying) {
         if (c->closing && now_us >= c->drain_us)
             redwi_cancel_all(c);
+        c->flush_due = true;
         end_pauses(c);
         report_open(c);
         assign(c, now_us);
         open_more(c, now_us);
+        c->flush_due = false;
         flush_corked(c);
         if (close_may_finish(c))
             finish_close(c);

@@ -43,13 +43,15 @@ void redwi_drive_end(struct redwi_conn *c, redw_error *why)
 static void start_tls(struct redwi_conn *c)
 {
     const struct redwi_conn_config *config = &c->priv->config;
+    const struct redwi_settings *settings = config->settings;
+    const char *name = settings->tls_name ? settings->tls_name : settings->host;
     int64_t wall_us = config->loop->wall_us(config->loop->ctx);
-    int code = redwi_transport_secure(&c->priv->transport, config->tls, config->settings->host, wall_us);
+    struct redw_diag why;
+    int code = redwi_transport_secure(&c->priv->transport, config->tls, name, wall_us, &why);
     if (code == REDW_ENOMEM)
         redwi_drive_end(c, redwi_err_no_memory(REDW_OUTCOME_NOT_SENT));
     else if (code)
-        redwi_drive_end(c,
-                        failure(c, code, REDW_ORIGIN_TLS, "tls: no certificate can be for this host name"));
+        redwi_drive_end(c, failure(c, code, REDW_ORIGIN_TLS, why.text));
 }
 
 static void logged_in(struct redwi_conn *c, char status)
@@ -61,6 +63,8 @@ static void logged_in(struct redwi_conn *c, char status)
         return;
     }
     config->loop->timer_stop(config->loop->ctx, c->priv->timer);
+    if (c->priv->redialled && config->endpoint)
+        config->endpoint->plain_names = true;
     redwi_conn_set_state(c, REDWI_CONN_IDLE);
     config->ops->ready(config->owner, c);
 }
@@ -161,11 +165,25 @@ static bool work(struct redwi_conn *c)
     return !c->priv->working;
 }
 
+static void fatal(struct redwi_conn *c, redw_error *why)
+{
+    if (redwi_session_names_refused(c->session))
+        redwi_conn_redial(c, why);
+    else
+        redwi_conn_lost(c, why);
+}
+
+/* Is there a socket? There is none any more after a callback that closed, or when it is dialled again. */
+static bool has_socket(const struct redwi_conn *c)
+{
+    return c->state != REDWI_CONN_CLOSED && c->state != REDWI_CONN_DIALING;
+}
+
 /* True: the session wants more input. */
 static bool take_events(struct redwi_conn *c)
 {
     struct redwi_ev ev;
-    while (c->state != REDWI_CONN_CLOSED && !c->paused) {
+    while (has_socket(c) && !c->paused) {
         switch (redwi_session_next(c->session, &ev)) {
         case REDWI_EV_NONE:
             return true;
@@ -200,7 +218,7 @@ static bool take_events(struct redwi_conn *c)
             redwi_conn_unit_ended(c, ev.status);
             break;
         case REDWI_EV_FATAL:
-            redwi_conn_lost(c, ev.error);
+            fatal(c, ev.error);
             break;
         }
     }
@@ -238,6 +256,18 @@ static bool side_is_done(const struct redwi_conn *c)
     return c->priv->side && c->state == REDWI_CONN_LOGIN && !c->priv->broken && !output_waits(c);
 }
 
+/* The server closed in the middle of TLS. */
+static redw_error *was_cut(const struct redwi_conn *c)
+{
+    if (c->state != REDWI_CONN_SECURING)
+        return failure(c, REDW_ECONNECT, REDW_ORIGIN_TLS,
+                       "the connection was cut: the server did not end TLS properly");
+    return failure(c, REDW_ECONNECT, REDW_ORIGIN_TLS,
+                   c->priv->config.settings->tls_direct
+                       ? "the server closed in the TLS handshake: does it know sslnegotiation=direct?"
+                       : "the server closed in the TLS handshake");
+}
+
 /* Why the end of the stream is a failure; NULL: the session knows best. Servers do close idle
  * connections without close_notify; in the middle of anything it may be somebody in between who cut the
  * stream. */
@@ -249,8 +279,7 @@ static redw_error *end_reason(struct redwi_conn *c, bool cut)
     if (why || c->state == REDWI_CONN_IDLE || side_is_done(c))
         return why;
     if (cut)
-        return failure(c, REDW_ECONNECT, REDW_ORIGIN_TLS,
-                       "the connection was cut: the server did not end TLS properly");
+        return was_cut(c);
     if (p->side)
         return failure(c, REDW_ECONNECT, REDW_ORIGIN_LIBRARY, "the server closed before the cancel was sent");
     return NULL;
@@ -343,11 +372,13 @@ void redwi_drive(struct redwi_conn *c, unsigned recvs)
 {
     struct redwi_conn_private *p = c->priv;
     bool sent, more;
+    if (!has_socket(c))
+        return;
     p->parsed = 0;
     redwi_transport_wake(&p->transport, recvs);
     do {
         more = take_events(c);
-        if (c->state == REDWI_CONN_CLOSED)
+        if (!has_socket(c))
             return;
         sent = send_out(c);
         /* Reading may leave something to send although it brought nothing: answers of TLS itself. */

@@ -29,6 +29,7 @@ struct redwi_conn_private {
     bool in_rows;       /* a row callback is running */
     bool working;       /* the login derives its keys: goes on in the next turn */
     bool ended;         /* the session knows that the transport ended */
+    bool redialled;     /* this is the second attempt, without Redshift's startup names */
 };
 
 /* Inside enter and leave: does what can be done now. recvs: calls of recv allowed. */
@@ -40,6 +41,8 @@ void redwi_drive_end(struct redwi_conn *c, redw_error *why);
 void redwi_conn_set_state(struct redwi_conn *c, enum redwi_conn_state state);
 /* The unit of the connection has ended: IDLE, or CLOSED if the transaction status says so. */
 void redwi_conn_unit_ended(struct redwi_conn *c, char status);
+/* The login failed for Redshift's startup names: DIALING again, without them; or lost. why: owned. */
+void redwi_conn_redial(struct redwi_conn *c, redw_error *why);
 /* CLOSED by itself. why: owned; NULL: a side connection that did its work. */
 void redwi_conn_lost(struct redwi_conn *c, redw_error *why);
 

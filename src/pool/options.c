@@ -1,25 +1,30 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Options to settings. A setting comes from, first wins: its field of the struct; the text of `uri`, cut and
- * decoded in a copy that is wiped (pool/conninfo.h); its REDSHIFT_* variable, if the environment was asked
- * for; the password at last from the password file. Messages name the setting and the rule, never a value:
+ * decoded in secret memory that is given back at the end (pool/conninfo.h); its REDSHIFT_* variable, if the
+ * environment was asked for; the password at last from the password file. Readers take every value outside the
+ * struct for the URI's, and say so. Messages name the setting and the rule, never a value:
  * a misplaced '/' or '?' may turn part of a password into any other setting.
  */
 #include "pool/options.h"
 
 #include "pool/conninfo.h"
+#include "pool/login_options.h"
 #include "pool/passfile.h"
 #include "wire/mem.h"
+#include "wire/secret.h"
 #include <arpa/inet.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/un.h>
+#include <sys/utsname.h>
 
-#define NAME_BYTES_MAX 1023 /* user, database, application_name; PostgreSQL's startup packet ends at 10,000  \
-                             */
-#define PASSWORD_BYTES_MAX 16383 /* tokens of identity providers run to a few thousand */
+#define NAME_BYTES_MAX                                                                                  \
+    1023 /* user, database, application_name; PostgreSQL's startup packet ends at 10,000 */
+#define PASSWORD_BYTES_MAX 32767 /* of temporary ones; tokens run to a few thousand */
+#define WORD_BYTES_MAX     255
 #define HOST_BYTES_MAX     253   /* RFC 1035, 2.3.4, as text */
 #define PATH_BYTES_MAX     4095
 #define TIMEOUT_MS_MAX     3600000u
@@ -33,8 +38,15 @@ enum setting {
     DBNAME,
     SSLMODE,
     SSLROOTCERT,
+    SSLCERT,
+    SSLKEY,
+    SSLNAME,
+    SSLNEGOTIATION,
     APPLICATION_NAME,
     CONNECT_TIMEOUT,
+    SERVER,
+    REQUIRE_AUTH,
+    CHANNEL_BINDING,
     PASSFILE,
     SETTINGS
 };
@@ -47,16 +59,24 @@ static const char *const setting_names[SETTINGS] = {
     "dbname",
     "sslmode",
     "sslrootcert",
+    "sslcert",
+    "sslkey",
+    "sslname",
+    "sslnegotiation",
     "application_name",
     "connect_timeout",
+    "server",
+    "require_auth",
+    "channel_binding",
     "passfile",
 };
 
 /* What was given outside the struct: text that ends with NUL; ptr NULL: not given. */
-struct uri {
-    struct redwi_conninfo info; /* what most of it lies in */
-    redw_slice raw[SETTINGS];
+struct given {
+    struct redwi_conninfo info; /* of the URI: what its values lie in */
+    redw_slice value[SETTINGS];
     bool in_environment[SETTINGS];
+    bool environment_read;
     uint16_t default_port;
 };
 
@@ -93,37 +113,53 @@ bool redwi_struct_read(void *dst, size_t known, size_t least, const void *src)
 }
 
 /* *out: a copy of the setting; NULL when it is not given. */
-static int take(char **out, const struct uri *u, enum setting what, size_t max,
+static int take(char **out, const struct given *g, enum setting what, size_t max,
                 const struct redw_allocator *mem, struct redw_diag *why)
 {
-    redw_slice raw = u->raw[what];
+    redw_slice value = g->value[what];
 
     *out = NULL;
-    if (!raw.ptr)
+    if (!value.ptr)
         return 0;
-    if (raw.len > max)
+    if (value.len > max)
         return fail(why, REDW_EINVAL, "uri: %s is longer than %zu bytes", setting_names[what], max);
-    *out = redwi_copy_text(mem, raw.ptr, raw.len);
+    *out = redwi_copy_text(mem, value.ptr, value.len);
     return *out ? 0 : no_memory(why);
 }
 
-/* A text from the struct if it is there, else from the URI. */
-static int take_text(char **out, const char *given, const char *given_name, const struct uri *u,
-                     enum setting what, size_t max, const struct redw_allocator *mem, struct redw_diag *why)
+/* A text from the struct if it is there, else from outside. */
+static int take_text(char **out, const char *given, const char *given_name, const struct given *g,
+                     enum setting what, size_t max, const struct redw_allocator *mem,
+                     struct redw_diag *why)
 {
     if (!given)
-        return take(out, u, what, max, mem, why);
+        return take(out, g, what, max, mem, why);
     if (strlen(given) > max)
         return fail(why, REDW_EINVAL, "%s is longer than %zu bytes", given_name, max);
     *out = redwi_copy_text(mem, given, strlen(given));
     return *out ? 0 : no_memory(why);
 }
 
+/* The same for the password. */
+static int take_password(char **out, const struct redw_options *o, const struct given *g,
+                         const struct redw_allocator *mem, struct redw_diag *why)
+{
+    const char *given = o->password ? o->password : g->value[PASSWORD].ptr;
+
+    if (!given)
+        return 0;
+    if (strlen(given) > PASSWORD_BYTES_MAX)
+        return fail(why, REDW_EINVAL, "%spassword is longer than %d bytes", o->password ? "" : "uri: ",
+                    PASSWORD_BYTES_MAX);
+    *out = redwi_secret_copy(mem, given, strlen(given));
+    return *out ? 0 : no_memory(why);
+}
+
 /* A whole decimal number from min to max. */
-static int take_number(uint32_t *out, const struct uri *u, enum setting what, uint32_t min, uint32_t max,
+static int take_number(uint32_t *out, const struct given *g, enum setting what, uint32_t min, uint32_t max,
                        struct redw_diag *why)
 {
-    const char *text = u->raw[what].ptr;
+    const char *text = g->value[what].ptr;
     uint32_t v = 0;
     size_t i = 0;
 
@@ -136,68 +172,78 @@ static int take_number(uint32_t *out, const struct uri *u, enum setting what, ui
     return fail(why, REDW_EINVAL, "uri: %s must be a number from %u to %u", setting_names[what], min, max);
 }
 
-static int check_host(const char *host, uint16_t port, struct redw_diag *why)
+/* What is wrong with the name or address literal `host`; NULL: nothing. */
+static const char *host_fault(const char *host)
 {
     struct in6_addr v6;
     size_t len = strlen(host);
 
-    if (host[0] == '/') {
-        int n = snprintf(NULL, 0, "%s/.s.PGSQL.%u", host, port);
-        if (n < 0 || (size_t)n >= sizeof((struct sockaddr_un *)0)->sun_path)
-            return fail(why, REDW_EINVAL, "uri: host: the directory's name is too long for a unix socket");
-        return 0;
-    }
-    if (strchr(host, ':')) {
-        if (inet_pton(AF_INET6, host, &v6) != 1)
-            return fail(why, REDW_EINVAL, "uri: host is not an IPv6 address");
-        return 0;
-    }
+    if (strchr(host, ':'))
+        return inet_pton(AF_INET6, host, &v6) == 1 ? NULL : "is not an IPv6 address";
     if (len > HOST_BYTES_MAX)
-        return fail(why, REDW_EINVAL, "uri: host is longer than %d bytes", HOST_BYTES_MAX);
+        return "is longer than 253 bytes";
     for (size_t i = 0; i < len; i++) {
         char c = host[i];
         bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
         if (!plain && c != '.' && c != '-' && c != '_')
-            return fail(why, REDW_EINVAL, "uri: host has a character that is in no host name");
+            return "has a character that is in no host name";
     }
-    return 0;
+    return NULL;
 }
 
-static int read_where(struct redwi_settings *s, const struct redw_allocator *mem, const struct uri *u,
+static int check_host(const char *host, uint16_t port, struct redw_diag *why)
+{
+    if (host[0] == '/') {
+        int n = snprintf(NULL, 0, "%s/.s.PGSQL.%u", host, port);
+        if (n < 0 || (size_t)n >= sizeof((struct sockaddr_un *)0)->sun_path)
+            return fail(why, REDW_EINVAL,
+                        "uri: host: the directory's name is too long for a unix socket");
+        return 0;
+    }
+    const char *fault = host_fault(host);
+    return fault ? fail(why, REDW_EINVAL, "uri: host %s", fault) : 0;
+}
+
+static int read_where(struct redwi_settings *s, const struct redw_allocator *mem, const struct given *g,
                       struct redw_diag *why)
 {
-    uint32_t port = u->default_port;
-    int rc = take(&s->host, u, HOST, NAME_BYTES_MAX, mem, why);
+    uint32_t port = g->default_port;
+    int rc = take(&s->host, g, HOST, NAME_BYTES_MAX, mem, why);
 
     if (rc)
         return rc;
     if (!s->host || !*s->host)
-        return fail(why, REDW_EINVAL, "uri: no host");
-    if (u->raw[PORT].ptr && (rc = take_number(&port, u, PORT, 1, 65535, why)) != 0)
+        return fail(why, REDW_EINVAL, "uri: no host%s", g->environment_read ? ", and no REDSHIFT_HOST" : "");
+    if (g->value[PORT].ptr && (rc = take_number(&port, g, PORT, 1, 65535, why)) != 0)
         return rc;
     s->port = (uint16_t)port;
     return check_host(s->host, s->port, why);
 }
 
-static int read_who(struct redwi_settings *s, const struct redw_allocator *mem, const struct uri *u,
+static int read_who(struct redwi_settings *s, const struct redw_allocator *mem, const struct given *g,
                     const struct redw_options *o, struct redw_diag *why)
 {
-    int rc = take(&s->user, u, USER, NAME_BYTES_MAX, mem, why);
+    int rc = take(&s->user, g, USER, NAME_BYTES_MAX, mem, why);
 
     if (rc)
         return rc;
-    if (!s->user || !*s->user)
-        return fail(why, REDW_EINVAL, "uri: no user");
-    if ((rc = take_text(&s->password, o->password, "password", u, PASSWORD, PASSWORD_BYTES_MAX, mem, why)) !=
-            0 ||
-        (rc = take(&s->database, u, DBNAME, NAME_BYTES_MAX, mem, why)) != 0 ||
-        (rc = take_text(&s->application_name, o->application_name, "application_name", u, APPLICATION_NAME,
-                        NAME_BYTES_MAX, mem, why)) != 0)
+    if (s->user && !*s->user) {
+        redwi_free(mem, s->user);
+        s->user = NULL;
+    }
+    if (!s->user && !o->token) /* a token says who comes */
+        return fail(why, REDW_EINVAL, "uri: no user%s", g->environment_read ? ", and no REDSHIFT_USER" : "");
+    if ((rc = take_password(&s->password, o, g, mem, why)) != 0 ||
+        (rc = take(&s->database, g, DBNAME, NAME_BYTES_MAX, mem, why)) != 0 ||
+        (rc = take_text(&s->application_name, o->application_name, "application_name", g,
+                        APPLICATION_NAME, NAME_BYTES_MAX, mem, why)) != 0)
         return rc;
     if (s->database && !*s->database) {
         redwi_free(mem, s->database);
         s->database = NULL;
     }
+    if (!s->database && !s->user)
+        return fail(why, REDW_EINVAL, "uri: no database, and no user whose name it could have");
     if (!s->database && !(s->database = redwi_copy_text(mem, s->user, strlen(s->user))))
         return no_memory(why);
     if (!s->application_name && !(s->application_name = redwi_copy_text(mem, "redw", 4)))
@@ -206,12 +252,12 @@ static int read_who(struct redwi_settings *s, const struct redw_allocator *mem, 
 }
 
 /* The password, if nobody gave one, of the first line of the file that fits. */
-static int read_password_file(struct redwi_settings *s, const struct redw_allocator *mem, const struct uri *u,
+static int read_password_file(struct redwi_settings *s, const struct redw_allocator *mem, const struct given *g,
                               const struct redw_options *o, struct redw_diag *why)
 {
     const char *name = o->password_file ? "password_file" : "uri: passfile";
     char *path = NULL;
-    int rc = take_text(&path, o->password_file, name, u, PASSFILE, PATH_BYTES_MAX, mem, why);
+    int rc = take_text(&path, o->password_file, name, g, PASSFILE, PATH_BYTES_MAX, mem, why);
 
     if (rc || !path || (s->password && *s->password) || !s->user) {
         redwi_free(mem, path);
@@ -227,13 +273,13 @@ static int read_password_file(struct redwi_settings *s, const struct redw_alloca
     if (rc)
         return no_memory(why);
     if (found) {
-        redwi_free_secret(mem, s->password, s->password ? strlen(s->password) : 0);
+        redwi_secret_free(mem, s->password);
         s->password = found;
     }
     return 0;
 }
 
-static int read_sslmode(enum redwi_tls_mode *out, const struct uri *u, struct redw_diag *why)
+static int read_sslmode(enum redwi_tls_mode *out, const struct given *g, struct redw_diag *why)
 {
     static const struct {
         const char *name;
@@ -244,7 +290,7 @@ static int read_sslmode(enum redwi_tls_mode *out, const struct uri *u, struct re
                  {"verify-full", REDWI_TLS_VERIFY_FULL}};
 
     for (size_t i = 0; i < sizeof modes / sizeof *modes; i++) {
-        if (strcmp(u->raw[SSLMODE].ptr, modes[i].name) == 0) {
+        if (strcmp(g->value[SSLMODE].ptr, modes[i].name) == 0) {
             *out = modes[i].mode;
             return 0;
         }
@@ -252,30 +298,166 @@ static int read_sslmode(enum redwi_tls_mode *out, const struct uri *u, struct re
     return fail(why, REDW_EINVAL, "uri: sslmode must be disable, require, verify-ca or verify-full");
 }
 
-static int read_tls(struct redwi_settings *s, const struct redw_allocator *mem, const struct uri *u,
+/* FILE, "system", or "system,FILE": a file alone replaces the system's roots, as in libpq. */
+static int read_roots(struct redwi_settings *s, const struct redw_allocator *mem, const struct given *g,
+                      const struct redw_options *o, struct redw_diag *why)
+{
+    static const char word[] = "system";
+    const char *name = o->ca_file ? "ca_file" : "uri: sslrootcert";
+    const size_t n = sizeof word - 1;
+    int rc = take_text(&s->ca_file, o->ca_file, "ca_file", g, SSLROOTCERT, PATH_BYTES_MAX, mem, why);
+
+    if (rc)
+        return rc;
+    /* Roots that nothing is checked against would look like safety; libpq verifies here, silently. */
+    if (s->ca_file && g->value[SSLMODE].ptr && s->tls_mode < REDWI_TLS_VERIFY_CA)
+        return fail(why, REDW_EINVAL, "%s: needs sslmode verify-ca or verify-full", name);
+    s->system_roots = !s->ca_file || (strncmp(s->ca_file, word, n) == 0 &&
+                                      (s->ca_file[n] == '\0' || s->ca_file[n] == ','));
+    if (!s->ca_file)
+        return 0;
+    if (!*s->ca_file || strcmp(s->ca_file, "system,") == 0)
+        return fail(why, REDW_EINVAL, "%s is empty", name);
+    if (!s->system_roots)
+        return 0;
+    char *given = s->ca_file;
+    bool more = given[n] == ',';
+    s->ca_file = more ? redwi_copy_text(mem, given + n + 1, strlen(given + n + 1)) : NULL;
+    redwi_free(mem, given);
+    return more && !s->ca_file ? no_memory(why) : 0;
+}
+
+/* The client's certificate and key: both or neither, and only where there is TLS. */
+static int read_identity(struct redwi_settings *s, const struct redw_allocator *mem, const struct given *g,
+                         const struct redw_options *o, struct redw_diag *why)
+{
+    int rc = take_text(&s->cert_file, o->cert_file, "cert_file", g, SSLCERT, PATH_BYTES_MAX, mem, why);
+
+    if (rc || (rc = take_text(&s->key_file, o->key_file, "key_file", g, SSLKEY, PATH_BYTES_MAX, mem,
+                              why)) != 0)
+        return rc;
+    if (!s->cert_file && !s->key_file)
+        return 0;
+    if (!s->cert_file || !*s->cert_file)
+        return fail(why, REDW_EINVAL, "%s is missing", o->cert_file ? "cert_file" : "uri: sslcert");
+    if (!s->key_file || !*s->key_file)
+        return fail(why, REDW_EINVAL, "%s is missing", o->key_file ? "key_file" : "uri: sslkey");
+    if (s->tls_mode == REDWI_TLS_DISABLE)
+        return fail(why, REDW_EINVAL, "%s: there is no TLS", o->cert_file ? "cert_file" : "uri: sslcert");
+    return 0;
+}
+
+/* A name that nothing is checked against would look like safety. */
+static int read_tls_name(struct redwi_settings *s, const struct redw_allocator *mem, const struct given *g,
+                         const struct redw_options *o, struct redw_diag *why)
+{
+    const char *name = o->tls_name ? "tls_name" : "uri: sslname", *fault;
+    int rc = take_text(&s->tls_name, o->tls_name, "tls_name", g, SSLNAME, NAME_BYTES_MAX, mem, why);
+
+    if (rc || !s->tls_name)
+        return rc;
+    if (s->tls_mode != REDWI_TLS_VERIFY_FULL)
+        return fail(why, REDW_EINVAL, "%s: needs sslmode verify-full", name);
+    fault = *s->tls_name && *s->tls_name != '.' ? host_fault(s->tls_name) : "is not a host name";
+    return fault ? fail(why, REDW_EINVAL, "%s %s", name, fault) : 0;
+}
+
+static int read_negotiation(struct redwi_settings *s, const struct given *g, struct redw_diag *why)
+{
+    const char *text = g->value[SSLNEGOTIATION].ptr ? g->value[SSLNEGOTIATION].ptr : "postgres";
+
+    s->tls_direct = strcmp(text, "direct") == 0;
+    if (!s->tls_direct && strcmp(text, "postgres") != 0)
+        return fail(why, REDW_EINVAL, "uri: sslnegotiation must be postgres or direct");
+    if (s->tls_direct && s->tls_mode == REDWI_TLS_DISABLE)
+        return fail(why, REDW_EINVAL, "uri: sslnegotiation: there is no TLS");
+    return 0;
+}
+
+static int read_tls(struct redwi_settings *s, const struct redw_allocator *mem, const struct given *g,
                     const struct redw_options *o, struct redw_diag *why)
 {
-    bool unix_socket = s->host[0] == '/', given = u->raw[SSLMODE].ptr != NULL;
+    bool unix_socket = s->host[0] == '/', given = g->value[SSLMODE].ptr != NULL;
     int rc;
 
     s->tls_mode = unix_socket ? REDWI_TLS_DISABLE : REDWI_TLS_VERIFY_FULL;
-    if (given && (rc = read_sslmode(&s->tls_mode, u, why)) != 0)
+    if (given && (rc = read_sslmode(&s->tls_mode, g, why)) != 0)
         return rc;
     if (unix_socket && s->tls_mode != REDWI_TLS_DISABLE)
         return fail(why, REDW_EINVAL, "uri: sslmode: a unix socket carries no TLS");
-    if ((rc = take_text(&s->ca_file, o->ca_file, "ca_file", u, SSLROOTCERT, PATH_BYTES_MAX, mem, why)) != 0)
+    if ((rc = read_roots(s, mem, g, o, why)) != 0 || (rc = read_identity(s, mem, g, o, why)) != 0 ||
+        (rc = read_tls_name(s, mem, g, o, why)) != 0)
         return rc;
-    if (s->ca_file && !*s->ca_file)
-        return fail(why, REDW_EINVAL, "%s is empty", o->ca_file ? "ca_file" : "uri: sslrootcert");
-    /* Roots that nothing is checked against would look like safety; libpq verifies here, silently. */
-    if (s->ca_file && given && s->tls_mode < REDWI_TLS_VERIFY_CA)
-        return fail(why, REDW_EINVAL, "%s: needs sslmode verify-ca or verify-full",
-                    o->ca_file ? "ca_file" : "uri: sslrootcert");
-    if (s->ca_file && strcmp(s->ca_file, "system") == 0) {
-        redwi_free(mem, s->ca_file);
-        s->ca_file = NULL;
+    return read_negotiation(s, g, why);
+}
+
+static int read_token(struct redwi_settings *s, const struct redw_allocator *mem,
+                      const struct redw_options *o, struct redw_diag *why)
+{
+    const struct {
+        const char *name, *given;
+        const char **out;
+    } names[] = {
+        {"idp_type", o->idp_type, &s->idp.idp_type},
+        {"token_type", o->token_type, &s->idp.token_type},
+        {"identity_namespace", o->identity_namespace, &s->idp.identity_namespace},
+        {"provider_name", o->provider_name, &s->idp.provider_name},
+        {"idc_client_display_name", o->idc_client_display_name, &s->idp.display_name},
+    };
+
+    if (o->token && !*o->token)
+        return fail(why, REDW_EINVAL, "token is empty");
+    if (o->token && strlen(o->token) > PASSWORD_BYTES_MAX)
+        return fail(why, REDW_EINVAL, "token is longer than %d bytes", PASSWORD_BYTES_MAX);
+    if (o->token && !(s->token = redwi_secret_copy(mem, o->token, strlen(o->token))))
+        return no_memory(why);
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        if (!names[i].given)
+            continue;
+        if (!o->token)
+            return fail(why, REDW_EINVAL, "%s: says something about a token, and none is given", names[i].name);
+        if (strlen(names[i].given) > WORD_BYTES_MAX)
+            return fail(why, REDW_EINVAL, "%s is longer than %d bytes", names[i].name, WORD_BYTES_MAX);
+        if (!(*names[i].out = redwi_copy_text(mem, names[i].given, strlen(names[i].given))))
+            return no_memory(why);
     }
     return 0;
+}
+
+/* "Linux 6.1.0 x86_64": for the server's connection log. */
+static void read_system(struct redwi_settings *s)
+{
+    struct utsname name;
+
+    if (uname(&name) == 0)
+        snprintf(s->os_version, sizeof s->os_version, "%.40s %.40s %.40s", name.sysname, name.release,
+                 name.machine);
+}
+
+static int read_login(struct redwi_settings *s, const struct redw_allocator *mem, const struct given *g,
+                      const struct redw_options *o, struct redw_diag *why)
+{
+    char *server = NULL, *methods = NULL, *binding = NULL;
+    int rc = read_token(s, mem, o, why);
+
+    read_system(s);
+    if (!rc)
+        rc = take_text(&server, o->server, "server", g, SERVER, WORD_BYTES_MAX, mem, why);
+    if (!rc)
+        rc = take_text(&methods, o->require_auth, "require_auth", g, REQUIRE_AUTH, WORD_BYTES_MAX, mem, why);
+    if (!rc)
+        rc = take_text(&binding, o->channel_binding, "channel_binding", g, CHANNEL_BINDING, WORD_BYTES_MAX,
+                       mem, why);
+    const struct redwi_login_words words = {.server = server,
+                                            .require_auth = methods,
+                                            .channel_binding = binding,
+                                            .redshift_scheme = g->info.redshift_scheme};
+    if (!rc)
+        rc = redwi_login_options(s, &words, why);
+    redwi_free(mem, server);
+    redwi_free(mem, methods);
+    redwi_free(mem, binding);
+    return rc;
 }
 
 static int read_u32(uint32_t *out, const char *name, uint32_t given, uint32_t fallback, uint32_t max,
@@ -285,24 +467,24 @@ static int read_u32(uint32_t *out, const char *name, uint32_t given, uint32_t fa
     return *out <= max ? 0 : fail(why, REDW_EINVAL, "%s must be from 1 to %u", name, max);
 }
 
-static int read_numbers(struct redwi_settings *s, const struct uri *u, const struct redw_options *o,
+static int read_numbers(struct redwi_settings *s, const struct given *g, const struct redw_options *o,
                         struct redw_diag *why)
 {
     uint32_t seconds = 30;
     int rc;
 
-    if (u->raw[CONNECT_TIMEOUT].ptr &&
-        (rc = take_number(&seconds, u, CONNECT_TIMEOUT, 1, TIMEOUT_MS_MAX / 1000, why)) != 0)
+    if (g->value[CONNECT_TIMEOUT].ptr &&
+        (rc = take_number(&seconds, g, CONNECT_TIMEOUT, 1, TIMEOUT_MS_MAX / 1000, why)) != 0)
         return rc;
     if ((rc = read_u32(&s->pool_max, "pool_max", o->pool_max, 10, POOL_MAX, why)) != 0 ||
         (rc = read_u32(&s->queue_max, "queue_max", o->queue_max, 65536, UINT32_MAX, why)) != 0 ||
-        (rc = read_u32(&s->connect_timeout_ms, "connect_timeout_ms", o->connect_timeout_ms, seconds * 1000,
-                       TIMEOUT_MS_MAX, why)) != 0 ||
+        (rc = read_u32(&s->connect_timeout_ms, "connect_timeout_ms", o->connect_timeout_ms,
+                       seconds * 1000, TIMEOUT_MS_MAX, why)) != 0 ||
         (rc = read_u32(&s->request_timeout_ms, "request_timeout_ms", o->request_timeout_ms, 300000,
                        UINT32_MAX, why)) != 0)
         return rc;
-    return read_u32(&s->cancel_timeout_ms, "cancel_timeout_ms", o->cancel_timeout_ms, 5000, TIMEOUT_MS_MAX,
-                    why);
+    return read_u32(&s->cancel_timeout_ms, "cancel_timeout_ms", o->cancel_timeout_ms, 5000,
+                    TIMEOUT_MS_MAX, why);
 }
 
 /* The caller's struct, whatever its version. */
@@ -311,7 +493,8 @@ static int read_struct(struct redw_options *out, const struct redw_options *o, s
     if (!o)
         return fail(why, REDW_EINVAL, "options: NULL");
     if (!redwi_struct_read(out, sizeof *out, offsetof(struct redw_options, uri) + sizeof out->uri, o))
-        return fail(why, REDW_EINVAL, "options: size is wrong, or a field newer than this library is set");
+        return fail(why, REDW_EINVAL,
+                    "options: size is wrong, or a field newer than this library is set");
     return 0;
 }
 
@@ -340,42 +523,43 @@ static const char *environment(const char *variable)
     return value && *value ? value : NULL;
 }
 
-static void read_environment(struct uri *u)
+static void read_environment(struct given *g)
 {
+    g->environment_read = true;
     for (unsigned i = 0; i < SETTINGS; i++) {
-        const char *value = u->raw[i].ptr ? NULL : environment(variable_of(i).name);
+        const char *value = g->value[i].ptr ? NULL : environment(variable_of(i).name);
         if (!value)
             continue;
-        u->raw[i] = (redw_slice){value, strlen(value)};
-        u->in_environment[i] = true;
+        g->value[i] = (redw_slice){value, strlen(value)};
+        g->in_environment[i] = true;
     }
 }
 
 /* Everything outside the struct. */
-static int read_given(struct uri *u, const struct redw_allocator *mem, const struct redw_options *o,
+static int read_given(struct given *g, const struct redw_allocator *mem, const struct redw_options *o,
                       struct redw_diag *why)
 {
     const char *text = o->uri ? o->uri : o->from_environment ? environment("REDSHIFT_URI") : NULL;
 
     if (!text && !o->from_environment)
         return fail(why, REDW_EINVAL, "uri: NULL");
-    int rc = redwi_conninfo_read(&u->info, u->raw, setting_names, SETTINGS, text ? text : "", mem, why);
+    int rc = redwi_conninfo_read(&g->info, g->value, setting_names, SETTINGS, text ? text : "", mem, why);
     if (rc)
         return rc;
-    u->default_port = text ? u->info.default_port : 5439; /* nothing but REDSHIFT_*: to Redshift */
+    g->default_port = text ? g->info.default_port : 5439; /* nothing but REDSHIFT_*: to Redshift */
     if (o->from_environment)
-        read_environment(u);
+        read_environment(g);
     return 0;
 }
 
 /* Readers name every setting as the URI's: here one that came from the environment gets its own name. */
-static void name_variable(const struct uri *u, struct redw_diag *why)
+static void name_variable(const struct given *g, struct redw_diag *why)
 {
     for (unsigned i = 0; i < SETTINGS; i++) {
         size_t n = strlen("uri: ") + strlen(setting_names[i]);
         char rest[sizeof why->text];
 
-        if (!u->in_environment[i] || strncmp(why->text, "uri: ", strlen("uri: ")) != 0 ||
+        if (!g->in_environment[i] || strncmp(why->text, "uri: ", strlen("uri: ")) != 0 ||
             strncmp(why->text + strlen("uri: "), setting_names[i], strlen(setting_names[i])) != 0 ||
             !strchr(": ", why->text[n]))
             continue;
@@ -390,20 +574,25 @@ int redwi_settings_read(struct redwi_settings *s, const struct redw_allocator *m
                         const struct redw_options *options, struct redw_diag *why)
 {
     struct redw_options o;
-    struct uri u = {0};
+    struct given g = {0};
 
     memset(s, 0, sizeof *s);
     int rc = read_struct(&o, options, why);
-    if (rc || (rc = read_given(&u, mem, &o, why)) != 0)
+    if (rc || (rc = read_given(&g, mem, &o, why)) != 0)
         return rc;
-    if ((rc = read_where(s, mem, &u, why)) != 0 || (rc = read_who(s, mem, &u, &o, why)) != 0 ||
-        (rc = read_tls(s, mem, &u, &o, why)) != 0 || (rc = read_numbers(s, &u, &o, why)) != 0 ||
-        (rc = read_password_file(s, mem, &u, &o, why)) != 0) {
-        name_variable(&u, why);
+    if ((rc = read_where(s, mem, &g, why)) != 0 || (rc = read_who(s, mem, &g, &o, why)) != 0 ||
+        (rc = read_tls(s, mem, &g, &o, why)) != 0 || (rc = read_login(s, mem, &g, &o, why)) != 0 ||
+        (rc = read_numbers(s, &g, &o, why)) != 0 || (rc = read_password_file(s, mem, &g, &o, why)) != 0) {
+        name_variable(&g, why);
         redwi_settings_free(s, mem);
     }
-    redwi_conninfo_free(&u.info, mem);
-    return rc;
+    redwi_conninfo_free(&g.info, mem);
+    if (rc)
+        return rc;
+    s->trace = o.trace;
+    s->trace_ctx = o.trace_ctx;
+    s->trace_values = o.trace_values;
+    return 0;
 }
 
 void redwi_settings_free(struct redwi_settings *s, const struct redw_allocator *mem)
@@ -412,8 +601,17 @@ void redwi_settings_free(struct redwi_settings *s, const struct redw_allocator *
     redwi_free(mem, s->user);
     redwi_free(mem, s->database);
     redwi_free(mem, s->application_name);
-    redwi_free_secret(mem, s->password, s->password ? strlen(s->password) : 0);
+    redwi_secret_free(mem, s->password);
+    redwi_secret_free(mem, s->token);
+    redwi_free(mem, (char *)s->idp.idp_type);
+    redwi_free(mem, (char *)s->idp.token_type);
+    redwi_free(mem, (char *)s->idp.identity_namespace);
+    redwi_free(mem, (char *)s->idp.provider_name);
+    redwi_free(mem, (char *)s->idp.display_name);
     redwi_free(mem, s->ca_file);
+    redwi_free(mem, s->cert_file);
+    redwi_free(mem, s->key_file);
+    redwi_free(mem, s->tls_name);
     memset(s, 0, sizeof *s);
 }
 

@@ -5,6 +5,8 @@
 #ifndef REDWI_POOL_OPTIONS_H
 #define REDWI_POOL_OPTIONS_H
 
+#include "wire/login.h"
+#include "wire/startup.h"
 #include "wire/tls.h"
 #include <redw/client.h>
 
@@ -13,15 +15,28 @@ struct redwi_settings {
     uint16_t port;
     char *user, *database, *application_name;
     char *password;  /* NULL: none */
+    char *token;     /* of an identity provider; NULL: none. user may be NULL then */
+    struct redwi_idp_names idp; /* owned too */
+    char os_version[128];
+    bool redshift;   /* the startup names that only Redshift knows are sent */
+    unsigned methods, methods_denied; /* REDWI_LOGIN_*; 0: as wire/login.h says */
+    enum redwi_binding binding;
     enum redwi_tls_mode tls_mode;
-    char *ca_file;   /* NULL: system roots */
+    char *ca_file;   /* NULL: none */
+    bool system_roots;
+    char *cert_file, *key_file; /* both or neither */
+    char *tls_name;  /* NULL: host */
+    bool tls_direct;
+    redw_trace_fn *trace; /* NULL: none */
+    void *trace_ctx;
+    bool trace_values;
     uint32_t pool_max, queue_max, connect_timeout_ms, request_timeout_ms, cancel_timeout_ms;
 };
 
 /* 0, or REDW_EINVAL with the setting named in *why, or REDW_ENOMEM. On failure *s is empty. */
 int redwi_settings_read(struct redwi_settings *s, const struct redw_allocator *mem,
                         const struct redw_options *o, struct redw_diag *why);
-void redwi_settings_free(struct redwi_settings *s, const struct redw_allocator *mem); /* wipes the password */
+void redwi_settings_free(struct redwi_settings *s, const struct redw_allocator *mem); /* wipes its secrets */
 
 /* 0, or REDW_EINVAL: an allocator of the options, filled and complete, or the default. */
 int redwi_settings_allocator(struct redw_allocator *out, const struct redw_options *o, struct redw_diag *why);

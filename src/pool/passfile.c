@@ -6,7 +6,7 @@
  */
 #include "pool/passfile.h"
 
-#include "wire/mem.h"
+#include "wire/secret.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -80,11 +80,10 @@ int redwi_passfile_search(char **out, redw_slice text, const struct redwi_passfi
             *fault = "the password is too long, or has a NUL byte";
             return REDW_EINVAL;
         }
-        *out = redwi_alloc(mem, len + 1);
+        *out = redwi_secret_alloc(mem, len);
         if (!*out)
             return REDW_ENOMEM;
         unescape(*out, password, line_end);
-        (*out)[len] = '\0';
         return 0;
     }
     return 0;
@@ -143,7 +142,7 @@ int redwi_passfile_find(char **out, const char *path, const struct redwi_passfil
     if (*fault)
         goto out;
     rc = REDW_ENOMEM;
-    text = redwi_alloc(mem, bytes);
+    text = redwi_secret_alloc(mem, bytes);
     if (!text)
         goto out;
     rc = REDW_EINVAL;
@@ -152,7 +151,7 @@ int redwi_passfile_find(char **out, const char *path, const struct redwi_passfil
     if (got >= 0)
         rc = redwi_passfile_search(out, (redw_slice){text, (size_t)got}, key, password_max, mem, fault);
 out:
-    redwi_free_secret(mem, text, bytes);
+    redwi_secret_free(mem, text);
     close(fd);
     return rc;
 }

@@ -15,7 +15,7 @@ struct redwi_passfile_key {
     uint16_t port;
 };
 
-/* The password of the first line that fits; *out NULL: none does. Owned, to be wiped by its length.
+/* The password of the first line that fits; *out NULL: none does. In secret memory (wire/secret.h), the caller's.
  * 0; REDW_EINVAL: the file cannot be used, *fault says why; REDW_ENOMEM. */
 int redwi_passfile_find(char **out, const char *path, const struct redwi_passfile_key *key,
                         size_t password_max, const struct redw_allocator *mem, const char **fault);

@@ -88,9 +88,9 @@ static enum redwi_moved transmit(struct redwi_transport *t, const uint8_t *p, si
 }
 
 int redwi_transport_secure(struct redwi_transport *t, struct redwi_tls_ctx *ctx, const char *name,
-                           int64_t wall_us)
+                           int64_t wall_us, struct redw_diag *why)
 {
-    return redwi_tls_create(&t->tls, ctx, name, wall_us);
+    return redwi_tls_create(&t->tls, ctx, name, wall_us, why);
 }
 
 /* Ciphertext from the socket into the filter. In TLS the socket's end is never a proper one. */

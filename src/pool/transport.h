@@ -42,10 +42,10 @@ void redwi_transport_close(struct redwi_transport *t);
 /* A new wake-up: `recvs` calls of recv are allowed from now on. */
 void redwi_transport_wake(struct redwi_transport *t, unsigned recvs);
 
-/* Puts the filter in front; 0, or the code of redwi_tls_create(). Then handshake until MOVED: each call goes
- * as far as the socket allows. */
+/* Puts the filter in front; 0, or the code and *why of redwi_tls_create(). Then handshake until MOVED: each
+ * call goes as far as the socket allows. */
 int redwi_transport_secure(struct redwi_transport *t, struct redwi_tls_ctx *ctx, const char *name,
-                           int64_t wall_us);
+                           int64_t wall_us, struct redw_diag *why);
 enum redwi_moved redwi_transport_handshake(struct redwi_transport *t, redw_error **why);
 
 /* Brings one portion into the session; *got: its bytes (0 with MOVED: the session has no memory and says

@@ -178,7 +178,8 @@ static bool tag_counts(const char *tag)
                                            "SELECT ", "COPY ",   "FETCH ",  "MOVE "};
 
     for (size_t i = 0; i < sizeof counting / sizeof *counting; i++) {
-        if (strncasecmp(tag, counting[i], strlen(counting[i])) == 0)
+        if ((tag[0] | 0x20) == (counting[i][0] | 0x20) &&
+            strncasecmp(tag, counting[i], strlen(counting[i])) == 0)
             return true;
     }
     return false;

@@ -1,23 +1,29 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The login's exchange: what is answered to each authentication request, and when AuthenticationOk is
- * believed: never between the start of an exchange and the proof that the server knows the password.
+ * believed: never between the start of an exchange and the proof that the server knows the password, and
+ * never instead of an exchange that was required.
  *
- *   ANY -> FIRST_SENT -> DERIVING -> FINAL_SENT -> VERIFIED -> OK       ANY -> OK (nothing was asked)
+ *   ANY -> FIRST_SENT -> DERIVING -> FINAL_SENT -> VERIFIED -> OK       SCRAM
+ *   ANY -> ANSWERED -> OK                                               password, MD5, digest, token
+ *   ANY -> OK                                                           nothing was asked
  *
- * Called by session.c only.
+ * One exchange per login: a second request for a method, or another one, ends it. What may be used at all
+ * is in login.h. Called by session.c only.
  */
 #ifndef REDWI_WIRE_AUTH_H
 #define REDWI_WIRE_AUTH_H
 
 #include "wire/buf.h"
 #include "wire/err.h"
+#include "wire/login.h"
 #include "wire/scram.h"
 
 #define REDWI_END_POINT_MAX 64 /* bytes of a tls-server-end-point: one SHA-512 */
 
 enum redwi_auth_step {
     REDWI_AUTH_ANY = 0,
+    REDWI_AUTH_ANSWERED, /* the server's verdict is due */
     REDWI_AUTH_FIRST_SENT,
     REDWI_AUTH_DERIVING, /* redwi_auth_work() is due */
     REDWI_AUTH_FINAL_SENT,
@@ -27,8 +33,13 @@ enum redwi_auth_step {
 
 struct redwi_auth {
     const struct redw_allocator *mem;
-    const char *password; /* NULL: none */
-    bool tls;
+    const char *user;     /* NULL: none */
+    const char *password; /* NULL or "": none */
+    const char *token;    /* likewise */
+    unsigned methods;     /* REDWI_LOGIN_* that are allowed; 0: what login.h says... */
+    unsigned denied;      /* ...but for these */
+    enum redwi_binding binding;
+    bool tls, verified;
     uint8_t end_point[REDWI_END_POINT_MAX];
     size_t end_point_len;
     int (*entropy)(void *ctx, void *p, size_t n);

@@ -111,9 +111,13 @@ void redwi_buf_take(struct redwi_buf *b, size_t n)
 }
 
 /* n bytes at the end, already counted as added; NULL when there is no room or the writer has failed. */
-static uint8_t *put(struct redwi_buf *b, size_t n)
+static inline uint8_t *put(struct redwi_buf *b, size_t n)
 {
     size_t room;
+    if (!b->failed && n <= b->cap - b->tail) {
+        b->tail += n;
+        return b->data + b->tail - n;
+    }
     uint8_t *p = redwi_buf_room(b, n, &room);
     if (p)
         redwi_buf_added(b, n);

@@ -5,7 +5,6 @@
  */
 #include "wire/mem.h"
 
-#include <openssl/crypto.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -83,7 +82,7 @@ char *redwi_copy_text(const struct redw_allocator *mem, const char *text, size_t
 void redwi_wipe(void *ptr, size_t bytes)
 {
     if (ptr && bytes)
-        OPENSSL_cleanse(ptr, bytes);
+        explicit_bzero(ptr, bytes);
 }
 
 void redwi_free_secret(const struct redw_allocator *mem, void *ptr, size_t bytes)

@@ -87,3 +87,14 @@ void redwi_reply_step(struct redwi_reply *r)
     }
     r->due = REDWI_DUE_SYNC;
 }
+
+void redwi_reply_complete(struct redwi_reply *r)
+{
+    r->due = REDWI_DUE_SYNC;
+    if (!r->more)
+        return;
+    r->more--;
+    r->sent = r->again;
+    r->due = REDWI_DUE_NOTHING;
+    redwi_reply_step(r);
+}

@@ -7,7 +7,8 @@
  *   PARSE -> BIND -> DESCRIBE -> EXECUTE or ROWS -> SYNC
  *                                  |  COPY_IN, COPY_OUT      (any) -> FAILED
  *
- * What was not sent is skipped over. Pushing cannot fail after redwi_reply_queue_reserve().
+ * What was not sent is skipped over. A unit of many statements starts over after each but the last.
+ * Pushing cannot fail after redwi_reply_queue_reserve().
  */
 #ifndef REDWI_WIRE_REPLY_QUEUE_H
 #define REDWI_WIRE_REPLY_QUEUE_H
@@ -32,7 +33,9 @@ struct redwi_reply {
     uint64_t at;                /* where in all that was ever put out its first byte stands */
     enum redw_outcome on_error; /* what an ErrorResponse proves */
     enum redwi_due due;
-    unsigned sent;              /* REDWI_SENT_* */
+    unsigned sent;              /* REDWI_SENT_*, of the statement that is answered now */
+    unsigned again;             /* the same of each of... */
+    size_t more;                /* ...the statements behind it */
 };
 
 struct redwi_reply_queue {
@@ -59,5 +62,7 @@ struct redwi_reply *redwi_reply_queue_find(const struct redwi_reply_queue *q, co
 
 /* The answer that was due has come: the next one the unit asks for. */
 void redwi_reply_step(struct redwi_reply *r);
+/* A statement of the unit is complete: on to the next, or to Sync. */
+void redwi_reply_complete(struct redwi_reply *r);
 
 #endif

@@ -1,51 +1,31 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Tables of RFC 3454 by the names they have there, and one walk over UTF-8. Called by scram.c only.
+ * The steps of RFC 4013 over code points, in memory for secrets. Called by scram.c only.
  */
 #include "wire/saslprep.h"
 
+#include "wire/nfkc.h"
+#include "wire/saslprep_tables.h"
+#include "wire/secret.h"
+
 #include <string.h>
 
-struct range {
-    uint32_t first, last;
-};
+#define IN(table, c) in_table(redwi_prep_##table, redwi_prep_##table##_count, c)
 
-/* C.1.2, non-ASCII space characters. U+200B is in B.1 too; the spaces are mapped first. */
-static const struct range spaces[] = {
-    {0x00A0, 0x00A0}, {0x1680, 0x1680}, {0x2000, 0x200B},
-    {0x202F, 0x202F}, {0x205F, 0x205F}, {0x3000, 0x3000},
-};
-
-/* B.1, commonly mapped to nothing. */
-static const struct range nothing[] = {
-    {0x00AD, 0x00AD}, {0x034F, 0x034F}, {0x1806, 0x1806}, {0x180B, 0x180D},
-    {0x200C, 0x200D}, {0x2060, 0x2060}, {0xFE00, 0xFE0F}, {0xFEFF, 0xFEFF},
-};
-
-/* C.2.1 to C.9, prohibited, without what the mappings above have taken out. The noncharacters at the end
- * of each plane (C.4) are computed. */
-static const struct range prohibited[] = {
-    {0x0000, 0x001F},   {0x007F, 0x009F},   {0x0340, 0x0341},   {0x06DD, 0x06DD},     {0x070F, 0x070F},
-    {0x180E, 0x180E},   {0x200E, 0x200F},   {0x2028, 0x202E},   {0x2061, 0x2063},     {0x206A, 0x206F},
-    {0x2FF0, 0x2FFB},   {0xD800, 0xF8FF},   {0xFDD0, 0xFDEF},   {0xFFF9, 0xFFFD},     {0x1D173, 0x1D17A},
-    {0xE0001, 0xE0001}, {0xE0020, 0xE007F}, {0xF0000, 0xFFFFD}, {0x100000, 0x10FFFD},
-};
-
-#define COUNT(a) (sizeof(a) / sizeof((a)[0]))
-
-static bool in_table(const struct range *table, size_t n, uint32_t c)
+static bool in_table(const struct redwi_prep_range *table, size_t n, uint32_t c)
 {
-    for (size_t i = 0; i < n; i++) {
-        if (c >= table[i].first && c <= table[i].last)
-            return true;
+    size_t low = 0, high = n;
+    while (low < high) {
+        size_t mid = (low + high) / 2;
+        if (c > table[mid].last)
+            low = mid + 1;
+        else
+            high = mid;
     }
-    return false;
+    return low < n && c >= table[low].first;
 }
 
-static bool is_prohibited(uint32_t c)
-{
-    return (c & 0xFFFE) == 0xFFFE || in_table(prohibited, COUNT(prohibited), c);
-}
+/* --- UTF-8 --------------------------------------------------------------------------------------- */
 
 /* The bytes of the code point at p, at most n; 0: not UTF-8 (RFC 3629: shortest form, no surrogates). */
 static size_t decode(const char *text, size_t n, uint32_t *c)
@@ -71,6 +51,16 @@ static size_t decode(const char *text, size_t n, uint32_t *c)
     return len;
 }
 
+static size_t encode(char *out, uint32_t c)
+{
+    size_t len = c < 0x80 ? 1 : c < 0x800 ? 2 : c < 0x10000 ? 3 : 4;
+    static const uint8_t lead[] = {0, 0, 0xC0, 0xE0, 0xF0};
+    for (size_t i = len; i-- > 1; c >>= 6)
+        out[i] = (char)(0x80 | (c & 0x3F));
+    out[0] = (char)(lead[len] | c);
+    return len;
+}
+
 static bool is_ascii(const char *p, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
@@ -80,8 +70,10 @@ static bool is_ascii(const char *p, size_t n)
     return true;
 }
 
-/* The mapped text in out; 0: the password has no prepared form. */
-static size_t prepare(char *out, const char *password, size_t n)
+/* --- steps ---------------------------------------------------------------------------------------- */
+
+/* 2.1 Mapping. The code points that are left; 0: none, or no UTF-8. U+200B is a space and goes away: a space. */
+static size_t map(uint32_t *out, const char *password, size_t n)
 {
     size_t len = 0;
     for (size_t at = 0; at < n;) {
@@ -89,24 +81,71 @@ static size_t prepare(char *out, const char *password, size_t n)
         size_t step = decode(password + at, n - at, &c);
         if (!step)
             return 0;
-        if (in_table(spaces, COUNT(spaces), c)) {
+        if (IN(spaces, c))
             out[len++] = ' ';
-        } else if (!in_table(nothing, COUNT(nothing), c)) {
-            if (is_prohibited(c))
-                return 0;
-            memcpy(out + len, password + at, step);
-            len += step;
-        }
+        else if (!IN(nothing, c))
+            out[len++] = c;
         at += step;
     }
     return len;
 }
 
-size_t redwi_saslprep(char *out, const char *password, size_t n)
+/* 2.3 Prohibited output, 2.5 unassigned code points. */
+static bool is_allowed(const uint32_t *text, size_t n)
 {
-    size_t len = is_ascii(password, n) ? 0 : prepare(out, password, n);
-    if (len)
-        return len;
-    memcpy(out, password, n);
-    return n;
+    for (size_t i = 0; i < n; i++) {
+        if (IN(no_form, text[i]))
+            return false;
+    }
+    return true;
+}
+
+/* 2.4 Bidirectional characters: from right to left all of it, or nothing. */
+static bool runs_one_way(const uint32_t *text, size_t n)
+{
+    bool left = false, right = false;
+    for (size_t i = 0; i < n; i++) {
+        left |= IN(left_to_right, text[i]);
+        right |= IN(right_to_left, text[i]);
+    }
+    return !right || (!left && IN(right_to_left, text[0]) && IN(right_to_left, text[n - 1]));
+}
+
+static int as_it_is(const struct redw_allocator *mem, const char *password, size_t n, char **out, size_t *len)
+{
+    *out = redwi_secret_copy(mem, password, n);
+    *len = n;
+    return *out ? 0 : REDW_ENOMEM;
+}
+
+int redwi_saslprep(const struct redw_allocator *mem, const char *password, size_t n, char **out, size_t *len)
+{
+    if (is_ascii(password, n))
+        return as_it_is(mem, password, n, out, len);
+
+    int code = REDW_ENOMEM;
+    uint32_t *normal = NULL, *mapped = redwi_secret_alloc(mem, n * sizeof *mapped);
+    if (!mapped)
+        return code;
+    size_t nmapped = map(mapped, password, n), room = redwi_nfkc_room(mapped, nmapped);
+    normal = redwi_secret_alloc(mem, room * sizeof *normal);
+    if (!normal)
+        goto out;
+    size_t nnormal = redwi_nfkc(normal, mapped, nmapped);
+    if (!nnormal || !is_allowed(normal, nnormal) || !runs_one_way(normal, nnormal)) {
+        code = as_it_is(mem, password, n, out, len);
+        goto out;
+    }
+    *out = redwi_secret_alloc(mem, nnormal * 4);
+    if (!*out)
+        goto out;
+    *len = 0;
+    for (size_t i = 0; i < nnormal; i++)
+        *len += encode(*out + *len, normal[i]);
+    code = 0;
+
+out:
+    redwi_secret_free(mem, normal);
+    redwi_secret_free(mem, mapped);
+    return code;
 }

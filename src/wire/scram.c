@@ -11,6 +11,7 @@
 
 #include "wire/mem.h"
 #include "wire/saslprep.h"
+#include "wire/secret.h"
 
 #include <openssl/core_names.h>
 #include <openssl/crypto.h>
@@ -39,8 +40,8 @@ struct redwi_scram {
     const struct redw_allocator *mem;
     enum step step;
     EVP_MAC_CTX *mac;         /* HMAC-SHA-256; keyed with the password while deriving */
-    char *password;           /* prepared; room for password_room bytes */
-    size_t password_len, password_room;
+    char *password;           /* prepared; NULL once the context has it */
+    size_t password_len;
 
     struct redwi_buf first;   /* client-first-message */
     size_t gs2_len;           /* its gs2 header; the rest is client-first-message-bare */
@@ -208,11 +209,9 @@ int redwi_scram_create(struct redwi_scram **out, const struct redwi_scram_config
         redwi_buf_init(texts[i], s->mem, TEXT_MAX);
         texts[i]->secret = true;
     }
-    s->password_room = config->password_len + 1;
-    s->password = redwi_alloc(s->mem, s->password_room);
-    if (!s->password || !open_mac(s))
+    if (redwi_saslprep(s->mem, config->password, config->password_len, &s->password, &s->password_len) ||
+        !open_mac(s))
         goto fail;
-    s->password_len = redwi_saslprep(s->password, config->password, config->password_len);
     write_first(s, config);
     if (s->first.failed)
         goto fail;
@@ -233,7 +232,7 @@ void redwi_scram_free(struct redwi_scram *s)
     if (!s)
         return;
     EVP_MAC_CTX_free(s->mac); /* cleanses its key */
-    redwi_free_secret(s->mem, s->password, s->password_room);
+    redwi_secret_free(s->mem, s->password);
     redwi_buf_free(&s->first);
     redwi_buf_free(&s->binding);
     redwi_buf_free(&s->signed_);
@@ -315,6 +314,8 @@ static bool derive_begin(struct redwi_scram *s, const uint8_t *salt, size_t n)
         return false;
     memcpy(s->salted, s->u, sizeof s->salted);
     s->done = 1;
+    redwi_secret_free(s->mem, s->password);
+    s->password = NULL;
     return true;
 }
 
@@ -386,7 +387,6 @@ int redwi_scram_work(struct redwi_scram *s, unsigned iterations, const char **wh
     }
     if (s->done < s->iterations)
         return 1;
-    redwi_wipe(s->password, s->password_room);
     s->step = STEP_DERIVED;
     return 0;
 }

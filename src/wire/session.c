@@ -64,6 +64,7 @@ static const struct rule {
     {'S', "ParameterStatus", ALWAYS, ANY, redwi_on_parameter},
     {'A', "NotificationResponse", IN(READY) | IN(BUSY), ANY, redwi_on_nothing},
     {'R', "Authentication", IN(LOGIN), ANY, redwi_on_authentication},
+    {'v', "NegotiateProtocolVersion", IN(LOGIN), ANY, redwi_on_negotiate},
     {'K', "BackendKeyData", IN(SETTLING), ANY, redwi_on_key},
     {'G', "CopyInResponse", IN(BUSY), DUE(EXECUTE), redwi_on_copy_in},
     {'H', "CopyOutResponse", IN(BUSY), DUE(EXECUTE), redwi_on_copy_out},
@@ -74,7 +75,6 @@ static const struct rule {
     {'s', "PortalSuspended", 0, 0, redwi_on_nothing},
     {'3', "CloseComplete", 0, 0, redwi_on_nothing},
     {'t', "ParameterDescription", 0, 0, redwi_on_nothing},
-    {'v', "NegotiateProtocolVersion", 0, 0, redwi_on_nothing},
     {'V', "FunctionCallResponse", 0, 0, redwi_on_nothing},
     {'W', "CopyBothResponse", 0, 0, redwi_on_nothing},
     {'z', "compression (Redshift)", 0, 0, redwi_on_nothing},
@@ -173,6 +173,13 @@ static void take_tls_answer(struct redwi_session *s, struct redwi_ev *ev)
     }
 }
 
+/* TLS without asking for it: the server's answer is the handshake itself. */
+static void start_tls_unasked(struct redwi_session *s, struct redwi_ev *ev)
+{
+    redwi_session_set_phase(s, REDWI_PHASE_TLS_WAIT);
+    ev->kind = REDWI_EV_START_TLS;
+}
+
 static void drop_noise(struct redwi_session *s)
 {
     size_t n = redwi_buf_len(&s->in);
@@ -208,6 +215,10 @@ static bool advance(struct redwi_session *s, struct redwi_ev *ev)
     case REDWI_PHASE_TLS_WAIT:
         return false;
     case REDWI_PHASE_TLS_ASKED:
+        if (s->config.tls_direct) {
+            start_tls_unasked(s, ev);
+            return true;
+        }
         if (!redwi_buf_len(&s->in))
             return false;
         take_tls_answer(s, ev);
@@ -241,6 +252,20 @@ static void shrink_input(struct redwi_session *s)
 
 /* --- life --------------------------------------------------------------------------------------- */
 
+static int watch(struct redwi_session *s)
+{
+    const struct redwi_session_config *c = &s->config;
+    if (!c->trace)
+        return 0;
+    s->traces = redwi_alloc(c->mem, sizeof *s->traces);
+    if (!s->traces)
+        return REDW_ENOMEM;
+    redwi_trace_init(&s->traces->sent, true, c->trace_values, c->trace, c->trace_ctx);
+    redwi_trace_init(&s->traces->received, false, c->trace_values, c->trace, c->trace_ctx);
+    s->traces->received.answers = c->tls && !c->tls_direct;
+    return 0;
+}
+
 int redwi_session_create(struct redwi_session **out, const struct redwi_session_config *config)
 {
     *out = NULL;
@@ -263,13 +288,25 @@ int redwi_session_create(struct redwi_session **out, const struct redwi_session_
     redwi_buf_init(&s->out, config->mem, OUTPUT_MAX);
     s->out.secret = true;
     redwi_reply_queue_init(&s->queue, config->mem);
+    redwi_parameters_init(&s->parameters, config->mem);
     s->auth = (struct redwi_auth){
         .mem = config->mem,
+        .user = config->startup.user,
         .password = config->password,
+        .token = config->token,
+        .methods = config->methods,
+        .denied = config->methods_denied,
+        .binding = config->binding,
         .tls = config->tls,
+        .verified = config->tls && config->tls_verified,
         .entropy = config->entropy,
         .entropy_ctx = config->entropy_ctx,
     };
+    int code = watch(s);
+    if (code) {
+        redwi_session_free(s);
+        return code;
+    }
     *out = s;
     return 0;
 }
@@ -278,8 +315,14 @@ void redwi_session_free(struct redwi_session *s)
 {
     if (!s)
         return;
+    if (s->traces) {
+        redwi_trace_end(&s->traces->sent);
+        redwi_trace_end(&s->traces->received);
+        redwi_free(s->config.mem, s->traces);
+    }
     redwi_auth_end(&s->auth);
     redwi_reply_queue_free(&s->queue);
+    redwi_parameters_free(&s->parameters);
     s->in.secret = true;
     redwi_buf_free(&s->in);
     redwi_buf_free(&s->out);
@@ -302,17 +345,10 @@ static int open_session(struct redwi_session *s)
 {
     const struct redwi_session_config *c = &s->config;
     size_t mark = redwi_buf_mark(&s->out);
-    if (c->cancel_key) {
+    if (c->cancel_key)
         redwi_fe_cancel_request(&s->out, c->cancel_pid, c->cancel_key, c->cancel_key_len);
-    } else {
-        const struct redwi_startup_pair pairs[] = {
-            {"user", c->user},
-            {"database", c->database},
-            {"client_encoding", "UTF8"},
-            {"application_name", c->application_name},
-        };
-        redwi_fe_startup(&s->out, pairs, sizeof pairs / sizeof pairs[0]);
-    }
+    else
+        redwi_startup_put(&s->out, &c->startup);
     int code = put_done(s, mark);
     if (!code)
         redwi_session_set_phase(s, c->cancel_key ? REDWI_PHASE_CANCEL : REDWI_PHASE_LOGIN);
@@ -326,7 +362,8 @@ int redwi_session_start(struct redwi_session *s)
     if (!s->config.tls)
         return open_session(s);
     size_t mark = redwi_buf_mark(&s->out);
-    redwi_fe_ssl_request(&s->out);
+    if (!s->config.tls_direct)
+        redwi_fe_ssl_request(&s->out);
     int code = put_done(s, mark);
     if (!code)
         redwi_session_set_phase(s, REDWI_PHASE_TLS_ASKED);
@@ -371,7 +408,12 @@ void redwi_session_received(struct redwi_session *s, size_t n)
 {
     if (s->phase == REDWI_PHASE_DEAD || !n)
         return;
-    if (s->phase == REDWI_PHASE_TLS_WAIT || s->phase == REDWI_PHASE_START)
+    if (s->traces) {
+        s->traces->received.view.row_version = s->row_version;
+        redwi_trace_feed(&s->traces->received, s->in.data + s->in.tail, n);
+    }
+    bool asked = s->phase == REDWI_PHASE_TLS_ASKED && !s->config.tls_direct;
+    if (s->phase <= REDWI_PHASE_TLS_WAIT && !asked)
         redwi_die_tls(s, "unencrypted bytes before the TLS handshake");
     else
         redwi_buf_added(&s->in, n);
@@ -405,6 +447,8 @@ void redwi_session_sent(struct redwi_session *s, size_t n)
 {
     /* Counted after the end too: a unit's outcome depends on it. */
     s->sent += n;
+    if (s->traces && n)
+        redwi_trace_feed(&s->traces->sent, redwi_buf_front(&s->out), n);
     redwi_buf_take(&s->out, n);
     if (s->unit_open)
         s->unit_at -= n;
@@ -482,6 +526,12 @@ struct redwi_buf *redwi_session_unit_begin(struct redwi_session *s)
 
 int redwi_session_unit_end(struct redwi_session *s, void *tag, unsigned sent, enum redw_outcome on_error)
 {
+    return redwi_session_batch_end(s, tag, sent, 0, 0, on_error);
+}
+
+int redwi_session_batch_end(struct redwi_session *s, void *tag, unsigned sent, unsigned again, size_t more,
+                            enum redw_outcome on_error)
+{
     if (!s->unit_open)
         return REDW_EINVAL;
     s->unit_open = false;
@@ -494,6 +544,8 @@ int redwi_session_unit_end(struct redwi_session *s, void *tag, unsigned sent, en
         .at = s->sent + s->unit_at,
         .on_error = on_error,
         .sent = sent,
+        .again = again,
+        .more = more,
     };
     redwi_reply_queue_push(&s->queue, &reply);
     redwi_session_set_phase(s, REDWI_PHASE_BUSY);
@@ -527,6 +579,21 @@ void redwi_session_key(const struct redwi_session *s, uint32_t *pid, const uint8
     *pid = s->pid;
     *key = s->has_key ? s->key : NULL;
     *n = s->key_len;
+}
+
+const char *redwi_session_parameter(const struct redwi_session *s, const char *name)
+{
+    return redwi_parameters_get(&s->parameters, name);
+}
+
+bool redwi_session_is_redshift(const struct redwi_session *s)
+{
+    return redwi_session_parameter(s, "padb_version") || redwi_session_parameter(s, "padb_revision");
+}
+
+bool redwi_session_names_refused(const struct redwi_session *s)
+{
+    return s->names_refused;
 }
 
 size_t redwi_session_units(const struct redwi_session *s)

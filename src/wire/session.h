@@ -22,18 +22,31 @@
 
 #include "wire/buf.h"
 #include "wire/err.h"
+#include "wire/login.h"
+#include "wire/startup.h"
 
 struct redwi_columns;
 struct redwi_session;
 
 struct redwi_session_config {
     const struct redw_allocator *mem;
-    const char *user, *database, *application_name; /* must outlive the session */
+    struct redwi_startup startup;                   /* texts must outlive the login */
     const char *password;                           /* NULL: none; must outlive the login */
+    const char *token;                              /* of an identity provider; likewise */
+    unsigned methods, methods_denied;               /* REDWI_LOGIN_* that may be used; 0: as login.h says,
+                                                       but for the denied ones */
+    enum redwi_binding binding;                     /* of SCRAM to TLS */
     bool tls;                                       /* ask for TLS first, and go no further without */
+    bool tls_direct;                                /* tls: do not ask, begin with it (PostgreSQL 17) */
+    bool tls_verified;                              /* ...and it verifies the server's certificate */
     size_t data_row_max;                            /* bytes of one DataRow; 0: 64 MiB; 4 MiB at least */
     int (*entropy)(void *ctx, void *p, size_t n);   /* 0: p is filled from the system's CSPRNG */
     void *entropy_ctx;
+
+    /* Every message as a line (wire/trace.h); NULL: none. Never calls back into the session. */
+    void (*trace)(void *ctx, const char *line, size_t n);
+    void *trace_ctx;
+    bool trace_values;
 
     /* A side connection that only sends CancelRequest: cancel_key != NULL. No login follows; after the
      * request is sent the server closes, which is REDWI_EV_FATAL with code REDW_OK's error NULL. */
@@ -98,7 +111,7 @@ void redwi_session_rows_taken(struct redwi_session *s, const uint8_t *upto);
 /* The owner found a row malformed: the next event is FATAL. */
 void redwi_session_corrupt(struct redwi_session *s, const char *what);
 
-/* What answers a unit's messages ask for, in the order they must have been written. */
+/* What answers a statement's messages ask for, in the order they must have been written. */
 enum {
     REDWI_SENT_PARSE = 1,
     REDWI_SENT_BIND = 2,
@@ -110,6 +123,11 @@ enum {
  * ErrorResponse proves about this statement. Only in phases READY and BUSY. */
 struct redwi_buf *redwi_session_unit_begin(struct redwi_session *s);
 int redwi_session_unit_end(struct redwi_session *s, void *tag, unsigned sent, enum redw_outcome on_error);
+/* The same for many statements under one Sync, which are one transaction: `sent` for the first, then
+ * `more` times `again` (a statement parsed once is only bound and executed again). COMPLETE comes for each in
+ * order; the first error skips all that is left of the unit. */
+int redwi_session_batch_end(struct redwi_session *s, void *tag, unsigned sent, unsigned again, size_t more,
+                            enum redw_outcome on_error);
 /* Forgets the tag: the unit's answers are read and dropped, READY comes with unit NULL. No-op if the tag
  * is not queued. */
 void redwi_session_discard(struct redwi_session *s, void *tag);
@@ -121,6 +139,15 @@ void redwi_session_terminate(struct redwi_session *s);
 
 /* BackendKeyData; key NULL: the server sent none (cancel is then impossible). */
 void redwi_session_key(const struct redwi_session *s, uint32_t *pid, const uint8_t **key, size_t *n);
+/* What the server reported by ParameterStatus, the latest value; names compare without regard to case. NULL:
+ * nothing, or the server reported so much that it was not kept (wire/parameters.h). Until
+ * redwi_session_next(). */
+const char *redwi_session_parameter(const struct redwi_session *s, const char *name);
+/* Only Redshift reports padb_version or padb_revision. */
+bool redwi_session_is_redshift(const struct redwi_session *s);
+/* After FATAL: the login failed as it does at servers that do not know Redshift's startup names, and these
+ * were sent. It may be tried again without them. */
+bool redwi_session_names_refused(const struct redwi_session *s);
 size_t redwi_session_units(const struct redwi_session *s); /* queued */
 bool redwi_session_has_input(const struct redwi_session *s); /* bytes not yet turned into events */
 

@@ -9,8 +9,6 @@
 #include "wire/fe_write.h"
 #include "wire/mem.h"
 
-#include <strings.h>
-
 /* --- phases ------------------------------------------------------------------------------------- */
 
 static const char *phase_name(const struct redwi_session *s)
@@ -124,6 +122,18 @@ void redwi_on_authentication(struct redwi_session *s, const struct redwi_message
         redwi_session_set_phase(s, REDWI_PHASE_SETTLING);
 }
 
+/* The answer to a minor version or to options ("_pq_...") that the server does not have. We ask for 3.0, which
+ * each has, and for no option: whoever answers with another version or with names means somebody else. */
+void redwi_on_negotiate(struct redwi_session *s, const struct redwi_message *m, struct redwi_ev *ev)
+{
+    (void)ev;
+    struct redwi_negotiate answer;
+    if (!redwi_be_negotiate(m->body, m->len, &answer))
+        redwi_die_protocol(s, "malformed", "NegotiateProtocolVersion");
+    else if (answer.minor || answer.nnames)
+        redwi_die_protocol(s, "what was not asked for in", "NegotiateProtocolVersion");
+}
+
 void redwi_on_key(struct redwi_session *s, const struct redwi_message *m, struct redwi_ev *ev)
 {
     (void)ev;
@@ -158,8 +168,14 @@ void redwi_on_parameter(struct redwi_session *s, const struct redwi_message *m, 
         redwi_die_protocol(s, "malformed", "ParameterStatus");
         return;
     }
-    if (strcasecmp(name.ptr, "server_protocol_version") == 0 && !redwi_be_row_version(value, &s->row_version)) {
-        redwi_die_protocol(s, "unknown", "server_protocol_version");
+    static const char row_version[] = "server_protocol_version";
+    if (redwi_parameters_same_name(name.ptr, name.len, row_version, sizeof row_version - 1) &&
+        !redwi_be_row_version(value, &s->row_version)) {
+        redwi_die_protocol(s, "unknown", row_version);
+        return;
+    }
+    if (redwi_parameters_set(&s->parameters, name, value)) {
+        redwi_die_no_memory(s);
         return;
     }
     ev->kind = REDWI_EV_PARAMETER;
@@ -192,10 +208,14 @@ void redwi_on_nothing(struct redwi_session *s, const struct redwi_message *m, st
 void redwi_on_last_words(struct redwi_session *s, const struct redwi_message *m, struct redwi_ev *ev)
 {
     (void)ev;
-    if (!redwi_be_fields_ok(m->body, m->len))
+    if (!redwi_be_fields_ok(m->body, m->len)) {
         redwi_die_protocol(s, "malformed", "ErrorResponse");
-    else
-        redwi_die(s, redwi_err_server(s->config.mem, m->body, m->len, oldest_outcome(s)));
+        return;
+    }
+    redw_error *e = redwi_err_server(s->config.mem, m->body, m->len, oldest_outcome(s));
+    s->names_refused = s->config.startup.redshift && !redwi_session_logged_in(s) &&
+                       redwi_err_is_fatal(e) && redwi_startup_refused(redw_error_sqlstate(e));
+    redwi_die(s, e);
 }
 
 /* --- messages: of a unit ------------------------------------------------------------------------ */
@@ -245,14 +265,14 @@ void redwi_on_complete(struct redwi_session *s, const struct redwi_message *m, s
         redwi_die_protocol(s, "malformed", "CommandComplete");
         return;
     }
-    front(s)->due = REDWI_DUE_SYNC;
+    redwi_reply_complete(front(s));
     report_unit(s, ev, REDWI_EV_COMPLETE, tag.ptr, tag.len);
 }
 
 void redwi_on_empty(struct redwi_session *s, const struct redwi_message *m, struct redwi_ev *ev)
 {
     (void)m;
-    front(s)->due = REDWI_DUE_SYNC;
+    redwi_reply_complete(front(s));
     report_unit(s, ev, REDWI_EV_COMPLETE, "", 0);
 }
 

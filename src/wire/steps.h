@@ -11,8 +11,10 @@
 
 #include "wire/auth.h"
 #include "wire/be_read.h"
+#include "wire/parameters.h"
 #include "wire/reply_queue.h"
 #include "wire/session.h"
+#include "wire/trace.h"
 
 #define REDWI_KEY_MAX 256 /* bytes of a cancel key (protocol 3.2) */
 
@@ -43,12 +45,17 @@ struct redwi_session {
     size_t noise;    /* CANCEL: bytes ignored so far */
     struct redwi_auth auth;
     struct redwi_reply_queue queue;
+    struct redwi_parameters parameters;
+    struct redwi_session_traces {
+        struct redwi_trace sent, received;
+    } *traces; /* NULL: nobody looks on */
 
     bool ended;         /* the transport did */
     redw_error *why;    /* ...as its owner says; NULL: it did not say */
     bool fatal_due;     /* DEAD: FATAL is still to be reported... */
     redw_error *fatal;  /* ...with this */
 
+    bool names_refused; /* DEAD: the server may not have known Redshift's startup names */
     bool has_key;
     uint32_t pid;
     uint8_t key[REDWI_KEY_MAX];
@@ -83,6 +90,7 @@ typedef void redwi_on_message(struct redwi_session *s, const struct redwi_messag
 
 redwi_on_message redwi_on_nothing;        /* dropped */
 redwi_on_message redwi_on_authentication; /* login */
+redwi_on_message redwi_on_negotiate;
 redwi_on_message redwi_on_key;
 redwi_on_message redwi_on_logged_in;
 redwi_on_message redwi_on_parameter;      /* at any time */

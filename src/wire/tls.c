@@ -8,35 +8,29 @@
  * Invariants:
  *  - The BIO knows no end: an empty `in` is "retry", so that only close_notify ends a stream here. What
  *    a FIN without it means is for the owner of the socket to say.
- *  - OpenSSL's error queue belongs to the thread, and so to others too: it is emptied before each call
- *    whose outcome is read from it, and before every public function returns.
  *  - After a failure SSL is not called again (`dead`); what is in `out` then, as an alert, may be sent.
  *  - What says WANT_INPUT has taken all of `in`.
- *  - A certificate is verified unless the mode is REQUIRE, and its name too unless VERIFY_CA: a value
- *    unheard of is as strict as can be.
+ *  - A certificate is verified unless the mode is REQUIRE, and its name too unless VERIFY_CA.
  *
- * The BIO_METHOD lives in the context: so there is no global, and running out of memory while making it
- * fails one client only.
+ * Roots, policy and the file's reading are in tls_ctx.c, sessions to resume in tls_sessions.c, OpenSSL's
+ * error queue in tls_err.c.
  */
 #include "wire/tls.h"
 
 #include "wire/buf.h"
 #include "wire/mem.h"
 #include "wire/tls_cert.h"
+#include "wire/tls_ctx.h"
+#include "wire/tls_err.h"
 
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 
 #include <arpa/inet.h>
-#include <errno.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 enum {
-    SECURITY_LEVEL = 2,            /* 112 bits: no RSA below 2,048, no SHA-1 signatures */
     RECORD_TEXT = 16384,           /* plaintext of one record (RFC 8446 5.1) */
     RECORD_MAX = 5 + 16384 + 2048, /* one record on the wire (RFC 5246 6.2.3; TLS 1.3 needs less) */
     RECORD_EXTRA = 512,            /* what our records add: header, nonce, padding, tag */
@@ -46,88 +40,25 @@ enum {
     OUTPUT_KEPT = 64 * 1024,       /* an empty output buffer larger than this is given back */
 };
 
-struct redwi_tls_ctx {
-    const struct redw_allocator *mem;
-    SSL_CTX *ssl;
-    BIO_METHOD *bio;
-    enum redwi_tls_mode mode;
-};
-
 struct redwi_tls {
     const struct redw_allocator *mem;
+    struct redwi_tls_ctx *ctx;
     SSL *ssl;
-    enum redwi_tls_mode mode;
-    char *name;           /* that the certificate must be for; without a final dot */
-    uint8_t address[16];  /* that the name is a literal of */
-    size_t address_len;   /* 4, 16; 0: it is a name */
-    time_t wall;          /* when certificates must be valid, Unix seconds */
-    struct redwi_buf in;  /* ciphertext from the peer */
-    struct redwi_buf out; /* ciphertext for the peer */
-    size_t offered;       /* room last offered by redwi_tls_input */
-    bool bulk;            /* the last receive filled that room: offer more */
-    bool dead;            /* failed: SSL must not be called again */
-    int bad_depth;        /* which certificate of the chain was refused; 0 is the server's */
+    char *name;                 /* that the certificate must be for; without a final dot */
+    uint8_t address[16];        /* that the name is a literal of */
+    size_t address_len;         /* 4, 16; 0: it is a name */
+    int64_t wall;               /* when certificates must be valid, Unix seconds */
+    struct redwi_tls_span span; /* of what was verified, now or in the session resumed */
+    bool resuming;              /* a kept session was offered */
+    bool verified;              /* the certificate, as the mode demands */
+    bool agreed;                /* the handshake is done, and trusted */
+    struct redwi_buf in;        /* ciphertext from the peer */
+    struct redwi_buf out;       /* ciphertext for the peer */
+    size_t offered;             /* room last offered by redwi_tls_input */
+    bool bulk;                  /* the last receive filled that room: offer more */
+    bool dead;                  /* failed: SSL must not be called again */
+    int bad_depth;              /* which certificate of the chain was refused; 0 is the server's */
 };
-
-/* ---- OpenSSL's error queue ---- */
-
-struct failure {
-    unsigned long first; /* the root cause; 0: the queue was empty */
-    unsigned long ssl;   /* the first that is TLS's own, below which are those of its ciphers; 0: none */
-    int alert;           /* the peer's fatal alert; -1: none */
-    bool no_memory;
-    bool unverified; /* the certificate was refused */
-};
-
-/* Empties the queue. */
-static struct failure take_errors(void)
-{
-    struct failure f = {.alert = -1};
-
-    for (unsigned long e; (e = ERR_get_error()) != 0;) {
-        int lib = ERR_GET_LIB(e), reason = ERR_GET_REASON(e);
-
-        if (f.first == 0)
-            f.first = e;
-        if (f.ssl == 0 && lib == ERR_LIB_SSL)
-            f.ssl = e;
-        if (reason == ERR_R_MALLOC_FAILURE || (lib == ERR_LIB_SYS && reason == ENOMEM))
-            f.no_memory = true;
-        if (lib == ERR_LIB_SSL && reason == SSL_R_CERTIFICATE_VERIFY_FAILED)
-            f.unverified = true;
-        if (lib == ERR_LIB_SSL && reason >= SSL_AD_REASON_OFFSET && reason <= SSL_AD_REASON_OFFSET + 255)
-            f.alert = reason - SSL_AD_REASON_OFFSET;
-    }
-    return f;
-}
-
-static const char *reason_text(unsigned long e, char room[128])
-{
-    const char *text = ERR_SYSTEM_ERROR(e) ? NULL : ERR_reason_error_string(e);
-
-    if (e == 0)
-        return "OpenSSL gives no reason";
-    if (text != NULL)
-        return text;
-    if (ERR_SYSTEM_ERROR(e))
-        return strerror_r(ERR_GET_REASON(e), room, 128); /* GNU's: returns the text */
-    ERR_error_string_n(e, room, 128);
-    return room;
-}
-
-static const char *alert_name(int alert)
-{
-    switch (alert) { /* those of TLS 1.3 that OpenSSL 3.0 has no names for */
-    case SSL_AD_MISSING_EXTENSION:
-        return "missing extension";
-    case SSL_AD_CERTIFICATE_REQUIRED:
-        return "certificate required";
-    case SSL_AD_NO_APPLICATION_PROTOCOL:
-        return "no application protocol";
-    default:
-        return SSL_alert_desc_string_long(alert);
-    }
-}
 
 /* ---- The BIO ---- */
 
@@ -166,7 +97,7 @@ static long bio_ctrl(BIO *bio, int what, long n, void *p)
     return what == BIO_CTRL_FLUSH;
 }
 
-static BIO_METHOD *bio_method(void)
+BIO_METHOD *redwi_tls_bio_method(void)
 {
     BIO_METHOD *m = BIO_meth_new(BIO_TYPE_SOURCE_SINK, "redw");
 
@@ -180,152 +111,57 @@ static BIO_METHOD *bio_method(void)
     return m;
 }
 
-/* ---- The context ---- */
-
-static void set_why(struct redw_diag *why, int code, const char *fmt, ...) REDW_PRINTF(3, 4);
-static void set_why(struct redw_diag *why, int code, const char *fmt, ...)
-{
-    char text[512];
-    va_list args;
-
-    if (why == NULL)
-        return;
-    va_start(args, fmt);
-    vsnprintf(text, sizeof text, fmt, args);
-    va_end(args);
-    why->code = code;
-    redwi_escape(why->text, sizeof why->text, text, strlen(text));
-}
-
-static int no_memory(struct redw_diag *why)
-{
-    set_why(why, REDW_ENOMEM, "%s", "out of memory");
-    return REDW_ENOMEM;
-}
-
-/* What OpenSSL refused, as a code: an empty queue means that there was no memory even for the reason. */
-static int openssl_failed(const char *what, const char *of, struct redw_diag *why)
-{
-    struct failure f = take_errors();
-    char room[128];
-
-    if (f.no_memory || f.first == 0)
-        return no_memory(why);
-    set_why(why, REDW_ETLS, "%s%s: %s", what, of, reason_text(f.first, room));
-    return REDW_ETLS;
-}
-
-/* The machine's own policy (openssl.cnf) may be stricter than ours, and stays so. */
-static bool set_policy(SSL_CTX *ssl)
-{
-    SSL_CTX_set_options(ssl, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_NO_TICKET);
-    /* A write that must be repeated may come from another place; idle connections hold no buffers. */
-    SSL_CTX_set_mode(ssl, SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_RELEASE_BUFFERS);
-    SSL_CTX_set_session_cache_mode(ssl, SSL_SESS_CACHE_OFF);
-    if (SSL_CTX_get_security_level(ssl) < SECURITY_LEVEL)
-        SSL_CTX_set_security_level(ssl, SECURITY_LEVEL);
-    return SSL_CTX_get_min_proto_version(ssl) >= TLS1_2_VERSION ||
-           SSL_CTX_set_min_proto_version(ssl, TLS1_2_VERSION);
-}
-
-static bool is_chain_verified(enum redwi_tls_mode mode)
-{
-    return mode != REDWI_TLS_REQUIRE;
-}
-
-static bool is_name_verified(enum redwi_tls_mode mode)
-{
-    return mode != REDWI_TLS_REQUIRE && mode != REDWI_TLS_VERIFY_CA;
-}
+/* ---- Verification ---- */
 
 /* What is expected of the server's certificate. Set here, where the verification begins, and not on SSL
  * beforehand: OpenSSL 3.0 copies that without looking whether there was memory for the copy, and expects
  * no name at all if there was none. */
 static bool set_expectations(const struct redwi_tls *t, X509_VERIFY_PARAM *param)
 {
-    X509_VERIFY_PARAM_set_time(param, t->wall);
+    X509_VERIFY_PARAM_set_time(param, (time_t)t->wall);
     X509_VERIFY_PARAM_set_hostflags(param, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
     if (!X509_VERIFY_PARAM_set_purpose(param, X509_PURPOSE_SSL_SERVER))
         return false;
-    if (!is_name_verified(t->mode))
+    if (!redwi_tls_verifies_name(t->ctx->mode))
         return true;
     return t->address_len > 0 ? X509_VERIFY_PARAM_set1_ip(param, t->address, t->address_len)
                               : X509_VERIFY_PARAM_set1_host(param, t->name, 0);
 }
 
-static int verify(X509_STORE_CTX *store, void *unused)
+/* How long what was just verified holds: no certificate of the chain has expired until then. */
+static int64_t chain_until(const struct redwi_tls *t, X509_STORE_CTX *store)
+{
+    STACK_OF(X509) *chain = X509_STORE_CTX_get0_chain(store);
+    int64_t until = t->wall + REDWI_TLS_SESSION_S;
+
+    for (int i = 0; i < sk_X509_num(chain); i++) {
+        int64_t end = redwi_cert_not_after(sk_X509_value(chain, i));
+
+        if (end < until)
+            until = end;
+    }
+    return until;
+}
+
+int redwi_tls_verify(X509_STORE_CTX *store, void *unused)
 {
     SSL *ssl = X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx());
     struct redwi_tls *t = ssl != NULL ? SSL_get_app_data(ssl) : NULL;
-    int ok;
 
     (void)unused;
-    if (t != NULL && !is_chain_verified(t->mode))
+    if (t != NULL && !redwi_tls_verifies_chain(t->ctx->mode)) {
+        t->span = (struct redwi_tls_span){t->wall, t->wall + REDWI_TLS_SESSION_S};
         return 1;
+    }
     if (t == NULL || !set_expectations(t, X509_STORE_CTX_get0_param(store))) {
         X509_STORE_CTX_set_error(store, X509_V_ERR_OUT_OF_MEM);
         return 0;
     }
-    ok = X509_verify_cert(store);
+    t->verified = X509_verify_cert(store) > 0;
     t->bad_depth = X509_STORE_CTX_get_error_depth(store);
-    return ok > 0;
-}
-
-/* A file that was named must be usable, even if this mode verifies nothing. */
-static int load_roots(struct redwi_tls_ctx *ctx, const char *ca_file, struct redw_diag *why)
-{
-    bool system = ca_file == NULL || strcmp(ca_file, "system") == 0;
-
-    if (!system) {
-        if (!SSL_CTX_load_verify_file(ctx->ssl, ca_file))
-            return openssl_failed("CA file ", ca_file, why);
-    } else if (is_chain_verified(ctx->mode)) {
-        if (!SSL_CTX_set_default_verify_paths(ctx->ssl))
-            return openssl_failed("system roots", "", why);
-    }
-    return REDW_OK;
-}
-
-static int setup_ctx(struct redwi_tls_ctx *ctx, const char *ca_file, struct redw_diag *why)
-{
-    ctx->bio = bio_method();
-    ctx->ssl = SSL_CTX_new(TLS_client_method());
-    if (ctx->bio == NULL || ctx->ssl == NULL || !set_policy(ctx->ssl))
-        return openssl_failed("OpenSSL", "", why);
-    SSL_CTX_set_verify(ctx->ssl, SSL_VERIFY_PEER, NULL);
-    SSL_CTX_set_cert_verify_callback(ctx->ssl, verify, NULL);
-    return load_roots(ctx, ca_file, why);
-}
-
-int redwi_tls_ctx_create(struct redwi_tls_ctx **out, const struct redw_allocator *mem,
-                         enum redwi_tls_mode mode, const char *ca_file, struct redw_diag *why)
-{
-    struct redwi_tls_ctx *ctx = redwi_alloc_array(mem, 1, sizeof *ctx);
-    int code;
-
-    *out = NULL;
-    ERR_clear_error();
-    if (ctx == NULL)
-        return no_memory(why);
-    ctx->mem = mem;
-    ctx->mode = mode;
-    code = setup_ctx(ctx, ca_file, why);
-    if (code == REDW_OK)
-        *out = ctx;
-    else
-        redwi_tls_ctx_free(ctx);
-    ERR_clear_error();
-    return code;
-}
-
-void redwi_tls_ctx_free(struct redwi_tls_ctx *ctx)
-{
-    if (ctx != NULL) {
-        SSL_CTX_free(ctx->ssl);
-        BIO_meth_free(ctx->bio);
-        redwi_free(ctx->mem, ctx);
-    }
-    ERR_clear_error();
+    if (t->verified)
+        t->span = (struct redwi_tls_span){t->wall, chain_until(t, store)};
+    return t->verified;
 }
 
 /* ---- Making a filter ---- */
@@ -352,41 +188,62 @@ static bool is_exact_name(const char *name)
     return name[0] != '\0' && name[0] != '.';
 }
 
-static int set_name(struct redwi_tls *t, const char *name)
+static int set_name(struct redwi_tls *t, const char *name, struct redw_diag *why)
 {
     size_t n = strlen(name);
 
     /* "db.example." is "db.example" without search domains; certificates and SNI know no final dot. */
     t->name = redwi_copy_text(t->mem, name, n > 0 && name[n - 1] == '.' ? n - 1 : n);
     if (t->name == NULL)
-        return REDW_ENOMEM;
+        return redwi_tls_no_memory(why);
     t->address_len = parse_address(t->name, t->address);
-    if (t->address_len == 0 && is_name_verified(t->mode) && !is_exact_name(t->name))
-        return REDW_ETLS;
+    if (t->address_len == 0 && redwi_tls_verifies_name(t->ctx->mode) && !is_exact_name(t->name))
+        return redwi_tls_why(why, REDW_ETLS, "%s", "no certificate can be for this host name");
     return REDW_OK;
 }
 
-static int setup_ssl(struct redwi_tls *t, const struct redwi_tls_ctx *ctx)
+/* Best effort: without memory there is a full handshake. */
+static void offer_session(struct redwi_tls *t)
 {
-    BIO *bio = BIO_new(ctx->bio);
+    SSL_SESSION *session = redwi_tls_sessions_take(&t->ctx->sessions, t->name, t->wall, &t->span);
 
-    t->ssl = SSL_new(ctx->ssl);
+    if (session != NULL)
+        t->resuming = SSL_set_session(t->ssl, session);
+    SSL_SESSION_free(session);
+}
+
+static int setup_ssl(struct redwi_tls *t, struct redw_diag *why)
+{
+    BIO *bio = BIO_new(t->ctx->bio);
+
+    t->ssl = SSL_new(t->ctx->ssl);
     if (t->ssl == NULL || bio == NULL) {
         BIO_free(bio);
-        return openssl_failed("OpenSSL", "", NULL);
+        return redwi_tls_refused("OpenSSL", "", why);
     }
     BIO_set_data(bio, t);
     BIO_set_init(bio, 1);
     SSL_set_bio(t->ssl, bio, bio); /* owns it from here on */
     SSL_set_connect_state(t->ssl);
     if (!SSL_set_app_data(t->ssl, t))
-        return REDW_ENOMEM;
+        return redwi_tls_no_memory(why);
     if (t->address_len == 0 && t->name[0] != '\0' && !SSL_set_tlsext_host_name(t->ssl, t->name))
-        return openssl_failed("name", "", NULL); /* literals are not for SNI (RFC 6066 3) */
+        return redwi_tls_refused("name", "", why); /* literals are not for SNI (RFC 6066 3) */
+    offer_session(t);
     return REDW_OK;
 }
 
-int redwi_tls_create(struct redwi_tls **out, struct redwi_tls_ctx *ctx, const char *name, int64_t wall_us)
+static int setup(struct redwi_tls *t, const char *name, struct redw_diag *why)
+{
+    int code = set_name(t, name, why);
+
+    if (code == REDW_OK)
+        code = redwi_tls_ctx_refresh(t->ctx, why);
+    return code == REDW_OK ? setup_ssl(t, why) : code;
+}
+
+int redwi_tls_create(struct redwi_tls **out, struct redwi_tls_ctx *ctx, const char *name, int64_t wall_us,
+                     struct redw_diag *why)
 {
     struct redwi_tls *t = redwi_alloc_array(ctx->mem, 1, sizeof *t);
     int code;
@@ -394,15 +251,13 @@ int redwi_tls_create(struct redwi_tls **out, struct redwi_tls_ctx *ctx, const ch
     *out = NULL;
     ERR_clear_error();
     if (t == NULL)
-        return REDW_ENOMEM;
+        return redwi_tls_no_memory(why);
     t->mem = ctx->mem;
+    t->ctx = ctx;
     redwi_buf_init(&t->in, t->mem, INPUT_MAX + RECORD_MAX);
     redwi_buf_init(&t->out, t->mem, OUTPUT_MAX + OUTPUT_SLACK);
-    t->mode = ctx->mode;
-    t->wall = (time_t)(wall_us / 1000000);
-    code = set_name(t, name);
-    if (code == REDW_OK)
-        code = setup_ssl(t, ctx);
+    t->wall = wall_us / 1000000;
+    code = setup(t, name, why);
     if (code == REDW_OK)
         *out = t;
     else
@@ -414,6 +269,10 @@ int redwi_tls_create(struct redwi_tls **out, struct redwi_tls_ctx *ctx, const ch
 void redwi_tls_free(struct redwi_tls *t)
 {
     if (t != NULL) {
+        /* OpenSSL would not resume a session whose connection ended without close_notify; since TLS 1.1
+         * nothing demands that (RFC 5246 7.2.1), and servers do just close. */
+        if (t->agreed && !t->dead)
+            SSL_set_shutdown(t->ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
         SSL_free(t->ssl);
         redwi_buf_free(&t->in);
         redwi_buf_free(&t->out);
@@ -484,7 +343,7 @@ static redw_error *not_trusted(const struct redwi_tls *t, long verdict)
                           X509_verify_cert_error_string(verdict), t->bad_depth, about);
 }
 
-static redw_error *explain(const struct redwi_tls *t, const struct failure *f, const char *doing)
+static redw_error *explain(const struct redwi_tls *t, const struct redwi_tls_failure *f, const char *doing)
 {
     long verdict = SSL_get_verify_result(t->ssl);
     char room[128];
@@ -497,16 +356,19 @@ static redw_error *explain(const struct redwi_tls *t, const struct failure *f, c
     if (f->unverified && verdict != X509_V_OK)
         return not_trusted(t, verdict);
     if (f->alert >= 0)
-        return redwi_err_make(t->mem, &tls_failure, "%s: peer sent alert: %s", doing, alert_name(f->alert));
+        return redwi_err_make(t->mem, &tls_failure, "%s: peer sent alert: %s", doing,
+                              redwi_tls_alert_name(f->alert));
     return redwi_err_make(t->mem, &tls_failure, "%s: %s", doing,
-                          reason_text(f->ssl != 0 ? f->ssl : f->first, room));
+                          redwi_tls_reason(f->ssl != 0 ? f->ssl : f->first, room));
 }
 
 static enum redwi_tls_status fail(struct redwi_tls *t, const char *doing, redw_error **why)
 {
-    struct failure f = take_errors();
+    struct redwi_tls_failure f = redwi_tls_take_errors();
 
     t->dead = true;
+    if (t->resuming && !t->agreed) /* the sessions may be what the server stumbles over */
+        redwi_tls_sessions_drop(&t->ctx->sessions);
     *why = explain(t, &f, doing);
     ERR_clear_error();
     return REDWI_TLS_FAILED;
@@ -548,14 +410,91 @@ static enum redwi_tls_status completed(struct redwi_tls *t, int ret, const char 
     return REDWI_TLS_FAILED;
 }
 
-/* ---- Plaintext ---- */
+/* ---- The handshake ---- */
+
+static bool keep_session(const struct redwi_tls *t, SSL_SESSION *session)
+{
+    /* Not one made under files that have changed since. */
+    return SSL_get_SSL_CTX(t->ssl) == t->ctx->ssl &&
+           redwi_tls_sessions_put(&t->ctx->sessions, t->name, session, t->span);
+}
+
+/* Until TLS 1.2 the session is there with the handshake; without the extended master secret it is not
+ * bound to it (RFC 7627). */
+static void keep_session_of_tls12(const struct redwi_tls *t)
+{
+    SSL_SESSION *session = SSL_get1_session(t->ssl);
+
+    if (session != NULL && SSL_SESSION_is_resumable(session) && SSL_get_extms_support(t->ssl) == 1 &&
+        keep_session(t, session))
+        return;
+    SSL_SESSION_free(session);
+}
+
+/* From TLS 1.3 on sessions come later, as tickets. */
+int redwi_tls_on_session(SSL *ssl, SSL_SESSION *session)
+{
+    const struct redwi_tls *t = SSL_get_app_data(ssl);
+
+    return t != NULL && t->agreed && SSL_version(ssl) >= TLS1_3_VERSION && keep_session(t, session);
+}
+
+/* Whether there was a verification that succeeded, now or when the session that we offered was made. That
+ * the handshake is done should say so; this does not rest on it. */
+static bool is_trusted(const struct redwi_tls *t)
+{
+    if (!redwi_tls_verifies_chain(t->ctx->mode))
+        return true;
+    return SSL_get_verify_result(t->ssl) == X509_V_OK &&
+           (SSL_session_reused(t->ssl) ? t->resuming : t->verified);
+}
+
+static bool is_alpn_ours(const struct redwi_tls *t)
+{
+    const unsigned char *chosen;
+    unsigned n;
+
+    SSL_get0_alpn_selected(t->ssl, &chosen, &n);
+    return n == strlen(REDWI_TLS_ALPN) && memcmp(chosen, REDWI_TLS_ALPN, n) == 0;
+}
+
+/* The handshake is done: is it one to go on with? */
+static enum redwi_tls_status agree(struct redwi_tls *t, redw_error **why)
+{
+    struct redwi_tls_ctx *ctx = t->ctx;
+    const char *wrong = !is_trusted(t)                    ? "the server's certificate was not verified"
+                        : ctx->direct && !is_alpn_ours(t) ? "the server did not choose the protocol "
+                                                            "\"" REDWI_TLS_ALPN "\" (ALPN)"
+                                                          : NULL;
+
+    if (wrong != NULL) {
+        t->dead = true;
+        *why = redwi_err_make(t->mem, &tls_failure, "TLS handshake: %s", wrong);
+        return REDWI_TLS_FAILED;
+    }
+    t->agreed = true;
+    if (SSL_version(t->ssl) < TLS1_3_VERSION)
+        keep_session_of_tls12(t);
+    X509_free(ctx->last.cert);
+    ctx->last.cert = SSL_get1_peer_certificate(t->ssl);
+    ctx->last.version = SSL_get_version(t->ssl);
+    ctx->last.cipher = SSL_get_cipher_name(t->ssl);
+    ctx->last.resumed = SSL_session_reused(t->ssl);
+    ERR_clear_error();
+    return REDWI_TLS_DONE;
+}
 
 enum redwi_tls_status redwi_tls_handshake(struct redwi_tls *t, redw_error **why)
 {
+    enum redwi_tls_status status;
+
     if (!begin(t, "TLS handshake", why))
         return REDWI_TLS_FAILED;
-    return completed(t, SSL_do_handshake(t->ssl), "TLS handshake", why);
+    status = completed(t, SSL_do_handshake(t->ssl), "TLS handshake", why);
+    return status == REDWI_TLS_DONE && !t->agreed ? agree(t, why) : status;
 }
+
+/* ---- Plaintext ---- */
 
 enum redwi_tls_status redwi_tls_read(struct redwi_tls *t, void *buf, size_t cap, size_t *got,
                                      redw_error **why)

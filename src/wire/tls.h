@@ -22,12 +22,26 @@ enum redwi_tls_mode {
     REDWI_TLS_VERIFY_FULL, /* chain and name verified */
 };
 
-/* What all connections of a client share: roots and policy. Must outlive them. */
+struct redwi_tls_config {
+    enum redwi_tls_mode mode;
+    const char *ca_file;              /* PEM file of trusted roots; NULL: none */
+    bool system_roots;                /* the system's are trusted, too */
+    const char *cert_file, *key_file; /* PEM: the client's certificate (chain behind it), its key; or NULL */
+    bool direct;                      /* the server must choose "postgresql" by ALPN */
+};
+
+/* What all connections of a client share: roots, client certificate, policy, and the sessions by which
+ * the next handshakes are cheap. Must outlive them. Reads the files; each redwi_tls_create() looks whether
+ * they have changed, and reads them again if so. 0, or REDW_ENOMEM, or REDW_ETLS: *why (may be NULL) names
+ * the file. Strings are copied. */
 struct redwi_tls_ctx;
 int redwi_tls_ctx_create(struct redwi_tls_ctx **out, const struct redw_allocator *mem,
-                         enum redwi_tls_mode mode, const char *ca_file, /* NULL or "system": system roots */
-                         struct redw_diag *why);
+                         const struct redwi_tls_config *config, struct redw_diag *why);
 void redwi_tls_ctx_free(struct redwi_tls_ctx *ctx); /* NULL is allowed */
+
+/* All but size, of the last handshake that succeeded; 0, REDW_ENOENT (none has) or REDW_ENOMEM. */
+struct redw_tls_facts;
+int redwi_tls_ctx_facts(const struct redwi_tls_ctx *ctx, struct redw_tls_facts *out);
 
 enum redwi_tls_status {
     REDWI_TLS_DONE = 0,   /* did what was asked */
@@ -39,9 +53,10 @@ enum redwi_tls_status {
 
 struct redwi_tls;
 /* name: host name or address literal that the certificate must be for, and SNI if a name. wall_us: the
- * time at which certificates must be valid. 0, or REDW_ENOMEM / REDW_ETLS (no certificate can be for that
- * name: empty, with a dot in front, longer than 255 bytes). */
-int redwi_tls_create(struct redwi_tls **out, struct redwi_tls_ctx *ctx, const char *name, int64_t wall_us);
+ * time at which certificates must be valid. 0, or REDW_ENOMEM, or REDW_ETLS: a file has changed and cannot
+ * be used, or no certificate can be for that name (empty, with a dot in front, longer than 255 bytes). */
+int redwi_tls_create(struct redwi_tls **out, struct redwi_tls_ctx *ctx, const char *name, int64_t wall_us,
+                     struct redw_diag *why);
 void redwi_tls_free(struct redwi_tls *t); /* NULL is allowed */
 
 /* Room for one record at least. NULL: no memory. *room 0: 64 KiB wait already, read first. */

@@ -7,6 +7,7 @@
 
 #include "wire/err.h"
 
+#include <openssl/evp.h>
 #include <openssl/x509v3.h>
 
 #include <arpa/inet.h>
@@ -140,4 +141,26 @@ void redwi_cert_about(char *out, size_t cap, const X509 *cert)
     show_time(from, sizeof from, X509_get0_notBefore(cert));
     show_time(to, sizeof to, X509_get0_notAfter(cert));
     snprintf(out, cap, "subject \"%s\", issuer \"%s\", valid %s to %s UTC", subject, issuer, from, to);
+}
+
+int64_t redwi_cert_not_after(const X509 *cert)
+{
+    struct tm tm;
+
+    return ASN1_TIME_to_tm(X509_get0_notAfter(cert), &tm) ? (int64_t)timegm(&tm) : INT64_MIN;
+}
+
+bool redwi_cert_facts(struct redw_tls_facts *out, const X509 *cert)
+{
+    unsigned char hash[EVP_MAX_MD_SIZE];
+    unsigned n = 0;
+
+    show_name(out->subject, sizeof out->subject, X509_get_subject_name(cert));
+    show_name(out->issuer, sizeof out->issuer, X509_get_issuer_name(cert));
+    out->not_after_s = redwi_cert_not_after(cert);
+    if (!X509_digest(cert, EVP_sha256(), hash, &n) || 2 * n >= sizeof out->fingerprint)
+        return false;
+    for (unsigned i = 0; i < n; i++)
+        snprintf(out->fingerprint + 2 * i, 3, "%02x", hash[i]);
+    return true;
 }

@@ -97,11 +97,14 @@ START_TEST(an_ipv6_literal_is_an_address_and_a_name_of_the_certificate)
 }
 END_TEST
 
-START_TEST(passwords_are_shown_to_nobody_who_asks_for_md5_or_cleartext)
+/* H7: MD5 proves nothing about the server, so TLS has to; cleartext only if asked for. */
+START_TEST(md5_is_answered_inside_verified_tls_only_and_cleartext_never_unasked)
 {
     const struct pg_server *s = pg_server();
     lab_open(&r);
-    must_stay_out(s->md5uri, s->password, REDW_EAUTH, REDW_CLASS_AUTHENTICATION_FAILED, "MD5");
+    must_enter(s->md5uri, "redw_md5 TLSv1.3");
+    must_stay_out(uri_of("redw_md5", "localhost", s->port, setting("require", NULL)), s->password, REDW_EAUTH,
+                  REDW_CLASS_AUTHENTICATION_FAILED, "MD5");
     must_stay_out(s->clearuri, s->password, REDW_EAUTH, REDW_CLASS_AUTHENTICATION_FAILED, "cleartext");
     ck_assert(lab_close(&r));
 }
@@ -451,7 +454,7 @@ int main(void)
     pg_server();
     tcase_add_test(t, verified_tls_and_scram_let_in);
     tcase_add_test(t, an_ipv6_literal_is_an_address_and_a_name_of_the_certificate);
-    tcase_add_test(t, passwords_are_shown_to_nobody_who_asks_for_md5_or_cleartext);
+    tcase_add_test(t, md5_is_answered_inside_verified_tls_only_and_cleartext_never_unasked);
     tcase_add_test(t, without_tls_over_tcp_and_over_a_unix_socket);
     tcase_add_test(t, a_role_without_password_needs_none);
     tcase_add_test(t, through_pgbouncer);

@@ -117,6 +117,7 @@ static void act(const redw_result *res, const redw_error *err)
     if (s.acted || s.over)
         return;
     s.acted = true;
+    ev_break(r.loop, EVBREAK_ALL); /* play() goes on at once, not with the next event */
     switch (s.action) {
     case DO_SUBMIT:
         s.extra.id = redw_submit(r.client, REDW_QUERY("select $1", redw_p_int32(1)), slot_done, &s.extra);

@@ -7,6 +7,7 @@
 #include "pool/conninfo.h"
 #include "pool/passfile.h"
 #include "wire/mem.h"
+#include "wire/secret.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -79,8 +80,8 @@ static void conninfo(const char *text)
     must(rc == 0 || (rc == REDW_EINVAL && why.code == rc && why.text[0] && !info.text));
     for (int i = 0; rc == 0 && i < NAMES; i++) {
         redw_slice v = values[i];
-        must(!v.ptr ||
-             (v.ptr >= info.text && v.ptr + v.len < info.text + info.bytes && strlen(v.ptr) == v.len));
+        must(!v.ptr || (v.ptr >= info.text && (size_t)(v.ptr - info.text) + v.len <= strlen(text) &&
+                        strlen(v.ptr) == v.len));
     }
     if (rc == 0)
         read_again(values);
@@ -98,7 +99,7 @@ static void passfile(const uint8_t *data, size_t size)
                                    &fault);
 
     must(rc == 0 ? !found || strlen(found) <= 64 : rc == REDW_EINVAL && fault && !found);
-    free(found);
+    redwi_secret_free(&redwi_malloc, found);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

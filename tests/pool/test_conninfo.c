@@ -170,13 +170,14 @@ START_TEST(the_query_string_wins_and_the_scheme_gives_the_port)
 }
 END_TEST
 
-static char wiped[64];
-static size_t wiped_len;
+static size_t taken;
+static bool seen;
 
 static void *spy_alloc(void *ctx, size_t n)
 {
     (void)ctx;
-    return malloc(n);
+    taken = n;
+    return calloc(1, n);
 }
 
 static void *spy_resize(void *ctx, void *p, size_t n)
@@ -187,26 +188,22 @@ static void *spy_resize(void *ctx, void *p, size_t n)
 
 static void spy_release(void *ctx, void *p)
 {
-    memcpy(wiped, p, wiped_len);
     (void)ctx;
+    seen |= memmem(p, taken, "canary", 6) != NULL;
     free(p);
 }
 
 START_TEST(the_copy_is_wiped_when_it_is_given_back)
 {
     static const struct redw_allocator spy = {sizeof spy, NULL, spy_alloc, spy_resize, spy_release};
-    static const char good[] = "password=canary host=h", bad[] = "password=canary host='h";
 
-    wiped_len = sizeof good;
-    memset(wiped, 'x', sizeof wiped);
-    ck_assert_int_eq(redwi_conninfo_read(&info, values, names, NAMES, good, &spy, &why), 0);
+    ck_assert_int_eq(redwi_conninfo_read(&info, values, names, NAMES, "password=canary host=h", &spy, &why),
+                     0);
+    ck_assert_str_eq(values[PASSWORD].ptr, "canary");
     redwi_conninfo_free(&info, &spy);
-    for (size_t i = 0; i < sizeof good; i++)
-        ck_assert_int_eq(wiped[i], 0);
-    memset(wiped, 'x', sizeof wiped);
-    ck_assert_int_eq(redwi_conninfo_read(&info, values, names, NAMES, bad, &spy, &why), REDW_EINVAL);
-    for (size_t i = 0; i < sizeof bad - 1; i++)
-        ck_assert_int_eq(wiped[i], 0);
+    ck_assert_int_eq(redwi_conninfo_read(&info, values, names, NAMES, "password=canary host='h", &spy, &why),
+                     REDW_EINVAL);
+    ck_assert(!seen);
 }
 END_TEST
 

@@ -229,11 +229,10 @@ END_TEST
 START_TEST(fields_of_the_struct_win_over_the_uri)
 {
     ck_assert_int_eq(
-        read_options(
-            REDW_OPTIONS(.uri =
-                             "redshift://ann:uri@h?application_name=uri&sslrootcert=/uri&connect_timeout=7",
-                         .password = "field", .application_name = "field", .ca_file = "/field",
-                         .connect_timeout_ms = 8)),
+        read_options(REDW_OPTIONS(
+                .uri = "redshift://ann:uri@h?application_name=uri&sslrootcert=/uri&connect_timeout=7",
+                .password = "field", .application_name = "field", .ca_file = "/field",
+                .connect_timeout_ms = 8)),
         0);
     ck_assert_str_eq(s.password, "field");
     ck_assert_str_eq(s.application_name, "field");
@@ -250,13 +249,100 @@ START_TEST(fields_of_the_struct_win_over_the_uri)
     ck_assert_uint_eq(s.connect_timeout_ms, 7000);
     done();
 
-    ck_assert_int_eq(read_uri("redshift://ann@h?sslrootcert=system"), 0);
-    ck_assert_ptr_null(s.ca_file);
-    done();
-    ck_assert_int_eq(read_options(REDW_OPTIONS(.uri = "redshift://ann@h?sslmode=require", .ca_file = "/x")),
-                     REDW_EINVAL);
+    ck_assert_int_eq(
+        read_options(REDW_OPTIONS(.uri = "redshift://ann@h?sslmode=require", .ca_file = "/x")),
+        REDW_EINVAL);
     ck_assert_ptr_nonnull(strstr(why.text, "ca_file"));
     ck_assert_int_eq(read_options(REDW_OPTIONS(.uri = "redshift://ann@h", .ca_file = "")), REDW_EINVAL);
+}
+END_TEST
+
+START_TEST(roots_are_the_systems_or_a_files_or_expressly_both)
+{
+    static const struct {
+        const char *setting, *file;
+        bool system;
+    } table[] = {
+        {NULL, NULL, true},
+        {"/a/b", "/a/b", false},
+        {"system", NULL, true},
+        {"system,/a/b", "/a/b", true},
+        {"system,a,b", "a,b", true},
+        {"systems", "systems", false},
+        {"./system", "./system", false},
+        {"/a,system", "/a,system", false},
+    };
+
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+        char uri[200];
+
+        snprintf(uri, sizeof uri, "redshift://ann@h%s%s", table[i].setting ? "?sslrootcert=" : "",
+                 table[i].setting ? table[i].setting : "");
+        for (int field = 0; field <= 1; field++) {
+            ck_assert_int_eq(field ? read_options(REDW_OPTIONS(.uri = "redshift://ann@h",
+                                                               .ca_file = table[i].setting))
+                                   : read_uri(uri),
+                             0);
+            ck_assert_msg(s.system_roots == table[i].system, "%s", uri);
+            ck_assert_int_eq(s.ca_file != NULL, table[i].file != NULL);
+            if (s.ca_file)
+                ck_assert_str_eq(s.ca_file, table[i].file);
+            done();
+        }
+    }
+    ck_assert_int_eq(read_uri("redshift://ann@h?sslrootcert=system,"), REDW_EINVAL);
+    ck_assert_str_eq(why.text, "uri: sslrootcert is empty");
+}
+END_TEST
+
+START_TEST(settings_of_tls_come_together_or_are_refused)
+{
+    static const struct {
+        const char *uri, *names;
+    } table[] = {
+        {"postgresql://u@h?sslcert=/c", "sslkey is missing"},
+        {"postgresql://u@h?sslkey=/k", "sslcert is missing"},
+        {"postgresql://u@h?sslcert=&sslkey=/k", "sslcert is missing"},
+        {"postgresql://u@h?sslcert=/c&sslkey=", "sslkey is missing"},
+        {"postgresql://u@h?sslcert=/c&sslkey=/k&sslmode=disable", "sslcert: there is no TLS"},
+        {"postgresql://u@h?host=/tmp&sslcert=/c&sslkey=/k", "sslcert: there is no TLS"},
+        {"postgresql://u@h?sslname=db.example&sslmode=verify-ca", "sslname: needs sslmode verify-full"},
+        {"postgresql://u@h?sslname=db.example&sslmode=require", "sslname: needs sslmode verify-full"},
+        {"postgresql://u@h?sslname=", "sslname is not a host name"},
+        {"postgresql://u@h?sslname=.example", "sslname is not a host name"},
+        {"postgresql://u@h?sslname=/tmp", "sslname has a character"},
+        {"postgresql://u@h?sslname=*.example", "sslname has a character"},
+        {"postgresql://u@h?sslname=1:2", "sslname is not an IPv6 address"},
+        {"postgresql://u@h?sslnegotiation=Direct", "sslnegotiation must be postgres or direct"},
+        {"postgresql://u@h?sslnegotiation=", "sslnegotiation must be postgres or direct"},
+        {"postgresql://u@h?sslnegotiation=direct&sslmode=disable", "sslnegotiation: there is no TLS"},
+        {"postgresql://u@h?host=/tmp&sslnegotiation=direct", "sslnegotiation: there is no TLS"},
+    };
+
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+        ck_assert_msg(read_uri(table[i].uri) == REDW_EINVAL, "%s was accepted", table[i].uri);
+        ck_assert_msg(strstr(why.text, table[i].names), "%s: %s", table[i].uri, why.text);
+    }
+    ck_assert_int_eq(read_uri("postgresql://u@h?sslcert=%2Fc&sslkey=/k&sslname=db.example&sslnegotiation=direct"),
+                     0);
+    ck_assert_str_eq(s.cert_file, "/c");
+    ck_assert_str_eq(s.key_file, "/k");
+    ck_assert_str_eq(s.tls_name, "db.example");
+    ck_assert(s.tls_direct);
+    done();
+    ck_assert_int_eq(read_options(REDW_OPTIONS(.uri = "postgresql://u@h?sslcert=/c&sslkey=/k&sslname=uri",
+                                               .cert_file = "/fc", .key_file = "/fk", .tls_name = "fd00::1")),
+                     0);
+    ck_assert_str_eq(s.cert_file, "/fc");
+    ck_assert_str_eq(s.key_file, "/fk");
+    ck_assert_str_eq(s.tls_name, "fd00::1");
+    ck_assert(!s.tls_direct);
+    done();
+    ck_assert_int_eq(read_options(REDW_OPTIONS(.uri = "postgresql://u@h", .cert_file = "/c")), REDW_EINVAL);
+    ck_assert_int_eq(read_options(REDW_OPTIONS(.uri = "postgresql://u@h?sslmode=require", .cert_file = "/c",
+                                               .key_file = "/k")),
+                     0);
+    done();
 }
 END_TEST
 
@@ -427,7 +513,8 @@ START_TEST(numbers_have_bounds_and_none_where_it_makes_sense)
     done();
     ck_assert_int_eq(read_options(REDW_OPTIONS(.uri = uri, .pool_max = 10001)), REDW_EINVAL);
     ck_assert_ptr_nonnull(strstr(why.text, "pool_max"));
-    ck_assert_int_eq(read_options(REDW_OPTIONS(.uri = uri, .connect_timeout_ms = REDW_NONE)), REDW_EINVAL);
+    ck_assert_int_eq(read_options(REDW_OPTIONS(.uri = uri, .connect_timeout_ms = REDW_NONE)),
+                     REDW_EINVAL);
     ck_assert_ptr_nonnull(strstr(why.text, "connect_timeout_ms"));
     ck_assert_int_eq(read_options(REDW_OPTIONS(.uri = uri, .cancel_timeout_ms = 3600001)), REDW_EINVAL);
     ck_assert_ptr_nonnull(strstr(why.text, "cancel_timeout_ms"));
@@ -436,7 +523,7 @@ END_TEST
 
 START_TEST(texts_are_bounded)
 {
-    char uri[60000], dir[200];
+    char uri[110000], dir[200];
 
     memset(dir, 'd', sizeof dir);
     dir[0] = '/';
@@ -457,10 +544,10 @@ START_TEST(texts_are_bounded)
         ck_assert_int_eq(read_uri(uri), len <= 253 ? 0 : REDW_EINVAL);
         done();
     }
-    snprintf(uri, sizeof uri, "postgresql://u:%050000d@h/d", 7);
+    snprintf(uri, sizeof uri, "postgresql://u:%0100000d@h/d", 7);
     ck_assert_int_eq(read_uri(uri), REDW_EINVAL);
     ck_assert_ptr_nonnull(strstr(why.text, "password"));
-    snprintf(uri, sizeof uri, "%020000d", 7);
+    snprintf(uri, sizeof uri, "%032768d", 7);
     ck_assert_int_eq(read_options(REDW_OPTIONS(.uri = "redshift://u@h", .password = uri)), REDW_EINVAL);
 }
 END_TEST
@@ -525,7 +612,8 @@ static void counted_release(void *ctx, void *p)
 START_TEST(every_failed_allocation_leaves_nothing_behind)
 {
     static const char uri[] =
-        "redshift://u@h/d?application_name=%41&sslrootcert=/x&sslmode=verify-ca&connect_timeout=3";
+        "redshift://u@h/d?application_name=%41&"
+        "sslrootcert=system,/x&sslcert=/c&sslkey=/k&sslname=n&connect_timeout=3";
     struct counted a;
     struct redw_allocator mem = {sizeof mem, &a, counted_alloc, counted_resize, counted_release};
 
@@ -574,6 +662,8 @@ int main(void)
     tcase_add_test(t, wrong_uris_are_refused_and_the_setting_is_named);
     tcase_add_test(t, no_message_quotes_what_was_given);
     tcase_add_test(t, every_default_is_filled_in);
+    tcase_add_test(t, roots_are_the_systems_or_a_files_or_expressly_both);
+    tcase_add_test(t, settings_of_tls_come_together_or_are_refused);
     tcase_add_test(t, fields_of_the_struct_win_over_the_uri);
     tcase_add_test(t, the_environment_is_read_when_asked_for_and_only_then);
     tcase_add_test(t, fields_win_over_the_uri_and_the_uri_over_the_environment);

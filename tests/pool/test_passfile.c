@@ -5,6 +5,7 @@
  */
 #include "pool/passfile.h"
 #include "wire/mem.h"
+#include "wire/secret.h"
 
 #include <check.h>
 #include <libpq-fe.h>
@@ -17,7 +18,7 @@
 static const struct redwi_passfile_key key = {"h", "d", "u", 5439};
 static const char *fault;
 
-/* The text stands at the end of an allocation of its own, for ASan. The caller frees what is found. */
+/* The text stands at the end of an allocation of its own, for ASan. What is found is the caller's. */
 static char *search(const char *text, size_t len, size_t max, int expected)
 {
     char *copy = malloc(len ? len : 1), *found;
@@ -77,14 +78,14 @@ START_TEST(the_first_line_that_fits_counts)
         char *p = search(lines[i].text, strlen(lines[i].text), 100, 0);
         ck_assert_msg(lines[i].password ? p && strcmp(p, lines[i].password) == 0 : !p, "<%s>: <%s>",
                       lines[i].text, p ? p : "none");
-        free(p);
+        redwi_secret_free(&redwi_malloc, p);
     }
 }
 END_TEST
 
 START_TEST(passwords_are_bounded_and_have_no_nul)
 {
-    free(search("h:5439:d:u:12345", 16, 5, 0));
+    redwi_secret_free(&redwi_malloc, search("h:5439:d:u:12345", 16, 5, 0));
     ck_assert_ptr_null(search("h:5439:d:u:123456", 17, 5, REDW_EINVAL));
     ck_assert_ptr_nonnull(fault);
     ck_assert_ptr_null(search("h:5439:d:u:1\0002", 14, 5, REDW_EINVAL));
@@ -119,10 +120,10 @@ START_TEST(files_that_are_no_place_for_passwords_are_refused)
     write_file("h:5439:d:u:p\n", 0600);
     ck_assert_int_eq(find(&found), 0);
     ck_assert_str_eq(found, "p");
-    free(found);
+    redwi_secret_free(&redwi_malloc, found);
     ck_assert_int_eq(chmod(path, 0400), 0);
     ck_assert_int_eq(find(&found), 0);
-    free(found);
+    redwi_secret_free(&redwi_malloc, found);
     for (size_t i = 0; i < sizeof modes / sizeof *modes; i++) {
         ck_assert_int_eq(chmod(path, modes[i]), 0);
         ck_assert_int_eq(find(&found), REDW_EINVAL);

@@ -119,6 +119,30 @@ void stand_peer_send(struct stand_peer *p, const void *bytes, size_t n)
     peer_flush(p, false);
 }
 
+static struct stand_server *server_of(struct stand_peer *p)
+{
+    for (size_t i = 0; i < p->stand->nservers; i++)
+        if (p >= p->stand->servers[i].peers && p < p->stand->servers[i].peers + STAND_PEERS)
+            return &p->stand->servers[i];
+    abort();
+}
+
+static void write_records(struct stand_peer *p, const uint8_t *bytes, size_t n)
+{
+    const struct stand_server *s = server_of(p);
+    size_t most = s->record ? s->record : n;
+    for (size_t i = 0; n; i++) {
+        size_t part = n < most ? n : most;
+        tls_peer_write(p->tls, bytes, part);
+        bytes += part;
+        n -= part;
+        if (s->chatters && i % 4 == 0)
+            tls_peer_key_update(p->tls, i % 8 == 0);
+        if (s->chatters && i % 4 == 2)
+            tls_peer_ticket(p->tls);
+    }
+}
+
 /* What the memory peer answered goes out: in clear before TLS, else through it. */
 static void answer(struct stand_peer *p)
 {
@@ -126,7 +150,7 @@ static void answer(struct stand_peer *p)
     if (!n)
         return;
     if (p->tls && p->sent_any)
-        tls_peer_write(p->tls, redwi_buf_front(&p->peer.out), n);
+        write_records(p, redwi_buf_front(&p->peer.out), n);
     else
         redwi_buf_bytes(&p->out, redwi_buf_front(&p->peer.out), n);
     redwi_buf_take(&p->peer.out, n);
@@ -146,14 +170,6 @@ static void peer_take(struct stand_peer *p, const uint8_t *bytes, size_t n)
         peer_feed(&p->peer, clear, n);
         answer(p);
     }
-}
-
-static struct stand_server *server_of(struct stand_peer *p)
-{
-    for (size_t i = 0; i < p->stand->nservers; i++)
-        if (p >= p->stand->servers[i].peers && p < p->stand->servers[i].peers + STAND_PEERS)
-            return &p->stand->servers[i];
-    abort();
 }
 
 static void on_peer(struct ev_loop *ev, ev_io *w, int events)
@@ -197,6 +213,7 @@ static void on_accept(struct ev_loop *ev, ev_io *w, int events)
     redwi_buf_init(&p->out, &redwi_malloc, SIZE_MAX / 2);
     if (s->tls)
         p->tls = tls_peer_new(s->tls);
+    p->sent_any = s->direct;
     ev_io_init(&p->io, on_peer, fd, EV_READ);
     p->io.data = p;
     ev_io_start(s->stand->ev, &p->io);
@@ -581,11 +598,17 @@ void stand_target(struct stand *r, const char *host, uint16_t port)
     r->settings.port = port;
 }
 
-void stand_use_tls(struct stand *r, enum redwi_tls_mode mode, const char *ca_file)
+void stand_use_tls_of(struct stand *r, const struct redwi_tls_config *config)
 {
     struct redw_diag why = {0};
-    r->settings.tls_mode = mode;
-    ck_assert_msg(redwi_tls_ctx_create(&r->tls, &r->fault.mem, mode, ca_file, &why) == 0, "%s", why.text);
+    r->settings.tls_mode = config->mode;
+    r->settings.tls_direct = config->direct;
+    ck_assert_msg(redwi_tls_ctx_create(&r->tls, &r->fault.mem, config, &why) == 0, "%s", why.text);
+}
+
+void stand_use_tls(struct stand *r, enum redwi_tls_mode mode, const char *ca_file)
+{
+    stand_use_tls_of(r, &(struct redwi_tls_config){.mode = mode, .ca_file = ca_file});
 }
 
 void stand_open(struct stand *r)
@@ -636,6 +659,7 @@ static int open_conn(struct stand *r, int64_t timeout_ms, struct redwi_conn **ou
         .loop = &r->probe.loop,
         .env = &r->env,
         .settings = &r->settings,
+        .endpoint = &r->endpoint,
         .tls = r->tls,
         .ops = &owner_ops,
         .owner = r,

@@ -49,6 +49,9 @@ struct stand_server {
     bool mute; /* accepts and says nothing */
     bool deaf; /* does not read either */
     bool slow; /* sends what it has in pieces of one byte per round */
+    bool direct;    /* begins with TLS, unasked */
+    size_t record;  /* bytes of an answer per TLS record; 0: as many as fit */
+    bool chatters;  /* new keys and tickets between them (TLS 1.3) */
     size_t naccepted;
     struct stand_peer peers[STAND_PEERS];
 };
@@ -71,6 +74,7 @@ struct stand {
     struct fault fault;
     struct leak leak;
     struct redwi_settings settings;
+    struct redwi_endpoint endpoint;
     struct redwi_tls_ctx *tls;
     struct redwi_env env;
     struct redwi_names names;
@@ -130,6 +134,7 @@ uint16_t stand_free_port(void); /* nobody listens there */
 /* What the settings say; the rest are defaults of the stand. */
 void stand_target(struct stand *r, const char *host, uint16_t port);
 void stand_use_tls(struct stand *r, enum redwi_tls_mode mode, const char *ca_file);
+void stand_use_tls_of(struct stand *r, const struct redwi_tls_config *config);
 
 int stand_connect(struct stand *r, int64_t timeout_ms);
 int stand_cancel(struct stand *r, int64_t timeout_ms);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "support/golden.h"
 
+#include "pool/login_options.h"
 #include "wire/be_read.h"
 #include "wire/fe_write.h"
 #include "wire/mem.h"
@@ -123,6 +124,23 @@ static size_t unit_named(struct golden *g, const char *name)
     return g->nunits++;
 }
 
+static bool load_login(struct golden *g, const char *require_auth, const char *channel_binding)
+{
+    char host[] = "h";
+    struct redw_diag why;
+    struct redwi_settings s = {.host = host, .tls_mode = REDWI_TLS_REQUIRE};
+    const struct redwi_login_words words = {.require_auth = require_auth, .channel_binding = channel_binding};
+    if (redwi_login_options(&s, &words, &why))
+        return false;
+    if (require_auth) {
+        g->config.methods = s.methods;
+        g->config.methods_denied = s.methods_denied;
+    } else {
+        g->config.binding = s.binding;
+    }
+    return true;
+}
+
 static bool load_setting(struct golden *g, const char *p)
 {
     char name[32] = "", value[64] = "", key[64] = "";
@@ -136,8 +154,22 @@ static bool load_setting(struct golden *g, const char *p)
     } else if (strcmp(name, "password") == 0) {
         snprintf(g->password, sizeof g->password, "%s", value);
         g->config.password = g->password;
+    } else if (strcmp(name, "token") == 0) {
+        static const struct redwi_idp_names idp = {.idp_type = "AwsIdc", .token_type = "EXT_JWT"};
+        snprintf(g->token, sizeof g->token, "%s", value);
+        g->config.token = g->token;
+        g->config.startup.idp = &idp;
     } else if (strcmp(name, "tls") == 0) {
         g->config.tls = true;
+    } else if (strcmp(name, "verified") == 0) {
+        g->config.tls_verified = true;
+    } else if (strcmp(name, "redshift") == 0) {
+        g->config.startup.redshift = true;
+        g->config.startup.os_version = "Linux 6.1 x86_64";
+    } else if (strcmp(name, "require_auth") == 0) {
+        return load_login(g, value, NULL);
+    } else if (strcmp(name, "channel_binding") == 0) {
+        return load_login(g, NULL, value);
     } else if (strcmp(name, "whole") == 0) {
         g->whole_only = true;
     } else if (strcmp(name, "data_row_max") == 0) {
@@ -153,18 +185,25 @@ static bool load_setting(struct golden *g, const char *p)
     return true;
 }
 
+static unsigned sent_of(const char *letters)
+{
+    return (strchr(letters, 'P') ? REDWI_SENT_PARSE : 0u) | (strchr(letters, 'B') ? REDWI_SENT_BIND : 0u) |
+           (strchr(letters, 'D') ? REDWI_SENT_DESCRIBE : 0u) | (strchr(letters, 'E') ? REDWI_SENT_EXECUTE : 0u);
+}
+
 static bool load_action(struct golden *g, const char *p, int line)
 {
-    char what[32] = "", name[64] = "", flags[8] = "";
+    char what[32] = "", name[64] = "", flags[8] = "", again[8] = "";
+    size_t more = 0;
     int at = 0;
     sscanf(p, "%31s %63s", what, name);
-    if (strcmp(what, "unit") == 0 && sscanf(p, "%*s %*s %7s %n", flags, &at) == 1) {
+    bool batch = strcmp(what, "batch") == 0 && sscanf(p, "%*s %*s %7s %7s %zu %n", flags, again, &more, &at) == 3;
+    if (batch || (strcmp(what, "unit") == 0 && sscanf(p, "%*s %*s %7s %n", flags, &at) == 1)) {
         struct golden_step *s = add_step(g, GOLDEN_UNIT, line);
         s->unit = unit_named(g, name);
-        s->sent = (strchr(flags, 'P') ? REDWI_SENT_PARSE : 0u) |
-                  (strchr(flags, 'B') ? REDWI_SENT_BIND : 0u) |
-                  (strchr(flags, 'D') ? REDWI_SENT_DESCRIBE : 0u) |
-                  (strchr(flags, 'E') ? REDWI_SENT_EXECUTE : 0u);
+        s->sent = sent_of(flags);
+        s->again = sent_of(again);
+        s->more = more;
         redwi_buf_bytes(&s->bytes, p + at, strlen(p + at));
     } else if (strcmp(what, "discard") == 0) {
         struct golden_step *s = add_step(g, GOLDEN_DISCARD, line);
@@ -325,6 +364,11 @@ static void print_columns(struct play *p, const struct redwi_ev *ev)
         struct redwi_field f;
         redwi_be_field_next(&columns, &f);
         print(p, " %.*s:%u", (int)f.name.len, f.name.ptr, (unsigned)f.type_oid);
+        if (f.format)
+            print(p, ":binary");
+        if (f.schema.ptr)
+            print(p, "(%.*s.%.*s.%.*s.%.*s 0x%04x)", (int)f.catalog.len, f.catalog.ptr, (int)f.schema.len,
+                  f.schema.ptr, (int)f.table.len, f.table.ptr, (int)f.column.len, f.column.ptr, f.flags);
     }
     print(p, "\n");
 }
@@ -493,23 +537,30 @@ static bool expect(struct play *p, const struct golden_step *step)
     return true;
 }
 
+static void put_statement(struct redwi_buf *b, const struct golden_step *step, unsigned sent)
+{
+    if (sent & REDWI_SENT_PARSE)
+        redwi_fe_parse(b, "", (const char *)redwi_buf_front(&step->bytes), redwi_buf_len(&step->bytes),
+                       NULL, 0);
+    if (sent & REDWI_SENT_BIND)
+        redwi_fe_bind_end(b, redwi_fe_bind_begin(b, "", "", NULL, 0), 0);
+    if (sent & REDWI_SENT_DESCRIBE)
+        redwi_fe_describe_portal(b, "");
+    if (sent & REDWI_SENT_EXECUTE)
+        redwi_fe_execute(b, "", 0);
+}
+
 static bool send_unit(struct play *p, const struct golden_step *step)
 {
     struct redwi_buf *b = redwi_session_unit_begin(p->s);
     if (!b)
         return fail(p, "line %d: no unit can be sent now", step->line);
-    if (step->sent & REDWI_SENT_PARSE)
-        redwi_fe_parse(b, "", (const char *)redwi_buf_front(&step->bytes), redwi_buf_len(&step->bytes),
-                       NULL, 0);
-    if (step->sent & REDWI_SENT_BIND)
-        redwi_fe_bind_end(b, redwi_fe_bind_begin(b, "", "", NULL, 0), 0);
-    if (step->sent & REDWI_SENT_DESCRIBE)
-        redwi_fe_describe_portal(b, "");
-    if (step->sent & REDWI_SENT_EXECUTE)
-        redwi_fe_execute(b, "", 0);
+    put_statement(b, step, step->sent);
+    for (size_t i = 0; i < step->more; i++)
+        put_statement(b, step, step->again);
     p->pending[step->unit] = true;
-    int code = redwi_session_unit_end(p->s, (void *)p->g->units[step->unit], step->sent,
-                                      REDW_OUTCOME_NOT_EXECUTED);
+    int code = redwi_session_batch_end(p->s, (void *)p->g->units[step->unit], step->sent, step->again,
+                                       step->more, REDW_OUTCOME_NOT_EXECUTED);
     return code == 0 || fail(p, "line %d: unit_end returned %d", step->line, code);
 }
 
@@ -566,11 +617,13 @@ bool golden_play(const struct golden *g, const struct golden_run *run, struct re
 {
     struct play p = {.g = g, .run = run, .trace = trace, .why = why};
     struct redwi_session_config config = g->config;
-    config.user = g->user;
-    config.database = g->database;
-    config.application_name = g->application;
+    config.startup.user = g->user;
+    config.startup.database = g->database;
+    config.startup.application_name = g->application;
     if (g->config.password)
         config.password = g->password;
+    if (g->config.token)
+        config.token = g->token;
     redwi_buf_init(&p.sent, &redwi_malloc, SIZE_MAX / 2);
     bool ok = redwi_session_create(&p.s, &config) == 0 && play_all(&p);
     redwi_session_free(p.s);

@@ -4,13 +4,15 @@
  * that must come of it, run at any partition of the server's bytes and cut off anywhere. One line each:
  *
  *   # comment; also at the end of other lines
- *   ! user app              the session: user, database, application, password, tls, cancel <pid> <hex>,
+ *   ! user app              the session: user, database, application, password, token, tls, verified,
+ *                           redshift, require_auth <list>, channel_binding <word>, cancel <pid> <hex>,
  *                           data_row_max <n>; whole: run undivided only
  *   < T i16:1 z"id" ...     the server sends a message: type, then its body; the length is made
  *   << x:53                 the server sends bytes as they are
  *   > P z"" z"select" ...   the client has sent this message since the last '>' line ("> -": no type)
  *   >> x:0000               the same as bytes
  *   * unit u1 PBDE select   the owner sends a unit: name, messages, SQL to the end of the line
+ *   * batch u1 PBDE BE 2 x  the same and, under the same Sync, two more statements of messages BE
  *   * discard u1, * tls_started <hex>, * hold (nothing is sent from here on), * eof
  *   = row u1 "1" NULL       the next event, as printed by the runner
  *
@@ -42,13 +44,14 @@ struct golden_step {
     int line;
     struct redwi_buf bytes; /* FEED, EXPECT, TLS; UNIT: its SQL */
     size_t unit;
-    unsigned sent;          /* UNIT */
+    unsigned sent, again;   /* UNIT */
+    size_t more;
 };
 
 struct golden {
     char path[256];
     struct redwi_session_config config;
-    char user[64], database[64], application[64], password[64];
+    char user[64], database[64], application[64], password[64], token[64];
     struct redwi_buf cancel_key;
     bool whole_only;
     struct golden_step steps[GOLDEN_STEPS];

@@ -203,12 +203,95 @@ static void welcome(struct peer *p)
     redwi_be_put_authentication(&p->out, 0, NULL, 0);
     if (p->config.fault == PEER_ASKS_AFTER_LOGIN)
         redwi_be_put_authentication(&p->out, 3, NULL, 0);
-    redwi_be_put_parameter_status(&p->out, "server_version", "15.0");
+    if (p->config.refuses_names && p->protocol[0]) {
+        put_error(p, "FATAL", p->config.refuses_names, "unrecognized configuration parameter");
+        p->step = PEER_GONE;
+        return;
+    }
+    if (p->config.redshift) {
+        redwi_be_put_parameter_status(&p->out, "padb_version", "1.0.63269");
+        redwi_be_put_parameter_status(&p->out, "server_protocol_version", p->protocol[0] ? p->protocol : "0");
+    }
+    redwi_be_put_parameter_status(&p->out, "server_version", p->config.redshift ? "8.0.2" : "15.0");
     redwi_be_put_parameter_status(&p->out, "client_encoding", "UTF8");
     redwi_be_put_key_data(&p->out, PEER_PID, peer_key, sizeof peer_key);
     p->status = 'I';
     put_ready(p);
     p->step = PEER_QUERIES;
+}
+
+/* --- one answer: cleartext, MD5, digest, token ---------------------------------------------------- */
+
+static const uint8_t md5_salt[4] = {0x01, 0x80, 0x00, 0xff};
+
+static void ask(struct peer *p)
+{
+    /* Layout: docs/redshift/protocol.md, "Digest". */
+    static const char digest[] = "\0\0\0\0\0\0\0\x10salt of the peer\0\0\0\x08\1\2\3\0\5\6\7\xff";
+    switch (p->config.login) {
+    case PEER_SCRAM: offer(p); return;
+    case PEER_CLEARTEXT: redwi_be_put_authentication(&p->out, 3, NULL, 0); break;
+    case PEER_MD5: redwi_be_put_authentication(&p->out, 5, md5_salt, sizeof md5_salt); break;
+    case PEER_DIGEST: redwi_be_put_authentication(&p->out, 13, digest, sizeof digest - 1); break;
+    case PEER_TOKEN: redwi_be_put_authentication(&p->out, 14, NULL, 0); break;
+    }
+    p->step = PEER_ANSWER;
+}
+
+static void md5_text(char out[33], const void *text, size_t n)
+{
+    unsigned char sum[16];
+    EVP_Digest(text, n, sum, NULL, EVP_md5(), NULL);
+    for (size_t i = 0; i < sizeof sum; i++)
+        snprintf(out + 2 * i, 3, "%02x", sum[i]);
+}
+
+static bool md5_right(const struct peer *p, const char *text)
+{
+    char stored[200], want[40] = "md5";
+    snprintf(stored, sizeof stored, "%s%s", p->config.password, p->user);
+    md5_text(stored, stored, strlen(stored));
+    memcpy(stored + 32, md5_salt, sizeof md5_salt);
+    md5_text(want + 3, stored, 36);
+    return strcmp(text, want) == 0;
+}
+
+static bool digest_right(const struct peer *p, const uint8_t *body, size_t len)
+{
+    uint8_t text[300], inner[32], want[32];
+    size_t n = strlen(p->config.password);
+    /* Digest length, digest, nonce length, nonce. */
+    if (len < 40 + 16 || redwi_load32(body) != 32 || redwi_load32(body + 36) != len - 40 || len > 200 || n > 200)
+        return false;
+    memcpy(text, p->config.password, n);
+    memcpy(text + n, salt, 16);
+    SHA256(text, n + 16, inner);
+    memcpy(text, inner, 32);
+    memcpy(text + 32, "\1\2\3\0\5\6\7\xff", 8);
+    memcpy(text + 40, body + 40, len - 40);
+    SHA256(text, len, want);
+    return memcmp(want, body + 4, 32) == 0;
+}
+
+/* The last byte of p messages is a NUL, that of a token may be. */
+static void take_answer(struct peer *p, char type, const uint8_t *body, size_t len)
+{
+    static const char types[] = {'p', 'p', 'p', 'd', 'i'};
+    char text[600];
+    copy(text, sizeof text, (redw_slice){(const char *)body, len});
+    if (type != types[p->config.login] || (type == 'p' && (!len || body[len - 1] || strlen(text) != len - 1))) {
+        wrong(p, "the answer to the authentication request is malformed");
+        return;
+    }
+    bool right = p->config.login == PEER_MD5      ? md5_right(p, text)
+                 : p->config.login == PEER_DIGEST ? digest_right(p, body, len)
+                                                  : strcmp(text, p->config.password) == 0;
+    if (right) {
+        welcome(p);
+        return;
+    }
+    put_error(p, "FATAL", "28000", "password authentication failed");
+    p->step = PEER_GONE;
 }
 
 static void cancel_request(struct peer *p, const uint8_t *body, size_t len)
@@ -249,11 +332,33 @@ static void first_packet(struct peer *p, const uint8_t *body, size_t len)
         p->step = PEER_STARTUP;
         return;
     }
-    copy(p->user, sizeof p->user, redwi_fe_startup_value(body, len, "user"));
-    copy(p->database, sizeof p->database, redwi_fe_startup_value(body, len, "database"));
-    copy(p->application, sizeof p->application, redwi_fe_startup_value(body, len, "application_name"));
-    if (p->config.password)
-        offer(p);
+    const struct {
+        const char *name;
+        char *out;
+        size_t cap;
+    } names[] = {
+#define NAME(name, member) {name, p->member, sizeof p->member}
+        NAME("user", user),
+        NAME("database", database),
+        NAME("application_name", application),
+        NAME("client_protocol_version", protocol),
+        NAME("driver_version", driver),
+        NAME("os_version", os),
+        NAME("plugin_name", plugin),
+        NAME("idp_type", idp_type),
+        NAME("identity_namespace", namespace),
+        NAME("token_type", token_type),
+        NAME("provider_name", provider),
+        NAME("idc_client_display_name", display_name),
+    };
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        copy(names[i].out, names[i].cap, redwi_fe_startup_value(body, len, names[i].name));
+    bool refused = p->config.refuses_names && strcmp(p->config.refuses_names, "08P01") == 0 && p->protocol[0];
+    if (refused) {
+        put_error(p, "FATAL", "08P01", "unsupported startup parameter: client_protocol_version");
+        p->step = PEER_GONE;
+    } else if (p->config.password)
+        ask(p);
     else
         welcome(p);
 }
@@ -384,6 +489,8 @@ static bool take_packet(struct peer *p)
         first_packet(p, body, len);
     else if (p->step == PEER_QUERIES)
         query_message(p, type, body, len);
+    else if (p->step == PEER_ANSWER)
+        take_answer(p, type, body, len);
     else if (type != 'p')
         wrong(p, "not an answer to the authentication request");
     else if (p->step == PEER_SASL_FIRST)

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A server in memory for tests: the client's bytes in, the server's bytes out, no transport. It speaks
- * the login (trust, SCRAM-SHA-256 and -PLUS) and the extended query protocol for a list of statements
- * whose answers are known. Its SCRAM shares nothing with the library's, so that a mistake there cannot
- * agree with itself. Whatever a correct client would not send is kept in `wrong`.
+ * the login (trust, cleartext, MD5, SCRAM-SHA-256 and -PLUS, Redshift's digest and token) and the extended
+ * query protocol for a list of statements whose answers are known. Its hashes share nothing with the
+ * library's, so that a mistake there cannot agree with itself. Whatever a correct client would not send is kept in `wrong`.
  *
  *   peer_init(&p, &config);
  *   peer_feed(&p, bytes, n);                ...answers are added to p.out...
@@ -46,9 +46,15 @@ struct peer_statement {
     char status;                   /* of ReadyForQuery; 0: I */
 };
 
+enum peer_login { PEER_SCRAM = 0, PEER_CLEARTEXT, PEER_MD5, PEER_DIGEST, PEER_TOKEN };
+
 struct peer_config {
     bool tls;                      /* answers SSLRequest with S; otherwise N */
-    const char *password;          /* NULL: lets anybody in */
+    enum peer_login login;
+    const char *password;          /* or token; NULL: lets anybody in */
+    const char *refuses_names;     /* SQLSTATE for Redshift's startup names; NULL: it knows them. 08P01 comes at
+                                      once, as from PgBouncer; others after the login, as from PostgreSQL */
+    bool redshift;                 /* reports what Redshift reports */
     const uint8_t *end_point;      /* offers -PLUS when not NULL */
     size_t end_point_len;
     bool plus_only;
@@ -58,7 +64,7 @@ struct peer_config {
     size_t nstatements;
 };
 
-enum peer_step { PEER_FIRST, PEER_STARTUP, PEER_SASL_FIRST, PEER_SASL_FINAL, PEER_QUERIES, PEER_GONE };
+enum peer_step { PEER_FIRST, PEER_STARTUP, PEER_ANSWER, PEER_SASL_FIRST, PEER_SASL_FINAL, PEER_QUERIES, PEER_GONE };
 
 struct peer {
     struct peer_config config;
@@ -73,6 +79,8 @@ struct peer {
     uint32_t cancel_pid;
     uint8_t cancel_key[4];
     char user[64], database[64], application[64];
+    char protocol[16], driver[64], os[128], plugin[64], idp_type[64]; /* Redshift's names; "": not sent */
+    char namespace[64], token_type[64], provider[64], display_name[64];
     char gs2[64], client_bare[512], server_first[1024], nonce[512];
 
     const struct peer_statement *parsed; /* NULL: an unknown one */

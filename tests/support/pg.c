@@ -88,10 +88,11 @@ static void read_file(const char *name, bool optional)
         FIELD("DATABASE", database),   FIELD("URI", uri),
         FIELD("PLAINURI", plainuri),   FIELD("UNIXURI", unixuri),
         FIELD("MD5URI", md5uri),       FIELD("CLEARURI", clearuri),
+        FIELD("CERTURI", certuri),
         FIELD("ADMINURI", adminuri),   FIELD("BOUNCERPORT", bouncerport),
         FIELD("BOUNCERURI", bounceruri), FIELD("BOUNCERPLAINURI", bouncerplainuri),
     };
-    char path[600], line[2048];
+    char path[600], line[4096];
     snprintf(path, sizeof path, "%s/%s", server.dir, name);
     FILE *f = fopen(path, "r");
     if (f == NULL && optional)

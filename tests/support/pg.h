@@ -18,6 +18,7 @@ struct pg_server {
     char plainuri[1024];  /* TCP without TLS */
     char unixuri[1024];   /* unix socket */
     char md5uri[1024], clearuri[1024]; /* TLS; login by MD5, by cleartext password */
+    char certuri[2048];   /* TLS; login by client certificate */
     char adminuri[1024];  /* superuser, unix socket, no password */
     char fulluri[1100];   /* uri, the password in it */
     char bouncerport[8], bounceruri[1024], bouncerplainuri[1024]; /* through PgBouncer; "" without one */

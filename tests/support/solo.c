@@ -76,9 +76,7 @@ void solo_init(struct solo *r)
     memory_init(&r->memory);
     r->config = (struct redwi_session_config){
         .mem = &r->memory.mem,
-        .user = "app",
-        .database = "dev",
-        .application_name = "redw",
+        .startup = {.user = "app", .database = "dev", .application_name = "redw"},
         .password = "pencil",
         .entropy = counting_entropy,
     };

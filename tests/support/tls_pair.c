@@ -120,16 +120,26 @@ static void leave(void)
     ck_assert_uint_eq(ERR_peek_error(), 0);
 }
 
-int tls_make_ctx(struct redwi_tls_ctx **out, enum redwi_tls_mode mode, const char *ca_file,
-                 struct redw_diag *why)
+int tls_make_ctx_of(struct redwi_tls_ctx **out, const struct redwi_tls_config *config, struct redw_diag *why)
 {
     int code;
 
     enter();
-    code = redwi_tls_ctx_create(out, &allocator, mode, ca_file, why);
+    code = redwi_tls_ctx_create(out, &allocator, config, why);
     leave();
     ck_assert_int_eq(code != 0, *out == NULL);
     return code;
+}
+
+int tls_make_ctx(struct redwi_tls_ctx **out, enum redwi_tls_mode mode, const char *ca_file,
+                 struct redw_diag *why)
+{
+    bool system = ca_file != NULL && strcmp(ca_file, "system") == 0;
+
+    return tls_make_ctx_of(out,
+                           &(struct redwi_tls_config){
+                               .mode = mode, .ca_file = system ? NULL : ca_file, .system_roots = system},
+                           why);
 }
 
 void tls_free_ctx(struct redwi_tls_ctx *ctx)
@@ -139,13 +149,18 @@ void tls_free_ctx(struct redwi_tls_ctx *ctx)
     leave();
 }
 
+struct redw_diag tls_why;
+
 int tls_make(struct redwi_tls **out, struct redwi_tls_ctx *ctx, const char *name, int64_t wall_us)
 {
     int code;
 
     enter();
-    code = redwi_tls_create(out, ctx, name, wall_us);
+    tls_why = (struct redw_diag){0};
+    code = redwi_tls_create(out, ctx, name, wall_us, &tls_why);
     leave();
+    ck_assert_int_eq(tls_why.code, code);
+    ck_assert_int_eq(tls_why.text[0] != '\0', code != 0);
     ck_assert_int_eq(code != 0, *out == NULL);
     return code;
 }
@@ -229,6 +244,16 @@ void tls_end_pair(struct tls_pair *p)
     tls_peer_free(p->peer);
     redw_error_release(p->why);
     *p = (struct tls_pair){0};
+}
+
+int tls_facts(const struct redwi_tls_ctx *ctx, struct redw_tls_facts *out)
+{
+    int code;
+
+    enter();
+    code = redwi_tls_ctx_facts(ctx, out);
+    leave();
+    return code;
 }
 
 /* ---- Carrying ciphertext ---- */

@@ -16,6 +16,7 @@
 
 #include "support/tls_peer.h"
 #include "wire/tls.h"
+#include <redw/client.h>
 
 #define TLS_ANY ((size_t)1 << 20) /* a step that carries all there is */
 
@@ -43,10 +44,13 @@ void tls_count_openssl(void); /* before anything of OpenSSL's, tls_begin() too *
 
 int tls_make_ctx(struct redwi_tls_ctx **out, enum redwi_tls_mode mode, const char *ca_file,
                  struct redw_diag *why);
+int tls_make_ctx_of(struct redwi_tls_ctx **out, const struct redwi_tls_config *config, struct redw_diag *why);
 struct redwi_tls_ctx *tls_full_ctx(void); /* verifies by name, trusts tls_ca */
+int tls_facts(const struct redwi_tls_ctx *ctx, struct redw_tls_facts *out);
 void tls_free_ctx(struct redwi_tls_ctx *ctx);
 
 int tls_make(struct redwi_tls **out, struct redwi_tls_ctx *ctx, const char *name, int64_t wall_us);
+extern struct redw_diag tls_why; /* of the last tls_make that failed */
 /* Not connected yet; certificates are looked at in CERT_NOW. */
 struct tls_pair tls_start_pair(struct redwi_tls_ctx *ctx, const char *name,
                                const struct tls_peer_config *config);

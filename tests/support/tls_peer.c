@@ -13,7 +13,7 @@ struct tls_peer {
     BIO *in, *out; /* owned by ssl */
     BIO *plain;    /* decrypted */
     bool failed, ended;
-    char sni[256];
+    char sni[256], client[256];
 };
 
 static void must(bool ok, const char *what)
@@ -35,6 +35,25 @@ static int on_sni(SSL *ssl, int *alert, void *arg)
     return SSL_TLSEXT_ERR_OK;
 }
 
+static int choose(SSL *ssl, const unsigned char **out, unsigned char *n, const unsigned char *in,
+                  unsigned in_len, void *arg)
+{
+    const char *alpn = arg;
+    unsigned char ours[256];
+
+    (void)ssl;
+    ours[0] = (unsigned char)strlen(alpn);
+    memcpy(ours + 1, alpn, ours[0]);
+    for (unsigned i = 0; i + 1u + ours[0] <= in_len; i += 1u + in[i]) {
+        if (memcmp(in + i, ours, 1u + ours[0]) == 0) {
+            *out = in + i + 1;
+            *n = ours[0];
+            return SSL_TLSEXT_ERR_OK;
+        }
+    }
+    return SSL_TLSEXT_ERR_ALERT_FATAL;
+}
+
 static int any_client(int ok, X509_STORE_CTX *store)
 {
     (void)ok, (void)store;
@@ -50,6 +69,9 @@ static SSL_CTX *make_ctx(const struct tls_peer_config *config)
 
     must(ctx != NULL, "SSL_CTX_new");
     SSL_CTX_set_security_level(ctx, 0);
+    SSL_CTX_set_options(ctx, config->options);
+    if (config->alpn != NULL)
+        SSL_CTX_set_alpn_select_cb(ctx, choose, (void *)(uintptr_t)config->alpn);
     must(SSL_CTX_set_cipher_list(ctx, config->ciphers != NULL ? config->ciphers : "ALL:@SECLEVEL=0"),
          "cipher list");
     must(SSL_CTX_set_min_proto_version(ctx, config->min_version) &&
@@ -164,6 +186,22 @@ bool tls_peer_ended(const struct tls_peer *p)
 const char *tls_peer_sni(const struct tls_peer *p)
 {
     return p->sni[0] != '\0' ? p->sni : NULL;
+}
+
+const char *tls_peer_client(struct tls_peer *p, int *ncerts)
+{
+    X509 *cert = SSL_get0_peer_certificate(p->ssl);
+
+    *ncerts = cert != NULL ? 1 + sk_X509_num(SSL_get_peer_cert_chain(p->ssl)) : 0;
+    p->client[0] = '\0';
+    if (cert != NULL)
+        X509_NAME_get_text_by_NID(X509_get_subject_name(cert), NID_commonName, p->client, sizeof p->client);
+    return p->client;
+}
+
+bool tls_peer_resumed(const struct tls_peer *p)
+{
+    return SSL_session_reused(p->ssl);
 }
 
 size_t tls_peer_read(struct tls_peer *p, void *buf, size_t cap)

@@ -27,6 +27,8 @@ struct tls_peer_config {
     const char *ciphers;          /* up to TLS 1.2; default: all, at security level 0 */
     bool asks_certificate;        /* of the client; goes on without one */
     bool demands_certificate;     /* and does not */
+    const char *alpn;             /* the protocol it speaks; others are refused. NULL: knows no ALPN */
+    uint64_t options;             /* SSL_OP_... */
 };
 
 struct tls_peer *tls_peer_new(const struct tls_peer_config *config);
@@ -40,6 +42,10 @@ bool tls_peer_is_open(const struct tls_peer *p);    /* the handshake is done */
 bool tls_peer_failed(const struct tls_peer *p);     /* broken by the client, or its alert came */
 bool tls_peer_ended(const struct tls_peer *p);      /* the client sent close_notify */
 const char *tls_peer_sni(const struct tls_peer *p); /* what the client asked for; NULL: nothing */
+
+/* Common name of the client's certificate, and how many it sent; "" and 0: none. */
+const char *tls_peer_client(struct tls_peer *p, int *ncerts);
+bool tls_peer_resumed(const struct tls_peer *p);
 
 /* Plaintext received so far and not read yet. */
 size_t tls_peer_read(struct tls_peer *p, void *buf, size_t cap);

@@ -4,7 +4,6 @@
  * slices of any size.
  */
 #include "wire/mem.h"
-#include "wire/saslprep.h"
 #include "wire/scram.h"
 
 #include <check.h>
@@ -484,53 +483,6 @@ START_TEST(each_allocation_may_fail_and_no_block_goes_back_with_the_password)
 }
 END_TEST
 
-/* --- SASLprep ----------------------------------------------------------------------------------- */
-
-START_TEST(passwords_are_prepared)
-{
-    static const struct {
-        const char *in, *out;
-    } cases[] = {
-        {"pencil", "pencil"},
-        {"", ""},
-        {" two  words ", " two  words "},
-        {"a\tb\x01", "a\tb\x01"}, /* ASCII is left alone */
-        {"p\xc3\xa4ssword", "p\xc3\xa4ssword"},
-        {"a\xc2\xa0z", "a z"},
-        {"a\xe3\x80\x80z", "a z"}, /* no-break, ideographic space */
-        {"a\xe2\x80\x8bz", "a z"}, /* U+200B: a space first of all */
-        {"a\xc2\xadz", "az"},
-        {"a\xef\xbb\xbfz", "az"},
-        {"a\xe2\x81\xa0z", "az"},
-        {"I\xc2\xadX", "IX"},             /* RFC 4013 section 3 */
-        {"\xc2\xad", "\xc2\xad"},         /* nothing would be left */
-        {"\xc3\xa4\x07", "\xc3\xa4\x07"}, /* prohibited: as it is */
-        {"\xc2\xad\xc2\x85", "\xc2\xad\xc2\x85"},
-        {"\xc2\xad\xee\x80\x80", "\xc2\xad\xee\x80\x80"},
-        {"\xc2\xad\xf0\x9f\xbf\xbe", "\xc2\xad\xf0\x9f\xbf\xbe"}, /* U+1FFFE */
-        {"\xc2\xad\xf0\x9f\x98\x80", "\xf0\x9f\x98\x80"},
-        /* Not UTF-8: as it is. */
-        {"\xc2\xad\xc2", "\xc2\xad\xc2"},
-        {"\xc2\xad\xc0\xaf", "\xc2\xad\xc0\xaf"},
-        {"\xc2\xad\xed\xa0\x80", "\xc2\xad\xed\xa0\x80"},
-        {"\xc2\xad\xff", "\xc2\xad\xff"},
-        {"\xc2\xad\xf4\x90\x80\x80", "\xc2\xad\xf4\x90\x80\x80"},
-        {"\xc2\xad\x80", "\xc2\xad\x80"},
-        {"\xc2\xad\xe0\x80\x80", "\xc2\xad\xe0\x80\x80"},
-        {"\xc2\xad\xe3\x80", "\xc2\xad\xe3\x80"},
-    };
-    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        size_t n = strlen(cases[i].in);
-        char *out = malloc(n + 1), *in = malloc(n + 1);
-        memcpy(in, cases[i].in, n);
-        size_t len = redwi_saslprep(out, in, n);
-        ck_assert_msg(len == strlen(cases[i].out) && memcmp(out, cases[i].out, len) == 0, "case %zu", i);
-        free(out);
-        free(in);
-    }
-}
-END_TEST
-
 int main(void)
 {
     Suite *suite = suite_create("scram");
@@ -547,7 +499,6 @@ int main(void)
     tcase_add_test(c, only_the_right_signature_is_believed);
     tcase_add_test(c, calls_out_of_order_are_refused);
     tcase_add_test(c, each_allocation_may_fail_and_no_block_goes_back_with_the_password);
-    tcase_add_test(c, passwords_are_prepared);
     suite_add_tcase(suite, c);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);

@@ -42,8 +42,8 @@ static redw_slice sample(uint8_t type)
 
 /* What the protocol allows where, E aside. */
 static const char *const legal[SOLO_STATES] = {
-    [SOLO_AT_AUTH] = "RNS",      [SOLO_AT_SASL_FIRST] = "NS", [SOLO_AT_SASL_FINAL] = "NS",
-    [SOLO_AT_SASL_DONE] = "RNS", [SOLO_AT_SETTLING] = "NSKZ", [SOLO_AT_IDLE] = "NSA",
+    [SOLO_AT_AUTH] = "RNSv",      [SOLO_AT_SASL_FIRST] = "NSv", [SOLO_AT_SASL_FINAL] = "NSv",
+    [SOLO_AT_SASL_DONE] = "RNSv", [SOLO_AT_SETTLING] = "NSKZ", [SOLO_AT_IDLE] = "NSA",
     [SOLO_AT_PARSE] = "NSA1",    [SOLO_AT_BIND] = "NSA2",     [SOLO_AT_DESCRIBE] = "NSATn",
     [SOLO_AT_EXECUTE] = "NSACIGH", [SOLO_AT_ROWS] = "NSADC",  [SOLO_AT_SYNC] = "NSAZ",
     [SOLO_AT_FAILED] = "NSAZ",   [SOLO_AT_COPY_IN] = "NSA",   [SOLO_AT_COPY_OUT] = "NSAdcC",

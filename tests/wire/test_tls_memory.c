@@ -16,8 +16,16 @@ struct trial {
     const char *name;        /* the server is asked for */
     const struct cert *cert; /* and answers with */
     bool trusted;
-    struct tls_peer *like; /* a server with that certificate */
+    bool resumed;            /* by the session of a connection before, in which nothing fails */
+    struct tls_peer *like;   /* a server with that certificate */
 };
+
+/* Later than any session is kept: the next handshake is a full one. */
+static int64_t now_us = CERT_NOW_US;
+static void let_sessions_expire(void)
+{
+    now_us += INT64_C(7200) * 1000000;
+}
 
 static bool is_code(int code)
 {
@@ -52,7 +60,7 @@ static bool run(struct redwi_tls_ctx *ctx, const struct trial *trial, long *hell
 {
     struct tls_pair p = {0};
     bool trusted = false;
-    int code = tls_make(&p.t, ctx, trial->name, CERT_NOW_US);
+    int code = tls_make(&p.t, ctx, trial->name, now_us);
 
     ck_assert(is_code(code));
     if (code == REDW_OK) {
@@ -65,6 +73,26 @@ static bool run(struct redwi_tls_ctx *ctx, const struct trial *trial, long *hell
     }
     tls_end_pair(&p);
     return trusted;
+}
+
+/* What comes before a trial: sessions that are too old, or one that is not. */
+static void prepare(struct redwi_tls_ctx *ctx, const struct trial *trial)
+{
+    long fail_at = tls_memory.fail_at, ignored;
+
+    tls_memory.fail_at = 0;
+    let_sessions_expire();
+    if (trial->resumed)
+        ck_assert(run(ctx, trial, &ignored));
+    tls_memory.fail_at = fail_at;
+    tls_memory.calls = 0;
+}
+
+static bool was_resumed(const struct redwi_tls_ctx *ctx)
+{
+    struct redw_tls_facts facts;
+
+    return tls_facts(ctx, &facts) == REDW_OK && facts.resumed;
 }
 
 /* Fails each allocation of the trial in turn, or every step-th with all behind it. Of a trial that must be
@@ -80,31 +108,45 @@ static void fail_each(struct redwi_tls_ctx *ctx, struct trial *trial, bool forev
         .cert = trial->cert, .max_version = trial->trusted ? TLS1_3_VERSION : TLS1_2_VERSION});
     run(ctx, trial, &ignored); /* what OpenSSL sets up once */
     live = tls_memory.live;
-    tls_memory.calls = 0;
+    prepare(ctx, trial);
     ck_assert_int_eq(run(ctx, trial, &hello), trial->trusted);
+    if (trial->trusted)
+        ck_assert_int_eq(was_resumed(ctx), trial->resumed);
     total = tls_memory.calls;
     ck_assert_int_gt(total - hello, 100);
     for (long n = trial->trusted ? 1 : hello + 1; n <= total; n += step) {
         bool trusted;
 
-        tls_memory.calls = 0;
         tls_memory.fail_at = n;
+        prepare(ctx, trial);
         trusted = run(ctx, trial, &ignored);
         ck_assert_msg(trial->trusted || !trusted, "%s: trusted when allocation %ld fails", trial->what, n);
-        ck_assert_msg(tls_memory.live == live, "%s: leak when allocation %ld fails", trial->what, n);
+        ck_assert_msg(tls_memory.live <= live, "%s: leak when allocation %ld fails", trial->what, n);
     }
     tls_memory.fail_at = 0;
+    prepare(ctx, trial);
     ck_assert_int_eq(run(ctx, trial, &ignored), trial->trusted);
     tls_peer_free(trial->like);
 }
 
 START_TEST(any_allocation_of_a_connection_may_fail)
 {
-    struct trial good = {"good", "localhost", tls_leaf, true, NULL};
+    struct trial good = {"good", "localhost", tls_leaf, true, false, NULL};
     struct redwi_tls_ctx *ctx = tls_full_ctx();
 
     fail_each(ctx, &good, false, 1);
     fail_each(ctx, &good, true, 7);
+    tls_free_ctx(ctx);
+    ck_assert_int_eq(tls_memory.live, 0);
+}
+END_TEST
+
+START_TEST(any_allocation_of_a_resumed_connection_may_fail)
+{
+    struct trial resumed = {"resumed", "localhost", tls_leaf, true, true, NULL};
+    struct redwi_tls_ctx *ctx = tls_full_ctx();
+
+    fail_each(ctx, &resumed, false, 1);
     tls_free_ctx(ctx);
     ck_assert_int_eq(tls_memory.live, 0);
 }
@@ -116,11 +158,11 @@ START_TEST(no_failed_allocation_makes_a_bad_certificate_pass)
     struct cert *client = cert_make(&(struct cert_spec){.issuer = tls_ca, .eku = "clientAuth"});
     struct cert *self_signed = cert_make(&(struct cert_spec){0});
     struct trial trials[] = {
-        {"other name", "other.example", tls_leaf, false, NULL},
-        {"other address", "127.0.0.2", tls_leaf, false, NULL},
-        {"expired", "localhost", expired, false, NULL},
-        {"EKU of a client", "localhost", client, false, NULL},
-        {"self-signed", "localhost", self_signed, false, NULL},
+        {"other name", "other.example", tls_leaf, false, false, NULL},
+        {"other address", "127.0.0.2", tls_leaf, false, false, NULL},
+        {"expired", "localhost", expired, false, false, NULL},
+        {"EKU of a client", "localhost", client, false, false, NULL},
+        {"self-signed", "localhost", self_signed, false, false, NULL},
     };
     struct redwi_tls_ctx *ctx = tls_full_ctx();
 
@@ -163,28 +205,89 @@ START_TEST(lack_of_memory_is_reported_as_such)
 }
 END_TEST
 
+/* With client certificate and direct TLS: all that a context can have. Reading the key is thousands of
+ * allocations in OpenSSL's decoders: of these some. */
+static const struct redwi_tls_config *full_config(void)
+{
+    static struct redwi_tls_config config;
+
+    config = (struct redwi_tls_config){.mode = REDWI_TLS_VERIFY_FULL,
+                                       .ca_file = tls_ca_path,
+                                       .system_roots = true,
+                                       .cert_file = cert_path("client.crt"),
+                                       .key_file = cert_path("client.key"),
+                                       .direct = true};
+    return &config;
+}
+
 START_TEST(any_allocation_of_a_context_may_fail)
 {
-    struct redwi_tls_ctx *ctx = tls_full_ctx();
+    struct redwi_tls_ctx *ctx;
     long total;
 
+    cert_write(cert_path("client.crt"), cert_path("client.key"), tls_leaf, tls_ca);
+    setenv("SSL_CERT_FILE", tls_ca_path, 1); /* short, as the system's own is not */
+    setenv("SSL_CERT_DIR", "/nowhere", 1);
+    ck_assert_int_eq(tls_make_ctx_of(&ctx, full_config(), NULL), 0);
     tls_free_ctx(ctx);
     tls_memory.calls = 0;
-    tls_free_ctx(tls_full_ctx());
+    ck_assert_int_eq(tls_make_ctx_of(&ctx, full_config(), NULL), 0);
     total = tls_memory.calls;
-    for (long n = 1; n <= total; n++) {
+    tls_free_ctx(ctx);
+    for (long n = 1; n <= total; n += n < 500 ? 1 : 13) {
         struct redw_diag why = {0};
         int code;
 
         tls_memory.calls = 0;
         tls_memory.fail_at = n;
-        code = tls_make_ctx(&ctx, REDWI_TLS_VERIFY_FULL, tls_ca_path, &why);
+        code = tls_make_ctx_of(&ctx, full_config(), &why);
         ck_assert(is_code(code));
         ck_assert_int_eq(why.code, code);
         ck_assert_int_eq(why.text[0] != '\0', code != REDW_OK);
         tls_free_ctx(ctx);
         ck_assert_msg(tls_memory.live == 0, "leak when allocation %ld fails", n);
     }
+    tls_memory.fail_at = 0;
+}
+END_TEST
+
+/* The roots change to some that do not know the server: whatever fails while they are read, it must not be
+ * trusted by the old ones, and the next connection is judged by the new. */
+START_TEST(any_allocation_may_fail_while_changed_roots_are_read)
+{
+    struct cert *other = cert_make(&(struct cert_spec){.ca = true, .cn = "Other CA"});
+    struct tls_peer *like = tls_peer_new(&(struct tls_peer_config){.cert = tls_leaf});
+    struct trial trial = {"old roots", "localhost", tls_leaf, false, false, like};
+    const char *path = cert_path("changing.crt");
+    long ignored, hello, total = 1; /* allocations until the ClientHello: the roots' */
+
+    for (long n = 0; n <= total; n += n < 30 ? 1 : 3) {
+        struct redwi_tls_ctx *ctx;
+        struct redw_diag why;
+        bool failed;
+
+        tls_memory.fail_at = 0;
+        cert_write(path, NULL, tls_ca, NULL);
+        ck_assert_msg(tls_make_ctx(&ctx, REDWI_TLS_VERIFY_FULL, path, &why) == 0, "%s", why.text);
+        if (n == 0)
+            ck_assert(run(ctx, &trial, &ignored));
+        cert_write(cert_path("new.crt"), NULL, other, NULL);
+        ck_assert_int_eq(rename(cert_path("new.crt"), path), 0);
+        tls_memory.calls = 0;
+        tls_memory.fail_at = n;
+        failed = !run(ctx, &trial, &hello);
+        if (n == 0)
+            total = hello;
+        ck_assert_msg(failed, "trusted by the old roots when allocation %ld fails", n);
+        tls_memory.fail_at = 0;
+        if (n % 4 == 0)
+            ck_assert(!run(ctx, &trial, &ignored));
+        tls_free_ctx(ctx);
+        ck_assert_msg(tls_memory.live == 0, "leak when allocation %ld fails", n);
+    }
+    ck_assert_int_gt(total, 100);
+    tls_peer_free(like);
+    cert_free(other);
 }
 END_TEST
 
@@ -199,9 +302,11 @@ int main(void)
     tls_begin();
     tcase_set_timeout(c, 300);
     tcase_add_test(c, any_allocation_of_a_connection_may_fail);
+    tcase_add_test(c, any_allocation_of_a_resumed_connection_may_fail);
     tcase_add_test(c, no_failed_allocation_makes_a_bad_certificate_pass);
     tcase_add_test(c, lack_of_memory_is_reported_as_such);
     tcase_add_test(c, any_allocation_of_a_context_may_fail);
+    tcase_add_test(c, any_allocation_may_fail_while_changed_roots_are_read);
     suite_add_tcase(s, c);
     r = srunner_create(s);
     srunner_run_all(r, CK_NORMAL);

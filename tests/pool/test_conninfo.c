@@ -455,8 +455,7 @@ START_TEST(libpq_reads_written_strings_alike)
         "postgresql://?",
         "postgresql:///?host",
         "user=u password=p host=h port=1 dbname=d sslmode=require application_name=a passfile=f",
-        "user='u' password='p' host='h' port='1' dbname='d' sslmode='require' application_name='a' "
-        "passfile='f'",
+        "user='u' password='p' host='h' port='1' dbname='d' sslmode='require' application_name='a'",
         "  user\t=\t'u'\t\tpassword\n=\n'\\p'\n",
         "user='\n'",
         "user=\\\n",
@@ -520,7 +519,7 @@ START_TEST(libpq_reads_random_strings_alike)
     char text[256];
 
     compared = both_good = 0;
-    for (int i = 0; i < 60000; i++) {
+    for (int i = 0; i < 15000; i++) {
         bool uri = i % 2;
         size_t n = 0;
 
@@ -534,8 +533,8 @@ START_TEST(libpq_reads_random_strings_alike)
         }
         compare(text);
     }
-    ck_assert_uint_ge(compared, 30000);
-    ck_assert_uint_ge(both_good, 3000);
+    ck_assert_uint_ge(compared, 8000);
+    ck_assert_uint_ge(both_good, 800);
 }
 END_TEST
 

@@ -295,6 +295,65 @@ START_TEST(several_exist_side_by_side_and_take_their_settings_from_the_environme
 }
 END_TEST
 
+/* An allocator that fails the n-th time and, once failing, knows what is out. */
+static long left, out;
+
+static void *failing_resize(void *ctx, void *p, size_t n)
+{
+    (void)ctx;
+    if (left-- == 0)
+        return NULL;
+    out += !p;
+    return realloc(p, n);
+}
+
+static void *failing_alloc(void *ctx, size_t n)
+{
+    return failing_resize(ctx, NULL, n);
+}
+
+static void failing_release(void *ctx, void *p)
+{
+    (void)ctx;
+    out -= p != NULL;
+    free(p);
+}
+
+START_TEST(every_failed_allocation_ends_a_call_and_leaves_nothing_behind)
+{
+    static const struct redw_allocator failing = {sizeof failing, NULL, failing_alloc, failing_resize,
+                                                  failing_release};
+    unsigned opened = 0;
+
+    for (long n = 0;; n++) {
+        redw_result *res = NULL;
+        left = n;
+        int rc = redw_sync_open(&db,
+                                REDW_OPTIONS(.uri = pg_server()->unixuri, .password = pg_server()->password,
+                                             .allocator = &failing),
+                                &why);
+        if (rc == 0) {
+            opened++;
+            rc = redw_sync_query(db, REDW_QUERY("select $1::int", redw_p_int32(1)), &res, &why);
+        }
+        if (rc == 0) {
+            struct seen s = {0};
+            redw_result_release(res);
+            rc = redw_sync_stream(db, SERIES(100), &whole, &s, &why);
+            ck_assert(rc != 0 || s.rows == 100);
+        }
+        /* The n-th is taken exactly once: whoever it hits, the caller hears of it or does without. */
+        ck_assert_msg(rc == 0 || (rc == REDW_ENOMEM && why.code == rc), "allocation %ld: %s", n, why.text);
+        close_db();
+        ck_assert_msg(out == 0, "allocation %ld: %ld are left", n, out);
+        if (left >= 0)
+            break; /* it was never reached */
+        ck_assert_int_lt(n, 2000);
+    }
+    ck_assert_uint_ge(opened, 5);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("sync");
@@ -312,6 +371,7 @@ int main(void)
     tcase_add_test(t, a_stopped_stream_is_a_success_and_a_failed_one_is_not);
     tcase_add_test(t, a_handler_may_not_call_back_in_but_may_close);
     tcase_add_test(t, several_exist_side_by_side_and_take_their_settings_from_the_environment);
+    tcase_add_test(t, every_failed_allocation_ends_a_call_and_leaves_nothing_behind);
     suite_add_tcase(s, t);
     r = srunner_create(s);
     srunner_run_all(r, CK_NORMAL);

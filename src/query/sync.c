@@ -26,8 +26,8 @@ struct redw_sync {
     /* The call under way. */
     bool done, stopped;
     redw_id id;
-    redw_result **out;                         /* query */
-    const struct redw_stream_handler *handler; /* stream */
+    redw_result **out;                  /* query */
+    struct redw_stream_handler handler; /* stream */
     void *ctx;
 };
 
@@ -51,7 +51,6 @@ static int begin(redw_sync *db, struct redw_diag *why)
     redw_error_release(db->error);
     db->error = NULL;
     db->out = NULL;
-    db->handler = NULL;
     db->done = db->stopped = false;
     db->running = true;
     redwi_loop_ev_round(db->loop, false);
@@ -110,14 +109,14 @@ static enum redw_flow on_columns(const redw_result *head, void *ctx)
 {
     redw_sync *db = ctx;
 
-    return db->handler->on_columns ? follow(db, db->handler->on_columns(head, db->ctx)) : REDW_MORE;
+    return db->handler.on_columns ? follow(db, db->handler.on_columns(head, db->ctx)) : REDW_MORE;
 }
 
 static enum redw_flow on_rows(redw_rows *rows, void *ctx)
 {
     redw_sync *db = ctx;
 
-    return follow(db, db->handler->on_rows(rows, db->ctx));
+    return follow(db, db->handler.on_rows(rows, db->ctx));
 }
 
 static void on_streamed(const redw_result *result, void *ctx)
@@ -130,8 +129,8 @@ static void on_streamed(const redw_result *result, void *ctx)
         db->stopped = false;
     if (error && !db->stopped)
         db->error = redw_error_keep(error);
-    if (db->handler->on_done)
-        db->handler->on_done(result, db->ctx);
+    if (db->handler.on_done)
+        db->handler.on_done(result, db->ctx);
     db->done = true;
 }
 
@@ -185,17 +184,15 @@ int redw_sync_query(redw_sync *db, const struct redw_request *rq, redw_result **
 int redw_sync_stream(redw_sync *db, const struct redw_request *rq, const struct redw_stream_handler *h,
                      void *ctx, struct redw_diag *why)
 {
-    struct redw_stream_handler handler;
-    size_t least = offsetof(struct redw_stream_handler, on_done) + sizeof handler.on_done;
+    size_t least = offsetof(struct redw_stream_handler, on_done) + sizeof h->on_done;
     int rc = begin(db, why);
 
     if (rc)
         return rc;
-    if (!h || !redwi_struct_read(&handler, sizeof handler, least, h) || !handler.on_rows) {
+    if (!h || !redwi_struct_read(&db->handler, sizeof db->handler, least, h) || !db->handler.on_rows) {
         db->running = false;
         return tell(why, REDW_EINVAL, "handler: NULL, or its size is wrong, or on_rows is missing");
     }
-    db->handler = &handler;
     db->ctx = ctx;
     /* The id is needed inside the handler, which runs from the loop: after it has been taken. */
     return finish(db, redw_stream(db->client, rq, &streams, db), why);

@@ -57,6 +57,7 @@ static int begin(struct redwi_job *j, struct redwi_session *s)
 
     if (!b)
         return REDW_ENOMEM;
+    r->server = redwi_server_of(redwi_session_is_redshift(s), redwi_session_row_version(s));
     for (size_t i = 0; i < r->nparams; i++) {
         r->oids[i] = redwi_param_oid(&r->params[i], r->server);
         r->formats[i] = redwi_param_format(&r->params[i], r->server);

@@ -588,7 +588,12 @@ const char *redwi_session_parameter(const struct redwi_session *s, const char *n
 
 bool redwi_session_is_redshift(const struct redwi_session *s)
 {
-    return redwi_session_parameter(s, "padb_version") || redwi_session_parameter(s, "padb_revision");
+    return s->is_redshift;
+}
+
+unsigned redwi_session_row_version(const struct redwi_session *s)
+{
+    return s->row_version;
 }
 
 bool redwi_session_names_refused(const struct redwi_session *s)

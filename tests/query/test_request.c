@@ -23,6 +23,20 @@ static void *unit_tag;
 static unsigned unit_sent;
 static enum redw_outcome unit_on_error;
 
+static bool is_redshift;
+
+bool redwi_session_is_redshift(const struct redwi_session *s)
+{
+    (void)s;
+    return is_redshift;
+}
+
+unsigned redwi_session_row_version(const struct redwi_session *s)
+{
+    (void)s;
+    return is_redshift ? 1 : 0;
+}
+
 struct redwi_buf *redwi_session_unit_begin(struct redwi_session *s)
 {
     (void)s;
@@ -301,6 +315,28 @@ START_TEST(a_statement_is_sent_as_parse_bind_describe_execute)
     ck_assert_ptr_null(message(&at, &type, &len)); /* Sync is the session's */
     fake_end(f, NULL);
     ck_assert_uint_eq(dones, 1);
+}
+END_TEST
+
+/* What a Redshift calls binary before version 2 is not to be trusted (protocol 5.4). */
+START_TEST(the_session_says_whose_forms_values_have)
+{
+    for (int i = 0; i < 2; i++) {
+        struct redwi_bind_msg bind;
+        size_t at = 0, len;
+        char type;
+
+        is_redshift = i == 1;
+        ck_assert_int_gt(submit(REDW_REQUEST(.sql = "select 1", .wire = REDW_WIRE_BINARY)), 0);
+        struct fake *f = go();
+        message(&at, &type, &len);
+        const uint8_t *body = message(&at, &type, &len);
+        ck_assert(redwi_fe_read_bind(body, len, &bind));
+        ck_assert_uint_eq(bind.nresult_formats, 1);
+        ck_assert_uint_eq(redwi_load16(bind.result_formats), is_redshift ? 0 : 1);
+        fake_end(f, NULL);
+    }
+    is_redshift = false;
 }
 END_TEST
 
@@ -861,6 +897,7 @@ int main(void)
     tcase_add_test(t, wrong_requests_are_refused_with_words);
     tcase_add_test(t, wrong_handlers_are_refused_with_words);
     tcase_add_test(t, a_statement_is_sent_as_parse_bind_describe_execute);
+    tcase_add_test(t, the_session_says_whose_forms_values_have);
     tcase_add_test(t, a_unit_that_cannot_be_written_is_reported_not_sent);
     tcase_add_test(t, rows_are_gathered_and_reported_with_tag_and_time);
     tcase_add_test(t, bounds_end_the_request_and_cancel_the_statement);

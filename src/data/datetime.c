@@ -70,6 +70,9 @@ static struct day day_of(int64_t days)
 
 /* ---- reading text: the fast path ------------------------------------------------------------- */
 
+/* Each reader is one straight run, and on success writes nothing but its answer. */
+#define INLINE static inline __attribute__((always_inline))
+
 /* Eight characters, the first in the lowest lane, that are like a pattern: '0' stands for any digit,
  * anything else for itself. XOR with the pattern leaves digits as numbers and zero for the rest. */
 /* clang-format off */
@@ -99,8 +102,10 @@ static inline uint64_t pairs(uint64_t lanes)
     return lanes * 10 + (lanes >> 8);
 }
 
-/* "2024-02-29", ten bytes. Century and year of the century are apart already, so nothing is divided. */
-static inline bool fast_day(const char *p, int64_t *days)
+/* Days since 1970-01-01 of a year of four digits. Century and year of the century come apart, so nothing
+ * is divided. */
+INLINE bool day_of_pairs(unsigned century, unsigned of_century, unsigned month, unsigned day,
+                         int32_t *days)
 {
     /* The month's last day, and the days before the month, of years without and with a leap day; the
      * leap days counted below include this year's, which January and February are before. */
@@ -115,16 +120,8 @@ static inline bool fast_day(const char *p, int64_t *days)
     };
     /* clang-format on */
     const int to_1970 = 719528; /* what the count below says of 1970-01-01 */
-    uint16_t tail;
-    uint64_t head = load_8(p) ^ PATTERN('0', '0', '0', '0', '-', '0', '0', '-');
-    memcpy(&tail, p + 8, sizeof tail);
-    uint32_t digits = tail ^ 0x3030u;
-    uint64_t fault = pattern_fault(head, PATTERN(0x76, 0x76, 0x76, 0x76, 0x7f, 0x76, 0x76, 0x7f)) |
-                     pattern_fault(digits, 0x7676);
-    head = pairs(head);
-    unsigned century = head & 0xff, of_century = head >> 16 & 0xff, month = head >> 40 & 0xff;
-    unsigned year = century * 100 + of_century, day = pairs(digits) & 0xff;
-    if ((fault & REDWI_LANES(0x80)) != 0 || year == 0 || month > 12)
+    unsigned year = century * 100 + of_century;
+    if (year == 0 || month > 12)
         return false;
     bool leap = ((of_century ? of_century : century) & 3) == 0;
     if (day - 1 >= (unsigned)months[leap][month].last)
@@ -133,41 +130,87 @@ static inline bool fast_day(const char *p, int64_t *days)
     return true;
 }
 
-/* "12:34:56" or "12:34:56.789012", n >= 8; before 24:00:00. */
-static inline bool fast_clock(const char *p, size_t n, int64_t *us)
+#define YEAR_AND_MONTH      PATTERN('0', '0', '0', '0', '-', '0', '0', '-')
+#define YEAR_AND_MONTH_PAST PATTERN(0x76, 0x76, 0x76, 0x76, 0x7f, 0x76, 0x76, 0x7f)
+
+/* "2024-02-29", ten bytes. */
+INLINE bool fast_day(const char *p, int32_t *days)
 {
-    uint64_t head = load_8(p) ^ PATTERN('0', '0', ':', '0', '0', ':', '0', '0');
-    uint64_t fault = pattern_fault(head, PATTERN(0x76, 0x76, 0x7f, 0x76, 0x76, 0x7f, 0x76, 0x76));
-    head = pairs(head) & PATTERN(0xff, 0, 0, 0xff, 0, 0, 0xff, 0);
-    fault |= head + PATTERN(0x80 - 24, 0, 0, 0x80 - 60, 0, 0, 0x80 - 60, 0);
-    fault &= REDWI_LANES(0x80);
-    *us = (int64_t)((head & 0xff) * 3600 + (head >> 24 & 0xff) * 60 + (head >> 48)) * REDWI_SECOND;
-    if (n != 8) {
-        if (n - 10 > 5 || p[8] != '.')
-            return false;
-        /* The last n - 9 bytes, moved to where the first of six digits stands among eight. */
-        size_t away = 8 * (17 - n);
-        uint64_t digits = (load_8(p + n - 8) >> away << 16) - (REDWI_LANES('0') >> away << 16);
-        fault |= redwi_digits_fault(digits);
-        *us += (int64_t)redwi_digits_value(digits);
-    }
-    return fault == 0;
+    uint16_t tail;
+    uint64_t head = load_8(p) ^ YEAR_AND_MONTH;
+    memcpy(&tail, p + 8, sizeof tail);
+    uint64_t day = tail ^ PATTERN('0', '0', 0, 0, 0, 0, 0, 0);
+    uint64_t fault = pattern_fault(head, YEAR_AND_MONTH_PAST) | pattern_fault(day, 0x7676);
+    head = pairs(head);
+    return (fault & REDWI_LANES(0x80)) == 0 &&
+           day_of_pairs(head & 0xff, head >> 16 & 0xff, head >> 40 & 0xff, pairs(day) & 0xff, days);
 }
 
-/* "2024-02-29 12:34:56", with or without a fraction. What has four digits of a year is in range. */
-static inline bool fast_moment(const char *p, size_t n, int64_t *us)
+/* Adds what is behind the first `whole` of n bytes: nothing, or ".789012", one to six digits. */
+INLINE bool add_fraction(const char *p, size_t n, size_t whole, int64_t *us)
 {
-    int64_t days;
-    if (n < 19 || p[10] != ' ' || !fast_clock(p + 11, n - 11, us) || !fast_day(p, &days))
+    const uint64_t pattern = PATTERN('0', '.', '0', '0', '0', '0', '0', '0');
+    const uint64_t past = PATTERN(0x76, 0x7f, 0x76, 0x76, 0x76, 0x76, 0x76, 0x76);
+    if (n == whole)
+        return true;
+    if (n - whole - 2 > 5)
         return false;
-    *us += days * REDWI_DAY;
+    /* The last of the whole, the point and the digits, so that these stand as the last six of eight. */
+    size_t missing = 8 * (whole + 7 - n);
+    uint64_t lanes = (load_8(p + n - 8) ^ pattern << missing) >> missing;
+    *us += (int64_t)redwi_digits_value(lanes & ~(uint64_t)0xff);
+    return (pattern_fault(lanes, past) & REDWI_LANES(0x80)) == 0;
+}
+
+/* "12:34:56" or "12:34:56.789012", n >= 8; before 24:00:00. */
+INLINE bool fast_clock(const char *p, size_t n, int64_t *us)
+{
+    uint64_t clock = load_8(p) ^ PATTERN('0', '0', ':', '0', '0', ':', '0', '0');
+    uint64_t fault = pattern_fault(clock, PATTERN(0x76, 0x76, 0x7f, 0x76, 0x76, 0x7f, 0x76, 0x76));
+    clock = pairs(clock) & PATTERN(0xff, 0, 0, 0xff, 0, 0, 0xff, 0);
+    fault |= clock + PATTERN(0x80 - 24, 0, 0, 0x80 - 60, 0, 0, 0x80 - 60, 0);
+    if ((fault & REDWI_LANES(0x80)) != 0)
+        return false;
+    uint64_t second = (clock & 0xff) * 3600 + (clock >> 24 & 0xff) * 60 + (clock >> 48);
+    int64_t sum = (int64_t)second * REDWI_SECOND;
+    if (!add_fraction(p, n, 8, &sum))
+        return false;
+    *us = sum;
     return true;
 }
 
-/* "+02" at the end, as whole hours mostly are; less than 16. */
-static inline bool fast_zone(const char *p, size_t n, int32_t *east_s)
+/* "2024-02-29 12:34:56", with or without a fraction, n >= 19. What has four digits of a year is in range. */
+INLINE bool fast_moment(const char *p, size_t n, int64_t *us)
 {
-    if (n < 3 || (p[n - 3] != '+' && p[n - 3] != '-'))
+    int32_t days;
+    uint32_t last;
+    uint64_t head = load_8(p) ^ YEAR_AND_MONTH;
+    uint64_t middle = load_8(p + 8) ^ PATTERN('0', '0', ' ', '0', '0', ':', '0', '0');
+    memcpy(&last, p + 15, sizeof last);
+    uint64_t second = last ^ PATTERN('0', ':', '0', '0', 0, 0, 0, 0);
+    uint64_t fault = pattern_fault(head, YEAR_AND_MONTH_PAST) |
+                     pattern_fault(middle, PATTERN(0x76, 0x76, 0x7f, 0x76, 0x76, 0x7f, 0x76, 0x76)) |
+                     pattern_fault(second, PATTERN(0x76, 0x7f, 0x76, 0x76, 0, 0, 0, 0));
+    head = pairs(head);
+    middle = pairs(middle) & PATTERN(0xff, 0, 0, 0xff, 0, 0, 0xff, 0);
+    second = pairs(second) >> 16 & 0xff;
+    fault |= middle + PATTERN(0, 0, 0, 0x80 - 24, 0, 0, 0x80 - 60, 0);
+    fault |= second + 0x80 - 60;
+    if ((fault & REDWI_LANES(0x80)) != 0 ||
+        !day_of_pairs(head & 0xff, head >> 16 & 0xff, head >> 40 & 0xff, middle & 0xff, &days))
+        return false;
+    second += ((middle >> 24 & 0xff) * 60 + (middle >> 48)) * 60;
+    int64_t sum = (days * INT64_C(86400) + (int64_t)second) * REDWI_SECOND;
+    if (!add_fraction(p, n, 19, &sum))
+        return false;
+    *us = sum;
+    return true;
+}
+
+/* "+02" at the end, as whole hours mostly are, n >= 3; less than 16. */
+INLINE bool fast_zone(const char *p, size_t n, int32_t *east_s)
+{
+    if (p[n - 3] != '+' && p[n - 3] != '-')
         return false;
     unsigned tens = (unsigned char)p[n - 2] - (unsigned)'0';
     unsigned ones = (unsigned char)p[n - 1] - (unsigned)'0';
@@ -336,24 +379,18 @@ NOINLINE static int general_clock(const char *p, size_t n, unsigned parts, int64
 
 int redwi_text_date(const char *p, size_t n, redw_date *out)
 {
-    int64_t days;
     out->days = 0;
-    if (n == 10 && fast_day(p, &days)) {
-        out->days = (int32_t)days;
+    if (n == 10 && fast_day(p, &out->days))
         return REDW_OK;
-    }
     return general_date(p, n, &out->days);
 }
 
 int redwi_text_time(const char *p, size_t n, redw_time *out)
 {
-    int64_t us;
     int32_t no_zone;
     out->us = 0;
-    if (n >= 8 && fast_clock(p, n, &us)) {
-        out->us = us;
+    if (n >= 8 && fast_clock(p, n, &out->us))
         return REDW_OK;
-    }
     return general_clock(p, n, PART_CLOCK, &out->us, &no_zone);
 }
 
@@ -370,22 +407,18 @@ int redwi_text_timetz(const char *p, size_t n, redw_timetz *out)
 
 int redwi_text_timestamp(const char *p, size_t n, redw_timestamp *out)
 {
-    int64_t us;
     out->us = 0;
-    if (fast_moment(p, n, &us)) {
-        out->us = us;
+    if (n >= 19 && fast_moment(p, n, &out->us))
         return REDW_OK;
-    }
     return general_moment(p, n, PART_DAY | PART_CLOCK, &out->us);
 }
 
 int redwi_text_timestamptz(const char *p, size_t n, redw_timestamptz *out)
 {
-    int64_t us;
     int32_t east_s;
     out->us = 0;
-    if (fast_zone(p, n, &east_s) && fast_moment(p, n - 3, &us)) {
-        out->us = us - east_s * REDWI_SECOND;
+    if (n >= 22 && fast_zone(p, n, &east_s) && fast_moment(p, n - 3, &out->us)) {
+        out->us -= east_s * REDWI_SECOND;
         return REDW_OK;
     }
     return general_moment(p, n, PART_DAY | PART_CLOCK | PART_ZONE, &out->us);

@@ -16,6 +16,11 @@ static inline const struct redw_column *column(const redw_row *row, size_t col)
     return (const struct redw_column *)row->priv_[0] + col;
 }
 
+static inline bool is_whole(const struct redw_column *c)
+{
+    return c->type >= REDW_SMALLINT && c->type <= REDW_BIGINT;
+}
+
 /* A value of SMALLINT, INTEGER or BIGINT, the wire's width checked against the type. */
 static int integer(const struct redw_column *c, redw_slice s, int64_t *out)
 {
@@ -125,7 +130,7 @@ int redw_row_int32(const redw_row *row, size_t col, int32_t *out)
         return REDW_ECOLUMN;
     const struct redw_column *c = column(row, col);
     redw_slice s = row->cells[col];
-    if (c->type != REDW_SMALLINT && c->type != REDW_INTEGER && c->type != REDW_BIGINT)
+    if (!is_whole(c))
         return REDW_ETYPE;
     if (!s.ptr)
         return REDW_NULL;
@@ -146,11 +151,9 @@ int redw_row_int64(const redw_row *row, size_t col, int64_t *out)
         return REDW_ECOLUMN;
     const struct redw_column *c = column(row, col);
     redw_slice s = row->cells[col];
-    switch (c->type) {
-    case REDW_SMALLINT:
-    case REDW_INTEGER:
-    case REDW_BIGINT:
+    if (is_whole(c))
         return s.ptr ? integer(c, s, out) : REDW_NULL;
+    switch (c->type) {
     case REDW_OID:
         return s.ptr ? oid(c, s, out) : REDW_NULL;
     case REDW_NUMERIC:
@@ -198,7 +201,7 @@ int redw_row_decimal(const redw_row *row, size_t col, redw_decimal *out)
         return REDW_ECOLUMN;
     const struct redw_column *c = column(row, col);
     redw_slice s = row->cells[col];
-    if (c->type == REDW_SMALLINT || c->type == REDW_INTEGER || c->type == REDW_BIGINT) {
+    if (is_whole(c)) {
         int64_t whole;
         int rc = s.ptr ? integer(c, s, &whole) : REDW_NULL;
         if (rc == REDW_OK)
@@ -216,8 +219,7 @@ int redw_row_decimal(const redw_row *row, size_t col, redw_decimal *out)
     return rc;
 }
 
-/* Types whose binary form is their text (protocol 5.4); those of type VARCHAR already are. jsonb's
- * has its version before it. */
+/* Types whose binary form is their text (protocol 5.4); those of type VARCHAR are known already. */
 static bool is_text(const struct redw_column *c)
 {
     switch (c->oid) {
@@ -228,9 +230,26 @@ static bool is_text(const struct redw_column *c)
     case 2275: /* cstring */
         return true;
     default:
-        return c->type == REDW_CHAR || c->type == REDW_VARCHAR || c->type == REDW_SUPER ||
-               c->type == REDW_JSON || c->type == REDW_HLLSKETCH;
+        return c->type == REDW_CHAR || c->type == REDW_SUPER || c->type == REDW_JSON ||
+               c->type == REDW_HLLSKETCH;
     }
+}
+
+/* jsonb's text has its version before it. */
+static int binary_text(const struct redw_column *c, redw_slice s, redw_slice *out)
+{
+    if (!is_text(c))
+        return REDW_ETYPE;
+    if (!s.ptr)
+        return REDW_NULL;
+    if (c->oid == REDWI_OID_JSONB) {
+        if (s.len == 0 || *s.ptr != 1)
+            return REDW_EPROTOCOL;
+        s.ptr++;
+        s.len--;
+    }
+    *out = s;
+    return REDW_OK;
 }
 
 int redw_row_text(const redw_row *row, size_t col, redw_slice *out)
@@ -239,17 +258,8 @@ int redw_row_text(const redw_row *row, size_t col, redw_slice *out)
     if (col >= row->ncells)
         return REDW_ECOLUMN;
     const struct redw_column *c = column(row, col);
-    if (c->binary && !is_text(c))
-        return REDW_ETYPE;
-    redw_slice s = row->cells[col];
-    if (!s.ptr)
-        return REDW_NULL;
-    if (c->binary && c->oid == REDWI_OID_JSONB) {
-        if (s.len == 0 || *s.ptr != 1)
-            return REDW_EPROTOCOL;
-        s.ptr++;
-        s.len--;
-    }
-    *out = s;
-    return REDW_OK;
+    if (c->binary && c->type != REDW_VARCHAR)
+        return binary_text(c, row->cells[col], out);
+    *out = row->cells[col];
+    return out->ptr ? REDW_OK : REDW_NULL;
 }

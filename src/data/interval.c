@@ -154,7 +154,7 @@ static redw_interval of_us(int32_t months, int64_t us)
 
 int redwi_text_interval_ds(const char *p, size_t n, redw_interval *out)
 {
-    int64_t us;
+    int64_t us = 0;
     int rc = redwi_text_interval(p, n, out);
     if (rc == REDW_OK && out->months != 0)
         rc = REDW_EPROTOCOL;

@@ -102,6 +102,7 @@ static inline bool append_digits(u128 *v, const char *p, size_t n)
     if (n > 0) {
         uint64_t lanes = n >= 4 ? redwi_digits_4to8(p, n) : redwi_digits_1to3(p, n);
         fault |= redwi_digits_fault(lanes);
+        /* cppcheck-suppress arrayIndexOutOfBoundsCond ; n <= 8 behind the loop */
         *v = *v * pow10_64[n] + redwi_digits_value(lanes);
     }
     return fault == 0;

@@ -12,6 +12,7 @@
 #include "data/decode.h"
 #include "data/encode.h"
 #include "data/params.h"
+#include "wire/be_read.h"
 #include "wire/cursor.h"
 #include "wire/fe_write.h"
 #include "wire/mem.h"
@@ -49,6 +50,19 @@ enum redwi_job_flow redwi_request_stop(struct redwi_request *r, int code, enum r
 
 /* --- job ops --- */
 
+/* Whose forms values have on this connection (design H13). */
+static enum redwi_server server_of(const struct redwi_session *s)
+{
+    unsigned version = 0;
+
+    if (!redwi_session_is_redshift(s))
+        return REDWI_POSTGRES;
+    const char *said = redwi_session_parameter(s, "server_protocol_version");
+    if (said && !redwi_be_row_version((redw_slice){said, strlen(said)}, &version))
+        version = 0; /* the session does not let it come to this */
+    return redwi_server_of(true, version);
+}
+
 /* Parse, Bind, Describe, Execute; Sync comes with unit_end. Protocol: "Extended Query". */
 static int begin(struct redwi_job *j, struct redwi_session *s)
 {
@@ -57,7 +71,7 @@ static int begin(struct redwi_job *j, struct redwi_session *s)
 
     if (!b)
         return REDW_ENOMEM;
-    r->server = redwi_server_of(redwi_session_is_redshift(s), redwi_session_row_version(s));
+    r->server = server_of(s);
     for (size_t i = 0; i < r->nparams; i++) {
         r->oids[i] = redwi_param_oid(&r->params[i], r->server);
         r->formats[i] = redwi_param_format(&r->params[i], r->server);

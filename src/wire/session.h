@@ -146,8 +146,6 @@ void redwi_session_key(const struct redwi_session *s, uint32_t *pid, const uint8
 const char *redwi_session_parameter(const struct redwi_session *s, const char *name);
 /* Only Redshift reports padb_version or padb_revision. */
 bool redwi_session_is_redshift(const struct redwi_session *s);
-/* The server's server_protocol_version, 0 to 3: layouts and binary forms; 0 where it said nothing. */
-unsigned redwi_session_row_version(const struct redwi_session *s);
 /* After FATAL: the login failed as it does at servers that do not know Redshift's startup names, and these
  * were sent. It may be tried again without them. */
 bool redwi_session_names_refused(const struct redwi_session *s);

@@ -409,6 +409,7 @@ START_TEST(an_instant_is_its_clock_less_its_zone)
     must_be(TIMESTAMPTZ, "0001-01-01 00:00:00+15", OK, -62135596800 * S - 54000 * S);
     static const char *const over[] = {"2024-02-29 12:00:00+16", "2024-02-29 12:00:00+00:60",
                                        "2024-02-30 12:00:00+00", "2024-02-29 24:00:00.1+00",
+                                       "2024-13-29 12:00:00+00", "0000-02-29 12:00:00+00",
                                        "2024-02-29 12:00:00+19"};
     for (size_t i = 0; i < sizeof over / sizeof *over; i++)
         must_be(TIMESTAMPTZ, over[i], RANGE, 0);
@@ -478,6 +479,10 @@ START_TEST(what_is_of_another_form_is_refused)
         {TIMETZ, "12:34:56Z"},
         {TIMETZ, "12:34:56 +02"},
         {TIMETZ, "12:34+02"},
+        {TIMETZ, "12:34:56.+02"},
+        {TIMETZ, "12:34:56.1234567+02"},
+        {TIMESTAMPTZ, "2024-02-29 12:34:56.+02"},
+        {TIMESTAMPTZ, "2024-02-29 12:34:56.1234567+02"},
         {TIMETZ, "x"},
         {TIMETZ, "12:34:5x+02"},
         {TIMESTAMP, ""},

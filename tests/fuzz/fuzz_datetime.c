@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Dates and times. The first byte says which reader: D, T, Z, S, I for the texts of date, time, timetz,
- * timestamp and timestamptz; d, t, z, s, i for their binary forms. What is read is in its type's range, and
+ * timestamp and timestamptz; d, t, z, s, i for their binary forms. What is read is in its type's range and
  * is read again from the text and from the bytes it is written as.
  */
 #include "data/datetime.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Intervals. The first byte says which reader: T, Y, D for the texts of the three types, p, r, y, d for the
+ * Intervals. The first byte says which reader: T, Y, D for texts of the three types, p, r, y, d for the
  * binary forms. What is read is read again from the text and from the bytes it is written as.
  */
 #include "data/interval.h"

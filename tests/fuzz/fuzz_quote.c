@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Quoting: what is accepted is between its quotes such that no quote stands alone and no backslash escapes,
- * and undoubled it is the input; what is refused writes nothing. A name that needs no quotes is one word.
+ * Quoting: what is accepted is between its quotes, no quote stands alone there, no backslash escapes,
+ * and undoubled it is the input; what is refused writes nothing. A name without quotes is one word.
  */
 #include "data/quote.h"
 #include "wire/mem.h"

@@ -258,7 +258,8 @@ static void take_rows(struct run *r, const struct redwi_ev *ev)
 
 static enum redwi_server server_of(const struct run *r)
 {
-    return redwi_server_of(redwi_session_is_redshift(r->s), redwi_session_row_version(r->s));
+    const char *version = redwi_session_parameter(r->s, "server_protocol_version");
+    return redwi_server_of(redwi_session_is_redshift(r->s), version ? (unsigned)(*version - '0') : 0);
 }
 
 static void take_columns(struct run *r, const struct redwi_ev *ev)

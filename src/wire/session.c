@@ -586,7 +586,7 @@ const char *redwi_session_parameter(const struct redwi_session *s, const char *n
 
 bool redwi_session_is_redshift(const struct redwi_session *s)
 {
-    return redwi_session_parameter(s, "padb_version") || redwi_session_parameter(s, "padb_revision");
+    return s->is_redshift;
 }
 
 bool redwi_session_names_refused(const struct redwi_session *s)

@@ -161,6 +161,11 @@ void redwi_on_logged_in(struct redwi_session *s, const struct redwi_message *m, 
 
 /* --- messages: at any time ---------------------------------------------------------------------- */
 
+static bool is_name(redw_slice name, const char *known)
+{
+    return redwi_parameters_same_name(name.ptr, name.len, known, strlen(known));
+}
+
 void redwi_on_parameter(struct redwi_session *s, const struct redwi_message *m, struct redwi_ev *ev)
 {
     redw_slice name, value;
@@ -169,11 +174,11 @@ void redwi_on_parameter(struct redwi_session *s, const struct redwi_message *m, 
         return;
     }
     static const char row_version[] = "server_protocol_version";
-    if (redwi_parameters_same_name(name.ptr, name.len, row_version, sizeof row_version - 1) &&
-        !redwi_be_row_version(value, &s->row_version)) {
+    if (is_name(name, row_version) && !redwi_be_row_version(value, &s->row_version)) {
         redwi_die_protocol(s, "unknown", row_version);
         return;
     }
+    s->is_redshift |= is_name(name, "padb_version") || is_name(name, "padb_revision");
     if (redwi_parameters_set(&s->parameters, name, value)) {
         redwi_die_no_memory(s);
         return;

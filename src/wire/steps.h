@@ -35,6 +35,7 @@ struct redwi_session {
     size_t need;     /* whole length of the message in front, once its header passed; 0: not known yet */
     size_t row_max;  /* largest length word of a DataRow */
     bool rows_due;   /* the unit in front has columns and an owner: DataRow takes the short way */
+    bool is_redshift;             /* as it reported */
     unsigned row_version;         /* of RowDescription, as the server says (protocol 1.2) */
     struct redwi_columns columns; /* of the last COLUMNS event */
     bool unit_open;  /* between unit_begin and unit_end */

@@ -14,6 +14,7 @@ UNITS = {
 }
 PER_UNIT = {"cpu_ns", "user_ns", "sys_ns", "mallocs", "mallocs_each", "instructions"}
 WORDS = {
+    "cpu_ns": "CPU ns",
     "cpu_libpq_ratio": f"CPU of {LIBPQ} / redw", "instructions": "instructions", "mallocs_each": "allocations",
     "rate_drain_ratio": "rate / limit-drain", "p50_limit_ratio": "p50 / limit",
     "peak_growth_kb": "memory growth, KiB",

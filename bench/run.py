@@ -33,6 +33,7 @@ def say(text):
 
 def command(args, server, workload, driver):
     program, options = DRIVERS[driver]
+    program = workload.program or program
     made = [os.path.join(args.bin, program), "--port", server.port] + options.split() + workload.options
     if args.client_cpu is not None:
         made += ["--cpu", str(args.client_cpu)]

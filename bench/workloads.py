@@ -30,6 +30,7 @@ SIZES = {
     "mixed": dict(full=2_000_000, quick=1_000_000, counted=(2_000, 12_000)),
     "wide": dict(full=300_000, quick=200_000, counted=(500, 2_500)),
     "fat": dict(full=300_000, quick=200_000, counted=(500, 2_500)),
+    "value": dict(full=50_000_000, quick=10_000_000, counted=(50_000, 150_000)),
     "ping": dict(full=30_000, quick=5_000, counted=(500, 2_500)),
 }
 
@@ -56,7 +57,8 @@ FLAT_MEMORY = Check("peak_growth_kb", 1024, 512)
 
 class Workload:
     def __init__(self, name, options, size, checks, quick=False, drivers=STREAMS, quick_drivers=STREAMS_QUICK,
-                 unit="row", gated=False, slack=1.03):
+                 unit="row", gated=False, slack=1.03, program=None):
+        self.program = program  # instead of the drivers' own, which are then ways of using it
         self.name, self.options, self.size, self.checks = name, options.split(), SIZES[size], checks
         self.in_quick, self.drivers, self.quick_drivers = quick, drivers, quick_drivers
         self.unit, self.gated, self.slack = unit, gated, slack
@@ -70,6 +72,12 @@ def stream(shape, form, consume, *checks, **kw):
 def stream_tls(shape, *checks):
     """OpenSSL allocates for each record and at its start, so neither is held against the driver."""
     return Workload(f"{shape} text touch tls", f"--shape {shape} --tls yes", shape, list(checks))
+
+
+def value(kind, floor, goal):
+    """One value by the typed getter, against the C library's conversions; nanoseconds of CPU, no server."""
+    return Workload(f"value {kind}", f"--work {kind}", "value", [Check("cpu_ns", floor, goal), NO_ALLOCATION],
+                    drivers=[LIBPQ, JUDGED], quick_drivers=[LIBPQ, JUDGED], unit="value", program="decoders")
 
 
 def drain_rate(floor, goal):
@@ -91,6 +99,12 @@ WORKLOADS = [
     stream_tls("narrow", cpu_ratio(5, 7)),
     stream_tls("mixed", cpu_ratio(3, 4)),
     stream_tls("fat", cpu_ratio(1.1, 1.15), drain_rate(0.88, 0.95)),
+    value("int4", 8, 5),
+    value("int8", 8, 6),
+    value("float8", 15, 12),
+    value("numeric", 15, 10),
+    value("date", 6, 4),
+    value("timestamp", 9, 7),
     Workload("ping", "--work ping", "ping",
              [instructions(3000, 2000), Check("p50_limit_ratio", 1.08, 1.03), Check("mallocs_each", 1, 0)],
              quick=True, drivers=PINGS, quick_drivers=PINGS_QUICK, unit="query", gated=True,
@@ -98,6 +112,6 @@ WORKLOADS = [
 ]
 
 # Timed metrics are judged with tolerance and only on a quiet machine; the others as they are.
-TIMED = {"cpu_libpq_ratio", "rate_drain_ratio", "p50_limit_ratio"}
+TIMED = {"cpu_ns", "cpu_libpq_ratio", "rate_drain_ratio", "p50_limit_ratio"}
 # Clients without a row of their own to make a checksum of.
 NO_CHECKSUM = {"limit-drain"}

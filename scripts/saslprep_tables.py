@@ -5,9 +5,10 @@
   saslprep_tables.py          writes src/wire/saslprep_tables.c and src/wire/nfkc_tables.c
   saslprep_tables.py --digest prints the digests that tests/wire/test_saslprep.c expects
 
-RFC 3454 is about Unicode 3.2: what was not assigned then has no prepared form. But PostgreSQL looks at that
-after it has normalised by the Unicode of its own day (14 in PostgreSQL 15), so a newer letter with an old
-equivalent does have one; what matters is to agree with it. Python 3.11 has Unicode 14 too.
+RFC 3454 is about Unicode 3.2: what was not assigned then has no prepared form. Normalisation of what was
+assigned has not changed since, but for five corrected mappings (Corrigendum 4), which are taken as corrected,
+as PostgreSQL does. And as in PostgreSQL it is the mapped text that may hold nothing prohibited, not what
+becomes of it by normalisation.
 """
 import hashlib
 import stringprep
@@ -93,8 +94,7 @@ def write_nfkc():
     pairs, mappings, classes = [], [], []
     for c in ALL:
         ch = chr(c)
-        # What is new, also in parts, has no prepared form whatever else is done with it.
-        if 0xD800 <= c <= 0xDFFF or not all(is_assigned(ord(x)) for x in unicodedata.normalize("NFKD", ch)):
+        if not is_assigned(c):
             continue
         ccc = unicodedata.combining(ch)
         if ccc and classes and classes[-1][1] == c - 1 and classes[-1][2] == ccc:
@@ -107,10 +107,10 @@ def write_nfkc():
         if len(parts) == 2 and unicodedata.normalize("NFC", ch) == ch and not parts[0].startswith("<"):
             first, second = (int(p, 16) for p in parts)
             assert unicodedata.normalize("NFKD", chr(second)) == chr(second)
-            assert is_assigned(c)
             pairs.append((c, first, second))
         else:
             full = [ord(x) for x in unicodedata.normalize("NFKD", ch)]
+            assert all(is_assigned(x) for x in full)
             mappings.append((c, full))
     assert nesting(pairs) == 3  # NESTING_MAX in src/wire/nfkc.c
     runs, pool = [], []
@@ -138,15 +138,14 @@ def prepare(text):
     """SASLprep; a password without a prepared form is used as it is."""
     mapped = "".join(" " if stringprep.in_table_c12(c) else c for c in text
                      if stringprep.in_table_c12(c) or not stringprep.in_table_b1(c))
-    out = unicodedata.normalize("NFKC", mapped)
-    if not out or any(no_prepared_form(ord(c)) for c in out):
+    if not mapped or any(no_prepared_form(ord(c)) for c in mapped):
         return text
-    if any(stringprep.in_table_d1(c) for c in out):
-        if any(stringprep.in_table_d2(c) for c in out):
+    if any(stringprep.in_table_d1(c) for c in mapped):
+        if any(stringprep.in_table_d2(c) for c in mapped):
             return text
-        if not stringprep.in_table_d1(out[0]) or not stringprep.in_table_d1(out[-1]):
+        if not stringprep.in_table_d1(mapped[0]) or not stringprep.in_table_d1(mapped[-1]):
             return text
-    return out
+    return unicodedata.normalize("NFKC", mapped)
 
 
 def digests():

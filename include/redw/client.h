@@ -19,6 +19,31 @@ typedef struct redw_client redw_client;
 typedef int64_t redw_id;
 
 /*
+ * Makes the socket of a new connection, instead of a name look-up and connect(): for proxies, tunnels and
+ * sockets that the application has already. Called from the loop, once for each attempt to connect, and
+ * for each connection that carries a cancel; host and port are those of the URI (lent). Returns
+ *
+ *   >= 0             a descriptor of a stream socket, connected or connecting. It is the client's from here
+ *                    on: made non-blocking and close-on-exec, waited for until it is connected, closed by
+ *                    the client whatever happens. Its socket options stay as they are.
+ *   REDW_OPEN_LATER  the answer comes by redw_open_done(), named by `opening`.
+ *   -1               it cannot be made; errno says why (0: no reason known).
+ *
+ * What follows on it is as on any other socket: TLS and its checks of the host name, login, all inside the
+ * connect deadline. A failure is one of connecting: ECONNREFUSED and ECONNRESET are tried again, see
+ * connect_retries. Everything of this library may be called from inside.
+ */
+typedef int redw_open_fn(redw_client *c, redw_id opening, const char *host, uint16_t port, void *ctx);
+enum { REDW_OPEN_LATER = -2 };
+
+/*
+ * The answer to REDW_OPEN_LATER, on the loop's thread: fd as redw_open_fn returns it, or -1 and the errno
+ * that says why. REDW_OK: taken. REDW_ENOENT: the connection is not wanted any more (its deadline passed,
+ * the client was closed, it was answered before), and fd stays the caller's to close. Does not allocate.
+ */
+REDW_API REDW_MUST_USE int redw_open_done(redw_client *c, redw_id opening, int fd, int sys_errno);
+
+/*
  * One message of the wire protocol as one line, without a line's end and without a NUL: `n` bytes of text in the
  * form of libpq's PQtrace ("F" from the client, "B" from the server, length, name, fields). connection
  * counts the client's connections from 1. Passwords, tokens, keys and salts are shown as ****, control
@@ -33,15 +58,19 @@ typedef void redw_trace_fn(uint64_t connection, const char *line, size_t n, void
 struct redw_options {
     size_t size; /* sizeof(struct redw_options) */
 
-    /* Required. postgresql://user@host:port/database?setting=value (also postgres://, redshift://;
-     * parts percent-encoded as in libpq). Defaults: port 5439 for redshift://, else 5432; database:
+    /* Required, unless from_environment. postgresql://user@host:port/database?setting=value (also postgres://,
+     * redshift://; parts percent-encoded as in libpq); or "setting=value setting=value" with libpq's quoting:
+     * a value that is empty or has blanks stands in 'single quotes', and a backslash takes a quote or another
+     * backslash as it is. Defaults: port 5439 for redshift://, else 5432; database:
      * the user's name. A host beginning with '/' (percent-encoded, or in ?host=) is the directory of a
      * unix socket. Settings: host, port, user, password, dbname, application_name, connect_timeout
-     * (seconds), server, require_auth, channel_binding (as below), and of TLS: sslmode (disable, require,
-     * verify-ca, verify-full), sslrootcert (as ca_file), sslcert, sslkey, sslname (as cert_file, key_file,
+     * (seconds), keepalives_idle, keepalives_interval (seconds), keepalives_count, tcp_user_timeout (milliseconds;
+     * 0 leaves these four to the system), server, require_auth, channel_binding (as below), passfile (as
+     * password_file), and of TLS: sslmode (disable, require, verify-ca, verify-full), sslrootcert (as ca_file),
+     * sslcert, sslkey, sslname (as cert_file, key_file,
      * tls_name), sslnegotiation (postgres, the default; direct: TLS from the first byte, agreed by ALPN, for
-     * PostgreSQL 17 and later). Unknown names are refused. The text is never echoed in errors. With a token
-     * the user may be left out, but then not the database. */
+     * PostgreSQL 17 and later). Unknown names are refused, and names given twice. The text is never echoed
+     * in errors. With a token the user may be left out, but then not the database. */
     const char *uri;
     const char *password;         /* default: the URI's; kept out of core dumps and swap, wiped by destroy */
     const char *ca_file;          /* trusted roots: a PEM file, instead of the system's; "system": those, the
@@ -53,6 +82,22 @@ struct redw_options {
     uint32_t request_timeout_ms;  /* for requests that state none; default 300,000; REDW_NONE: never */
     uint32_t cancel_timeout_ms;   /* how long the server may take to obey a cancel before its connection is closed;
                                      1..3,600,000; default 5,000 */
+    uint32_t acquire_timeout_ms;  /* how long a request may wait for a connection, inside its own timeout;
+                                     default and REDW_NONE: only its own timeout counts */
+    /* A server that refuses connections, or is not ready for them (a paused or resuming cluster), is asked
+     * again inside connect_timeout_ms: at most so many times, 100 ms apart at first, then doubling up to 5 s,
+     * each pause shortened by chance by up to half. 1..1,000; default 5; REDW_NONE: the first failure counts.
+     * Tried again after ECONNREFUSED, a reset before the login ended, SQLSTATE 57P03; never when a password
+     * or a certificate was refused. */
+    uint32_t connect_retries;
+    /* TCP sockets. A peer that vanished is found by keepalive while nothing is under way, and by
+     * TCP_USER_TIMEOUT when it acknowledges nothing of what was sent. REDW_NONE: as the system has it. */
+    uint32_t keepalive_idle_s;     /* without traffic before the first probe; 1..32,767; default 60 */
+    uint32_t keepalive_interval_s; /* between probes; 1..32,767; default 10 */
+    uint32_t keepalive_count;      /* unanswered probes that end the connection; 1..127; default 3 */
+    uint32_t tcp_user_timeout_ms;  /* 1..3,600,000; default 75,000 */
+    redw_open_fn *open;            /* makes the sockets; default: the library does */
+    void *open_ctx;                /* its last argument */
     const struct redw_allocator *allocator; /* default: malloc */
     const char *cert_file;        /* PEM: the client's certificate, intermediate ones behind it... */
     const char *key_file;         /* ...and its private key, without passphrase, mode 0600, or 0640 if it is
@@ -95,12 +140,25 @@ struct redw_options {
     redw_trace_fn *trace;
     void *trace_ctx;
     bool trace_values;
+
+    /* Reads the environment, once, at create; default: no. What neither a field nor `uri` gives comes from the
+     * variable REDSHIFT_ and the setting's name: REDSHIFT_HOST, _PORT, _DATABASE (for dbname), _USER, _PASSWORD,
+     * _SSLMODE and so on, for each setting of `uri`; `uri`, if NULL, from REDSHIFT_URI. Without any URI the
+     * port is 5439 by default. Empty variables count as not set; others are not looked at. As with getenv(),
+     * no other thread may change the environment meanwhile. Nothing is read in a setuid program. */
+    bool from_environment;
+
+    /* Where to look the password up if none is given: lines "host:port:database:user:password", the format of
+     * libpq's .pgpass ('*' fits anything, a backslash takes ':' or another backslash as it is, '#' begins a
+     * comment). The first line that fits counts; none is no error. The file must be regular, 1 MiB at most, and
+     * group and others must have no rights to it (mode 0600). Default: none; ~/.pgpass is not looked at. */
+    const char *password_file;
 };
 #define REDW_OPTIONS(...) \
     (&(const struct redw_options){.size = sizeof(struct redw_options), __VA_ARGS__})
 
 /*
- * Makes a client on a libev loop. Reads local files (roots, certificate, key) and does no other I/O:
+ * Makes a client on a libev loop. Reads local files (roots, certificate, key, password file) and does no other I/O:
  * connections open when first needed, or by redw_client_ready(). TLS is verified against host name and
  * roots (verify-full) unless the URI asks for less; unix sockets carry no TLS.
  *

@@ -30,12 +30,19 @@ typedef struct redw_rows {
     uint64_t left_;
 } redw_rows;
 
+/* A column. What a server does not say is -1 or "": PostgreSQL gives neither nullable nor any of the
+ * last four, and an expression comes from no table. */
 struct redw_column {
-    const char *name;    /* label, NUL-terminated */
+    const char *name;    /* label, NUL-terminated, as all texts here */
     enum redw_type type;
     uint32_t oid;        /* the server's type OID */
     int32_t typmod;      /* the server's type modifier; -1: none */
+    int precision;       /* NUMERIC: digits; CHAR, VARCHAR, VARBYTE: length; times: fractional digits */
+    int scale;           /* NUMERIC: digits behind the point; -1. PostgreSQL's may be negative */
+    int nullable;        /* 1 or 0; -1 */
     bool binary;         /* raw cells of this column are in the binary format */
+    uint8_t priv_;
+    const char *catalog, *schema, *table, *base_name; /* where it comes from, and its name there */
 };
 
 /* All getters take a result that was received or kept; they cannot fail. */
@@ -70,19 +77,129 @@ REDW_API void redw_result_release(redw_result *r); /* NULL is allowed */
  * REDW_ERANGE if the value does not fit, REDW_EPROTOCOL if the server's bytes are not a value of the
  * column's type; *out is then zeroed.
  *
- *   bool    BOOLEAN
- *   int32   SMALLINT, INTEGER, BIGINT in range
- *   int64   SMALLINT, INTEGER, BIGINT; NUMERIC that is a whole number in range (else REDW_ERANGE)
- *   double  REAL, DOUBLE; SMALLINT, INTEGER (exact); BIGINT and NUMERIC nearest
- *   text    every column in the text format; CHAR, VARCHAR and SUPER in both. A view, not a copy.
+ *   bool         BOOLEAN
+ *   int32        SMALLINT, INTEGER, BIGINT in range
+ *   int64        SMALLINT, INTEGER, BIGINT, OID; NUMERIC that is a whole number in range
+ *   double       REAL, DOUBLE; SMALLINT, INTEGER (exact); BIGINT and NUMERIC nearest
+ *   text         every column in the text format; CHAR, VARCHAR, JSON, SUPER, HLLSKETCH in both. A view,
+ *                not a copy. Blanks that pad a CHAR are part of it
+ *   decimal      NUMERIC of 38 digits; SMALLINT, INTEGER, BIGINT. precision is the column's
+ *   date         DATE
+ *   time         TIME
+ *   timetz       TIMETZ
+ *   timestamp    TIMESTAMP
+ *   timestamptz  TIMESTAMPTZ
+ *   interval     INTERVAL, and Redshift's two kinds of it
+ *   uuid         UUID, in the order of its text
  *
- * NUMERIC in the binary format is REDW_ETYPE: servers disagree on its layout.
+ * Text must be in DateStyle ISO (the default), with any time zone. A date, time or interval the C type
+ * cannot hold is REDW_ERANGE.
  */
 REDW_API REDW_MUST_USE int redw_row_bool(const redw_row *row, size_t col, bool *out);
 REDW_API REDW_MUST_USE int redw_row_int32(const redw_row *row, size_t col, int32_t *out);
 REDW_API REDW_MUST_USE int redw_row_int64(const redw_row *row, size_t col, int64_t *out);
 REDW_API REDW_MUST_USE int redw_row_double(const redw_row *row, size_t col, double *out);
 REDW_API REDW_MUST_USE int redw_row_text(const redw_row *row, size_t col, redw_slice *out);
+REDW_API REDW_MUST_USE int redw_row_decimal(const redw_row *row, size_t col, redw_decimal *out);
+REDW_API REDW_MUST_USE int redw_row_date(const redw_row *row, size_t col, redw_date *out);
+REDW_API REDW_MUST_USE int redw_row_time(const redw_row *row, size_t col, redw_time *out);
+REDW_API REDW_MUST_USE int redw_row_timetz(const redw_row *row, size_t col, redw_timetz *out);
+REDW_API REDW_MUST_USE int redw_row_timestamp(const redw_row *row, size_t col, redw_timestamp *out);
+REDW_API REDW_MUST_USE int redw_row_timestamptz(const redw_row *row, size_t col, redw_timestamptz *out);
+REDW_API REDW_MUST_USE int redw_row_interval(const redw_row *row, size_t col, redw_interval *out);
+REDW_API REDW_MUST_USE int redw_row_uuid(const redw_row *row, size_t col, uint8_t out[16]);
+
+/*
+ * The bytes of a VARBYTE, GEOMETRY or GEOGRAPHY (EWKB); PostgreSQL: bytea. In the binary format a view;
+ * text is decoded into room, which half the cell's length is always enough for. Codes as above, and
+ * REDW_EFULL: room is too small; out->len then says how much is needed, out->ptr is NULL. room and cells
+ * may not overlap.
+ */
+REDW_API REDW_MUST_USE int redw_row_bytes(const redw_row *row, size_t col, void *room, size_t room_bytes,
+                                          redw_slice *out);
+
+/*
+ * The elements of an array (in the catalogue; user tables have none), one by one, each as a row of one
+ * cell that the getters above read:
+ *
+ *     redw_array names;
+ *     char room[128];
+ *     redw_row name;
+ *     if (redw_row_array(&row, 2, &names, room, sizeof room) == REDW_OK)
+ *         while (redw_array_next(&names, &name))
+ *             ... redw_row_text(&name, 0, &text) ...
+ *
+ * The whole array is checked first. room holds an element that has escapes in its text, until the next
+ * one; NULL and 0 will do for numbers. Codes as above; REDW_EFULL: room is too small for an element;
+ * REDW_ETYPE also for more than one dimension.
+ */
+typedef struct redw_array {
+    size_t count; /* elements in all */
+    struct redw_column element;
+    redw_slice cell_;
+    const char *p_, *end_;
+    char *room_;
+    uint8_t form_;
+} redw_array;
+REDW_API REDW_MUST_USE int redw_row_array(const redw_row *row, size_t col, redw_array *out, char *room,
+                                          size_t room_bytes);
+/* The next one, true; or false at the end. *element holds until the next call. */
+REDW_API bool redw_array_next(redw_array *it, redw_row *element);
+
+/*
+ * A row into a struct. Field i takes column i:
+ *
+ *     struct sale { int64_t id; redw_decimal revenue; bool no_revenue; char region[16]; };
+ *     static const struct redw_field sale_map[] = {
+ *         REDW_FIELD(struct sale, id), REDW_FIELD_OR_NULL(struct sale, revenue, no_revenue),
+ *         REDW_FIELD(struct sale, region),
+ *     };
+ *     redw_row_into(&row, sale_map, 3, &sale, &why)
+ *
+ * On the first row of a result names and types are checked, so that a select list that moved is an error
+ * in words and not a wrong number: "column revenue: numeric(38,4), wanted int64". The result must have n
+ * columns. Later rows are only converted. A member is written as by the getter of its type; char arrays
+ * get text with a NUL, redw_slice a view that lives as long as the row. SQL NULL sets the bool of
+ * FIELD_OR_NULL and zeroes the member; without one it is REDW_ETYPE. 0 or a getter's code, REDW_EINVAL
+ * for a map that is wrong itself; *why (may be NULL) then says which column and why, and what of *out
+ * was written is unspecified. No state is kept anywhere: any thread, any map.
+ */
+enum redw_as {
+    REDW_AS_BOOL = 1,
+    REDW_AS_INT32,
+    REDW_AS_INT64,
+    REDW_AS_DOUBLE,
+    REDW_AS_DECIMAL,
+    REDW_AS_DATE,
+    REDW_AS_TIME,
+    REDW_AS_TIMETZ,
+    REDW_AS_TIMESTAMP,
+    REDW_AS_TIMESTAMPTZ,
+    REDW_AS_INTERVAL,
+    REDW_AS_SLICE,
+    REDW_AS_CHARS,
+};
+struct redw_field {
+    const char *column;
+    enum redw_as as;
+    size_t offset, room; /* of the member */
+    size_t null_offset;  /* of the bool that says NULL; REDW_NOT_NULL: none */
+};
+#define REDW_NOT_NULL SIZE_MAX
+/* A member of any other type does not compile; one that is a char * (no array) is refused by the
+ * call. */
+#define REDW_AS_(T, m)                                                                              \
+    _Generic(&((T *)0)->m, char **: (enum redw_as)0, default: _Generic(((T *)0)->m,                 \
+        bool: REDW_AS_BOOL, int32_t: REDW_AS_INT32, int64_t: REDW_AS_INT64, double: REDW_AS_DOUBLE, \
+        redw_decimal: REDW_AS_DECIMAL, redw_date: REDW_AS_DATE, redw_time: REDW_AS_TIME,            \
+        redw_timetz: REDW_AS_TIMETZ, redw_timestamp: REDW_AS_TIMESTAMP,                             \
+        redw_timestamptz: REDW_AS_TIMESTAMPTZ, redw_interval: REDW_AS_INTERVAL,                     \
+        redw_slice: REDW_AS_SLICE, char *: REDW_AS_CHARS))
+#define REDW_FIELD(T, m) {#m, REDW_AS_(T, m), offsetof(T, m), sizeof(((T *)0)->m), REDW_NOT_NULL}
+#define REDW_FIELD_OR_NULL(T, m, isnull)                                                            \
+    {#m, REDW_AS_(T, m), offsetof(T, m), sizeof(((T *)0)->m), offsetof(T, isnull)}
+REDW_API REDW_MUST_USE int redw_row_into(const redw_row *row, const struct redw_field *map, size_t n,
+                                         void *out, struct redw_diag *why);
 
 #ifdef __cplusplus
 }

@@ -1,194 +1,64 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Parameters: made, checked, copied, sent.
+ * Parameters to the wire.
  *
- * Numbers and booleans travel in the binary format with their type's OID, so that none is ever printed
- * and parsed (protocol 5.5). Text travels as text with OID 0: the server gives it the type of its place.
- *
- * Invariant: what redwi_params_check() let pass has a kind of the list below and a type that goes with
- * it; the other functions rely on that.
+ *                      PostgreSQL            Redshift
+ *   bool, numbers      binary                binary
+ *   timestamp(tz)      binary                binary
+ *   year to month      binary, interval      binary, int32 months
+ *   day to second      binary, interval      binary, int64 microseconds
+ *   NUMERIC            binary, base 10,000   text: its drivers send no other
+ *   date, time(tz)     binary                text, as the Python driver does
+ *   interval           binary                text
+ *   VARBYTE            binary, bytea         binary; hexadecimal digits before version 2
+ *   arrays             binary                binary
+ *   text               text                  text
  */
 #include "data/encode.h"
 
-#include "data/decode.h"
-#include "data/types.h"
+#include "data/bytes.h"
+#include "data/datetime.h"
+#include "data/interval.h"
+#include "data/numeric.h"
+#include "data/params.h"
 #include "wire/fe_write.h"
-#include "wire/mem.h"
-#include <stdarg.h>
-#include <stdio.h>
-#include <string.h>
 
-/* redw_param.flags: which member of v is meant. 0 is none of them, so that a zeroed redw_param, as left
- * behind in an array that was not filled, is refused and not sent as NULL. */
-enum kind {
-    KIND_NULL = 1,
-    KIND_BOOL,
-    KIND_INT,
-    KIND_FLOAT,
-    KIND_TEXT,
-    KIND_END,
-};
-
-#define TEXT_MAX 0x3fffffff /* no message is longer (wire/buf.h) */
-
-redw_param redw_p_null(enum redw_type type)
+uint32_t redwi_param_oid(const redw_param *p, enum redwi_server server)
 {
-    return (redw_param){.type = type, .flags = KIND_NULL};
-}
-
-redw_param redw_p_bool(bool v)
-{
-    return (redw_param){.type = REDW_BOOLEAN, .flags = KIND_BOOL, .v.i = v};
-}
-
-redw_param redw_p_int16(int16_t v)
-{
-    return (redw_param){.type = REDW_SMALLINT, .flags = KIND_INT, .v.i = v};
-}
-
-redw_param redw_p_int32(int32_t v)
-{
-    return (redw_param){.type = REDW_INTEGER, .flags = KIND_INT, .v.i = v};
-}
-
-redw_param redw_p_int64(int64_t v)
-{
-    return (redw_param){.type = REDW_BIGINT, .flags = KIND_INT, .v.i = v};
-}
-
-redw_param redw_p_real(float v)
-{
-    return (redw_param){.type = REDW_REAL, .flags = KIND_FLOAT, .v.d = (double)v};
-}
-
-redw_param redw_p_double(double v)
-{
-    return (redw_param){.type = REDW_DOUBLE, .flags = KIND_FLOAT, .v.d = v};
-}
-
-redw_param redw_p_text(const char *text)
-{
-    return redw_p_text_n(text, text ? strlen(text) : 0);
-}
-
-redw_param redw_p_text_n(const char *text, size_t len)
-{
-    if (!text)
-        return redw_p_null(REDW_UNKNOWN_TYPE);
-    return (redw_param){.type = REDW_UNKNOWN_TYPE, .flags = KIND_TEXT, .v.s = {text, len}};
-}
-
-redw_param redw_p_end_(void)
-{
-    return (redw_param){.type = REDW_UNKNOWN_TYPE, .flags = KIND_END};
-}
-
-static bool is_type(uint32_t type)
-{
-    return type == REDW_UNKNOWN_TYPE || redwi_oid_of_type((enum redw_type)type) != 0;
-}
-
-/* NULL, or what is wrong with one parameter. */
-static const char *fault(const redw_param *p)
-{
-    static const char foreign[] = "not made by a redw_p_ function";
     switch (p->flags) {
-    case KIND_NULL:
-        return is_type(p->type) ? NULL : "no such type";
-    case KIND_BOOL:
-        return p->type == REDW_BOOLEAN ? NULL : foreign;
-    case KIND_INT:
-        if (p->type == REDW_SMALLINT || p->type == REDW_INTEGER || p->type == REDW_BIGINT)
-            return NULL;
-        return foreign;
-    case KIND_FLOAT:
-        return p->type == REDW_REAL || p->type == REDW_DOUBLE ? NULL : foreign;
-    case KIND_TEXT:
-        if (!is_type(p->type))
-            return "no such type";
-        if (p->v.s.len > TEXT_MAX)
-            return "longer than 1 GiB";
-        return redwi_utf8_fault(p->v.s.ptr, p->v.s.len);
-    case KIND_END:
-        return "redw_p_end_ is not a value";
+    case REDWI_PARAM_ARRAY:
+        /* text[] and not varchar[]: it compares with all string types, name among them. */
+        return redwi_oid_of_array(p->type == REDW_VARCHAR
+                                      ? (uint32_t)REDWI_OID_TEXT
+                                      : redwi_oid_of_type((enum redw_type)p->type, server));
+    case REDWI_PARAM_BYTES:
+        if (server == REDWI_REDSHIFT_BASE)
+            return 0;
+        break;
     default:
-        return foreign;
+        break;
     }
+    return redwi_oid_of_type((enum redw_type)p->type, server);
 }
 
-static int refuse(struct redw_diag *why, const char *fmt, ...) REDW_PRINTF(2, 3);
-static int refuse(struct redw_diag *why, const char *fmt, ...)
+uint8_t redwi_param_format(const redw_param *p, enum redwi_server server)
 {
-    va_list args;
-    why->code = REDW_EINVAL;
-    va_start(args, fmt);
-    vsnprintf(why->text, sizeof why->text, fmt, args);
-    va_end(args);
-    return REDW_EINVAL;
-}
-
-int redwi_params_check(const redw_param *params, size_t n, struct redw_diag *why)
-{
-    if (n > REDWI_PARAMS_MAX)
-        return refuse(why, "%zu parameters: %d at most", n, REDWI_PARAMS_MAX);
-    if (n > 0 && !params)
-        return refuse(why, "%zu parameters, but params is NULL", n);
-    for (size_t i = 0; i < n; i++) {
-        const char *what = fault(&params[i]);
-        if (what)
-            return refuse(why, "parameter $%zu: %s", i + 1, what);
+    switch (p->flags) {
+    case REDWI_PARAM_NULL:
+    case REDWI_PARAM_TEXT:
+        return 0;
+    case REDWI_PARAM_DECIMAL:
+    case REDWI_PARAM_DATE:
+    case REDWI_PARAM_TIME:
+    case REDWI_PARAM_TIMETZ:
+        return server == REDWI_POSTGRES;
+    case REDWI_PARAM_INTERVAL:
+        return server == REDWI_POSTGRES || p->type != REDW_INTERVAL;
+    case REDWI_PARAM_BYTES:
+        return server != REDWI_REDSHIFT_BASE;
+    default:
+        return 1;
     }
-    return REDW_OK;
-}
-
-/* The size of a copy: the parameters, then the bytes of all texts. False: no memory is that large. */
-static bool copy_size(const redw_param *params, size_t n, size_t *bytes)
-{
-    if (__builtin_mul_overflow(n, sizeof *params, bytes))
-        return false;
-    for (size_t i = 0; i < n; i++) {
-        if (params[i].flags == KIND_TEXT && __builtin_add_overflow(*bytes, params[i].v.s.len, bytes))
-            return false;
-    }
-    return true;
-}
-
-redw_param *redwi_params_copy(const struct redw_allocator *mem, const redw_param *params, size_t n)
-{
-    size_t bytes;
-    if (n == 0 || !copy_size(params, n, &bytes))
-        return NULL;
-    redw_param *copy = redwi_alloc(mem, bytes);
-    if (!copy)
-        return NULL;
-    memcpy(copy, params, n * sizeof *params);
-    char *text = (char *)(copy + n);
-    for (size_t i = 0; i < n; i++) {
-        if (copy[i].flags != KIND_TEXT)
-            continue;
-        redw_slice *s = &copy[i].v.s;
-        memcpy(text, s->ptr, s->len);
-        s->ptr = text;
-        text += s->len;
-    }
-    return copy;
-}
-
-void redwi_params_free(const struct redw_allocator *mem, redw_param *params, size_t n)
-{
-    size_t bytes;
-    if (params && copy_size(params, n, &bytes))
-        redwi_free_secret(mem, params, bytes);
-}
-
-uint32_t redwi_param_oid(const redw_param *p)
-{
-    return redwi_oid_of_type((enum redw_type)p->type);
-}
-
-uint8_t redwi_param_format(const redw_param *p)
-{
-    return p->flags == KIND_BOOL || p->flags == KIND_INT || p->flags == KIND_FLOAT;
 }
 
 static void put_int(struct redwi_buf *b, uint32_t type, int64_t v)
@@ -215,25 +85,146 @@ static void put_float(struct redwi_buf *b, uint32_t type, double v)
     }
 }
 
-void redwi_param_put(struct redwi_buf *b, const redw_param *p)
+static void put_text(struct redwi_buf *b, const char *text)
 {
-    if (p->flags == KIND_NULL) {
+    redwi_buf_bytes(b, text, strlen(text));
+}
+
+static void put_hex(struct redwi_buf *b, redw_slice s)
+{
+    size_t room;
+    uint8_t *to = redwi_buf_room(b, 2 * s.len, &room);
+    if (!to)
+        return;
+    redwi_hex_write((char *)to, (const uint8_t *)s.ptr, s.len);
+    redwi_buf_added(b, 2 * s.len);
+}
+
+/* PostgreSQL has one interval, of 16 bytes; Redshift a type for each kind, of as many bytes as it
+ * needs. */
+static void put_interval(struct redwi_buf *b, const redw_param *p, enum redwi_server server)
+{
+    char text[REDW_INTERVAL_CHARS];
+    redw_interval v = p->v.t;
+    int64_t us = 0;
+    if (server == REDWI_POSTGRES) {
+        redwi_interval_put_postgres(b, v);
+    } else if (p->type == REDW_INTERVAL_YM) {
+        redwi_buf_u32(b, (uint32_t)v.months);
+    } else if (p->type == REDW_INTERVAL_DS) {
+        (void)redwi_interval_us(v, &us); /* was true when it was made */
+        redwi_buf_u64(b, (uint64_t)us);
+    } else {
+        put_text(b, redw_interval_text(v, text));
+    }
+}
+
+/* Array: dimensions, flags, OID of the elements; for the dimension its size and first index; the
+ * elements (protocol 5.4). An empty one has no dimension. */
+static void put_array(struct redwi_buf *b, const redw_param *p, enum redwi_server server)
+{
+    size_t n = p->v.s.len;
+    const void *at = p->v.s.ptr;
+    const redw_slice *texts = p->type == REDW_VARCHAR ? at : NULL;
+    uint32_t nulls = 0;
+    for (size_t i = 0; texts && i < n; i++)
+        nulls |= !texts[i].ptr;
+    redwi_buf_u32(b, n > 0);
+    redwi_buf_u32(b, nulls);
+    redwi_buf_u32(b, redwi_oid_of_element(redwi_param_oid(p, server)));
+    if (n == 0)
+        return;
+    redwi_buf_u32(b, (uint32_t)n);
+    redwi_buf_u32(b, 1);
+    for (size_t i = 0; i < n; i++) {
+        if (texts) {
+            redwi_buf_u32(b, texts[i].ptr ? (uint32_t)texts[i].len : UINT32_MAX);
+            redwi_buf_bytes(b, texts[i].ptr, texts[i].ptr ? texts[i].len : 0);
+        } else if (p->type == REDW_INTEGER) {
+            redwi_buf_u32(b, 4);
+            redwi_buf_u32(b, (uint32_t)((const int32_t *)at)[i]);
+        } else if (p->type == REDW_BIGINT) {
+            redwi_buf_u32(b, 8);
+            redwi_buf_u64(b, (uint64_t)((const int64_t *)at)[i]);
+        } else {
+            redwi_buf_u32(b, 8);
+            put_float(b, p->type, ((const double *)at)[i]);
+        }
+    }
+}
+
+/* What PostgreSQL takes in binary and Redshift as text. */
+static void put_by_server(struct redwi_buf *b, const redw_param *p, enum redwi_server server)
+{
+    bool binary = server == REDWI_POSTGRES;
+    char text[REDW_DECIMAL_CHARS];
+    redw_date date = {(int32_t)p->v.i};
+    redw_timetz timetz = {p->v.t.us, p->v.t.days};
+    switch (p->flags) {
+    case REDWI_PARAM_DECIMAL:
+        if (binary)
+            redwi_numeric_put_postgres(b, p->v.n);
+        else
+            put_text(b, redw_decimal_text(p->v.n, text));
+        return;
+    case REDWI_PARAM_DATE:
+        if (binary)
+            redwi_date_put(b, date);
+        else
+            put_text(b, redw_date_text(date, text));
+        return;
+    case REDWI_PARAM_TIME:
+        if (binary)
+            redwi_time_put(b, (redw_time){p->v.t.us});
+        else
+            put_text(b, redw_time_text((redw_time){p->v.t.us}, text));
+        return;
+    default:
+        if (binary)
+            redwi_timetz_put(b, timetz);
+        else
+            put_text(b, redw_timetz_text(timetz, text));
+        return;
+    }
+}
+
+void redwi_param_put(struct redwi_buf *b, const redw_param *p, enum redwi_server server)
+{
+    if (p->flags == REDWI_PARAM_NULL) {
         redwi_fe_bind_null(b);
         return;
     }
     size_t at = redwi_fe_bind_value(b);
     switch (p->flags) {
-    case KIND_BOOL:
+    case REDWI_PARAM_BOOL:
         redwi_buf_u8(b, p->v.i != 0);
         break;
-    case KIND_INT:
+    case REDWI_PARAM_INT:
         put_int(b, p->type, p->v.i);
         break;
-    case KIND_FLOAT:
+    case REDWI_PARAM_FLOAT:
         put_float(b, p->type, p->v.d);
         break;
-    default:
+    case REDWI_PARAM_TIMESTAMP:
+        redwi_timestamp_put(b, p->v.i);
+        break;
+    case REDWI_PARAM_INTERVAL:
+        put_interval(b, p, server);
+        break;
+    case REDWI_PARAM_ARRAY:
+        put_array(b, p, server);
+        break;
+    case REDWI_PARAM_TEXT:
         redwi_buf_bytes(b, p->v.s.ptr, p->v.s.len);
+        break;
+    case REDWI_PARAM_BYTES:
+        if (server == REDWI_REDSHIFT_BASE)
+            put_hex(b, p->v.s);
+        else
+            redwi_buf_bytes(b, p->v.s.ptr, p->v.s.len);
+        break;
+    default:
+        put_by_server(b, p, server);
         break;
     }
     redwi_fe_bind_value_end(b, at);

@@ -1,17 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The typed getters: which C types a column can be read as, and by which decoder. The column's type
- * decides first, whatever the value: a wrong getter is found by the first row, not by the first value
- * that is not NULL. The format is the one the server announced for the column (protocol 5.4), never
- * guessed from the bytes.
+ * The typed getters of numbers and text: which C types a column can be read as, and by which decoder.
+ * The column's type decides first, whatever the value: a wrong getter is found by the first row, not by
+ * the first value that is not NULL. The format is the one the server announced for the column (protocol
+ * 5.4), never guessed from the bytes.
  */
 #include "data/decode.h"
+#include "data/numeric.h"
 #include "data/row.h"
 #include "data/types.h"
+#include "wire/cursor.h"
 
 static inline const struct redw_column *column(const redw_row *row, size_t col)
 {
     return (const struct redw_column *)row->priv_[0] + col;
+}
+
+static inline bool is_whole(const struct redw_column *c)
+{
+    return c->type >= REDW_SMALLINT && c->type <= REDW_BIGINT;
 }
 
 /* A value of SMALLINT, INTEGER or BIGINT, the wire's width checked against the type. */
@@ -45,6 +52,63 @@ static int floating(const struct redw_column *c, redw_slice s, double *out)
     return REDW_OK;
 }
 
+/* An OID, transaction or command number: unsigned, 4 bytes; 8 are met on Redshift. */
+static int oid(const struct redw_column *c, redw_slice s, int64_t *out)
+{
+    *out = 0;
+    if (!c->binary)
+        return redwi_text_int64(s.ptr, s.len, out);
+    if (s.len == 4)
+        *out = redwi_load32((const uint8_t *)s.ptr);
+    else if (s.len == 8)
+        return redwi_binary_int(s.ptr, s.len, out);
+    return s.len == 4 ? REDW_OK : REDW_EPROTOCOL;
+}
+
+/* NUMERIC. Servers whose binary form cannot be trusted are not asked for it; one that sends it
+ * unasked is not believed (protocol 5.4). */
+static int numeric(const struct redw_column *c, redw_slice s, redw_decimal *out)
+{
+    if (!c->binary)
+        return redwi_numeric_text(s.ptr, s.len, out);
+    switch (redwi_column_server(c)) {
+    case REDWI_POSTGRES:
+        return redwi_numeric_postgres(s.ptr, s.len, out);
+    case REDWI_REDSHIFT_BINARY:
+        return redwi_numeric_redshift(s.ptr, s.len, c->scale < 0 ? 0 : (unsigned)c->scale, out);
+    default:
+        return REDW_ETYPE;
+    }
+}
+
+static int numeric_int64(const struct redw_column *c, redw_slice s, int64_t *out)
+{
+    redw_decimal d;
+    if (!c->binary)
+        return redwi_text_whole(s.ptr, s.len, out);
+    int rc = numeric(c, s, &d);
+    return rc == REDW_OK ? redw_decimal_scaled(d, 0, out) : rc;
+}
+
+static int numeric_double(const struct redw_column *c, redw_slice s, double *out)
+{
+    redw_decimal d;
+    if (!c->binary)
+        return redwi_text_double(s.ptr, s.len, out);
+    if (redwi_column_server(c) == REDWI_POSTGRES)
+        return redwi_numeric_postgres_double(s.ptr, s.len, out);
+    int rc = numeric(c, s, &d);
+    if (rc == REDW_OK)
+        *out = redwi_numeric_to_double(d);
+    return rc;
+}
+
+/* NUMERIC is there, but in a form that is not believed: said of NULL too. */
+static inline bool is_unreadable(const struct redw_column *c)
+{
+    return c->binary && redwi_column_server(c) == REDWI_REDSHIFT_BASE;
+}
+
 int redw_row_bool(const redw_row *row, size_t col, bool *out)
 {
     *out = false;
@@ -66,7 +130,7 @@ int redw_row_int32(const redw_row *row, size_t col, int32_t *out)
         return REDW_ECOLUMN;
     const struct redw_column *c = column(row, col);
     redw_slice s = row->cells[col];
-    if (c->type != REDW_SMALLINT && c->type != REDW_INTEGER && c->type != REDW_BIGINT)
+    if (!is_whole(c))
         return REDW_ETYPE;
     if (!s.ptr)
         return REDW_NULL;
@@ -87,16 +151,15 @@ int redw_row_int64(const redw_row *row, size_t col, int64_t *out)
         return REDW_ECOLUMN;
     const struct redw_column *c = column(row, col);
     redw_slice s = row->cells[col];
-    switch (c->type) {
-    case REDW_SMALLINT:
-    case REDW_INTEGER:
-    case REDW_BIGINT:
+    if (is_whole(c))
         return s.ptr ? integer(c, s, out) : REDW_NULL;
+    switch (c->type) {
+    case REDW_OID:
+        return s.ptr ? oid(c, s, out) : REDW_NULL;
     case REDW_NUMERIC:
-        /* Binary: PostgreSQL and Redshift disagree on the layout with the same lengths (design H13). */
-        if (c->binary)
+        if (is_unreadable(c))
             return REDW_ETYPE;
-        return s.ptr ? redwi_text_whole(s.ptr, s.len, out) : REDW_NULL;
+        return s.ptr ? numeric_int64(c, s, out) : REDW_NULL;
     default:
         return REDW_ETYPE;
     }
@@ -123,27 +186,70 @@ int redw_row_double(const redw_row *row, size_t col, double *out)
         return rc;
     }
     case REDW_NUMERIC:
-        if (c->binary)
+        if (is_unreadable(c))
             return REDW_ETYPE;
-        return s.ptr ? redwi_text_double(s.ptr, s.len, out) : REDW_NULL;
+        return s.ptr ? numeric_double(c, s, out) : REDW_NULL;
     default:
         return REDW_ETYPE;
     }
 }
 
-/* Types whose binary form is their text (protocol 5.4); those of type VARCHAR already are. */
+int redw_row_decimal(const redw_row *row, size_t col, redw_decimal *out)
+{
+    *out = (redw_decimal){0};
+    if (col >= row->ncells)
+        return REDW_ECOLUMN;
+    const struct redw_column *c = column(row, col);
+    redw_slice s = row->cells[col];
+    if (is_whole(c)) {
+        int64_t whole;
+        int rc = s.ptr ? integer(c, s, &whole) : REDW_NULL;
+        if (rc == REDW_OK)
+            *out = redwi_numeric_of_int64(whole);
+        return rc;
+    }
+    if (c->type != REDW_NUMERIC || is_unreadable(c))
+        return REDW_ETYPE;
+    if (!s.ptr)
+        return REDW_NULL;
+    int rc = numeric(c, s, out);
+    /* A precision below the scale (PostgreSQL 15) or above 38 digits says nothing about this value. */
+    if (rc == REDW_OK && c->precision >= out->scale && c->precision <= REDWI_NUMERIC_DIGITS)
+        out->precision = (uint8_t)c->precision;
+    return rc;
+}
+
+/* Types whose binary form is their text (protocol 5.4); those of type VARCHAR are known already. */
 static bool is_text(const struct redw_column *c)
 {
     switch (c->oid) {
     case 18:   /* "char" */
-    case 114:  /* json */
+    case 142:  /* xml */
+    case 1033: /* aclitem: Redshift sends text, PostgreSQL has no binary form */
     case 1790: /* refcursor */
     case 2275: /* cstring */
-    case 2935: /* HLLSKETCH: JSON text */
         return true;
     default:
-        return c->type == REDW_CHAR || c->type == REDW_VARCHAR || c->type == REDW_SUPER;
+        return c->type == REDW_CHAR || c->type == REDW_SUPER || c->type == REDW_JSON ||
+               c->type == REDW_HLLSKETCH;
     }
+}
+
+/* jsonb's text has its version before it. */
+static int binary_text(const struct redw_column *c, redw_slice s, redw_slice *out)
+{
+    if (!is_text(c))
+        return REDW_ETYPE;
+    if (!s.ptr)
+        return REDW_NULL;
+    if (c->oid == REDWI_OID_JSONB) {
+        if (s.len == 0 || *s.ptr != 1)
+            return REDW_EPROTOCOL;
+        s.ptr++;
+        s.len--;
+    }
+    *out = s;
+    return REDW_OK;
 }
 
 int redw_row_text(const redw_row *row, size_t col, redw_slice *out)
@@ -152,8 +258,8 @@ int redw_row_text(const redw_row *row, size_t col, redw_slice *out)
     if (col >= row->ncells)
         return REDW_ECOLUMN;
     const struct redw_column *c = column(row, col);
-    if (c->binary && !is_text(c))
-        return REDW_ETYPE;
+    if (c->binary && c->type != REDW_VARCHAR)
+        return binary_text(c, row->cells[col], out);
     *out = row->cells[col];
     return out->ptr ? REDW_OK : REDW_NULL;
 }

@@ -91,6 +91,7 @@ static bool next_kept(redw_rows *it, redw_row *row)
     row->cells = *index;
     row->ncells = set->ncolumns;
     row->priv_[0] = set->columns;
+    row->priv_[1] = set;
     it->priv_[POSITION] = index + 1;
     it->left_--;
     return true;
@@ -116,5 +117,6 @@ bool redw_rows_next(redw_rows *it, redw_row *row)
     row->cells = cells;
     row->ncells = n;
     row->priv_[0] = set->columns;
+    row->priv_[1] = set;
     return true;
 }

@@ -5,7 +5,7 @@
  * message's end, no call per column.
  *
  * redw_rows:  priv_[0] position, priv_[1] end, priv_[2] rowset;  kept: priv_[0] next index entry, left_.
- * redw_row:   priv_[0] the columns.
+ * redw_row:   priv_[0] the columns, priv_[1] rowset.
  */
 #ifndef REDWI_DATA_ROW_H
 #define REDWI_DATA_ROW_H
@@ -18,6 +18,7 @@ struct redwi_rowset {
     size_t ncolumns;
     redw_slice *cells; /* streaming: room for one row's views; NULL in kept results */
     uint64_t taken;    /* streaming: rows handed out so far */
+    const redw_slice *first; /* kept: the first row's cells */
     bool corrupt;      /* streaming: a malformed DataRow was met */
 };
 
@@ -29,6 +30,13 @@ bool redwi_row_parse(const uint8_t *body, size_t len, redw_slice *cells, size_t 
 redw_rows redwi_rows_streamed(struct redwi_rowset *set, const uint8_t *p, const uint8_t *end);
 const uint8_t *redwi_rows_at(const redw_rows *it); /* how far it came */
 bool redwi_rows_left(const redw_rows *it);         /* another whole row is there */
+
+/* A row that redw_rows_next() gave is the first of its result. */
+static inline bool redwi_row_is_first(const redw_row *row)
+{
+    const struct redwi_rowset *set = row->priv_[1];
+    return set && (set->cells ? set->taken == 1 : set->first == row->cells);
+}
 
 /* A cursor over n kept rows: index[i] points at the row's cells. */
 redw_rows redwi_rows_kept(struct redwi_rowset *set, redw_slice *const *index, uint64_t n);

@@ -6,6 +6,10 @@
  * given no other job until the side connection has closed, which the server does after it delivered
  * the signal (protocol: "Canceling Requests in Progress"); and if the side connection failed, so that
  * nobody knows, the connection is closed when its unit has ended.
+ *
+ * A CancelRequest that overtakes its statement is lost: the server process has nothing to stop, and says
+ * nothing. So while the unit runs on, the server is asked again, in growing pauses, until the connection's
+ * time to obey is over.
  */
 #include "pool/dispatch.h"
 
@@ -27,6 +31,8 @@ static int64_t cancel_deadline(const redw_client *c)
     return now_us(c) + (int64_t)c->settings.cancel_timeout_ms * 1000;
 }
 
+#define ASK_PAUSE_MS 250 /* between the end of one asking and the next; doubles */
+
 /* Asks the server to stop what runs on conn. False: impossible. */
 static bool ask_to_stop(redw_client *c, struct redwi_conn *conn)
 {
@@ -36,8 +42,49 @@ static bool ask_to_stop(redw_client *c, struct redwi_conn *conn)
 
     if (conn->cancel)
         return true;
+    if (conn->ask_pause_ms == 0) {
+        conn->ask_pause_ms = ASK_PAUSE_MS;
+        conn->cancel_until_us = cancel_deadline(c);
+    }
     redwi_session_key(conn->session, &pid, &key, &n);
     return key && redwi_pool_open(c, conn) != NULL;
+}
+
+void redwi_cancel_ask_later(redw_client *c, struct redwi_conn *conn)
+{
+    struct redwi_link *head = &c->places[REDWI_AT_BUSY];
+    int64_t first_us = conn->ask_again_us = now_us(c) + (int64_t)conn->ask_pause_ms * 1000;
+
+    conn->ask_pause_ms *= 2;
+    for (struct redwi_link *l = head->next; l != head; l = l->next) {
+        int64_t us = REDWI_OF(l, struct redwi_conn, link)->ask_again_us;
+        if (us != 0 && us < first_us)
+            first_us = us;
+    }
+    c->loop.timer_set(c->loop.ctx, c->ask_timer, first_us);
+}
+
+void redwi_cancel_ask_again(void *arg)
+{
+    redw_client *c = arg;
+    struct redwi_link *head = &c->places[REDWI_AT_BUSY];
+    int64_t now = now_us(c), next_us = INT64_MAX;
+
+    redwi_pool_enter(c);
+    for (struct redwi_link *l = head->next; l != head; l = l->next) {
+        struct redwi_conn *conn = REDWI_OF(l, struct redwi_conn, link);
+        if (conn->ask_again_us == 0)
+            continue;
+        if (conn->ask_again_us > now) {
+            next_us = conn->ask_again_us < next_us ? conn->ask_again_us : next_us;
+            continue;
+        }
+        conn->ask_again_us = 0;
+        ask_to_stop(c, conn); /* when it cannot be asked, its deadline ends it */
+    }
+    if (next_us != INT64_MAX)
+        c->loop.timer_set(c->loop.ctx, c->ask_timer, next_us);
+    redwi_pool_leave(c);
 }
 
 void redwi_cancel_abandon(redw_client *c, struct redwi_conn *conn)
@@ -71,13 +118,16 @@ static redw_error *cancelled(redw_client *c, enum redw_outcome outcome, const ch
 
 redw_error *redwi_cancel_late(redw_client *c, const struct redwi_job *j)
 {
-    /* Who waits for a connection and nothing else has no query that could time out. */
-    enum redw_class cls = j->connects_only ? REDW_CLASS_CONNECTION_FAILED : REDW_CLASS_QUERY_TIMEOUT;
+    enum redw_class cls = REDW_CLASS_QUERY_TIMEOUT;
 
+    if (j->connects_only) /* who waits for a connection and nothing else has no query that could time out */
+        cls = REDW_CLASS_CONNECTION_FAILED;
+    else if (j->acquire_us < j->deadline_us)
+        cls = REDW_CLASS_RESOURCE_BUSY;
     return redwi_err_make(
         &c->mem,
         &(struct redwi_err_spec){.code = REDW_ETIMEDOUT, .cls = cls, .outcome = REDW_OUTCOME_NOT_SENT},
-        "no connection within %lld ms: %u in use, %u being opened, pool_max %u, %u requests waiting",
+        "waiting (not sent): no connection within %lld ms: %u in use, %u being opened, pool_max %u, %u requests waiting",
         (long long)elapsed_ms(c, j), c->counts[REDWI_AT_BUSY], c->counts[REDWI_AT_OPENING],
         c->settings.pool_max, c->nwaiting);
 }
@@ -88,7 +138,9 @@ static redw_error *unanswered(redw_client *c, const struct redwi_job *j, enum re
                           &(struct redwi_err_spec){.code = REDW_ETIMEDOUT,
                                                    .cls = REDW_CLASS_QUERY_TIMEOUT,
                                                    .outcome = outcome},
-                          "not complete within %lld ms; the server was asked to stop the statement",
+                          outcome == REDW_OUTCOME_NOT_SENT
+                              ? "query (not sent): not complete within %lld ms; its connection was closed"
+                              : "query (sent): not complete within %lld ms; the server was asked to stop it",
                           (long long)elapsed_ms(c, j));
 }
 

@@ -130,8 +130,11 @@ redw_id redwi_client_accept(redw_client *c, struct redwi_job *j)
     put(c, j);
     c->njobs++;
     c->loop.timer_init(c->loop.ctx, j->timer, redwi_cancel_deadline, j);
-    if (j->deadline_us != INT64_MAX)
-        c->loop.timer_set(c->loop.ctx, j->timer, j->deadline_us);
+    j->acquire_us = INT64_MAX;
+    if (!j->connects_only && c->settings.acquire_timeout_ms != REDW_NONE)
+        j->acquire_us = j->submitted_us + (int64_t)c->settings.acquire_timeout_ms * 1000;
+    if (redwi_job_wait_until(j) != INT64_MAX)
+        c->loop.timer_set(c->loop.ctx, j->timer, redwi_job_wait_until(j));
     if (j->connects_only) {
         redwi_list_append(&c->connects, &j->link);
     } else {
@@ -204,15 +207,17 @@ static void init_watchers(redw_client *c)
 
     c->drain_timer = at;
     c->pace_timer = at + redwi_align(c->loop.timer_bytes);
-    c->turn = at + 2 * redwi_align(c->loop.timer_bytes);
+    c->ask_timer = at + 2 * redwi_align(c->loop.timer_bytes);
+    c->turn = at + 3 * redwi_align(c->loop.timer_bytes);
     c->loop.timer_init(c->loop.ctx, c->drain_timer, redwi_cancel_drained, c);
     c->loop.timer_init(c->loop.ctx, c->pace_timer, redwi_pool_pace, c);
+    c->loop.timer_init(c->loop.ctx, c->ask_timer, redwi_cancel_ask_again, c);
     c->loop.turn_init(c->loop.ctx, c->turn, redwi_pool_turn, c);
 }
 
 static redw_client *alloc_client(const struct redw_allocator *mem, const struct redw_loop *loop)
 {
-    size_t bytes = redwi_align(sizeof(redw_client)) + 2 * redwi_align(loop->timer_bytes) +
+    size_t bytes = redwi_align(sizeof(redw_client)) + 3 * redwi_align(loop->timer_bytes) +
                    redwi_align(loop->turn_bytes);
     redw_client *c = redwi_alloc_array(mem, 1, bytes);
 
@@ -401,6 +406,7 @@ static void give_back(redw_client *c)
     }
     c->loop.timer_stop(c->loop.ctx, c->drain_timer);
     c->loop.timer_stop(c->loop.ctx, c->pace_timer);
+    c->loop.timer_stop(c->loop.ctx, c->ask_timer);
     c->loop.turn_fini(c->loop.ctx, c->turn);
     if (c->held)
         c->loop.release(c->loop.ctx);

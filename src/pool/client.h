@@ -61,10 +61,13 @@ struct redw_client {
     void *closed_ctx;
 
     bool connect_failing;         /* the last attempt failed: one at a time from now on */
-    uint32_t pace_ms;             /* the pause after the next failure while other connections serve */
+    uint32_t pace_ms;             /* the pause after the next failure, before chance shortens it */
     int64_t open_after_us;
+    bool retrying;                /* the server refuses, or is not ready: waiting jobs live on until it is */
+    uint32_t nattempts;           /* that failed since none was open; attempts that began together are one */
+    int64_t failing_since_us, connect_until_us; /* of these attempts together */
 
-    void *turn, *drain_timer, *pace_timer; /* watchers, behind the struct in its allocation */
+    void *turn, *drain_timer, *pace_timer, *ask_timer; /* watchers, behind the struct in its allocation */
     int pid;                      /* of the process that made it: a fork's child may only destroy */
     struct redw_diag why;
 };

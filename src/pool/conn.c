@@ -15,6 +15,7 @@
 #include "pool/drive.h"
 #include "wire/mem.h"
 
+#include <errno.h>
 #include <stdio.h>
 
 const char *redwi_conn_state_name(enum redwi_conn_state s)
@@ -115,7 +116,14 @@ void redwi_conn_unit_ended(struct redwi_conn *c, char status)
     config->ops->ended(config->owner, c, job);
 }
 
-/* What is put in front of a failure: what was being done, and with whom. Dialling says it itself. */
+static long long elapsed_ms(const struct redwi_conn *c, int64_t since_us)
+{
+    const struct redw_loop *loop = c->priv->config.loop;
+    return (long long)((loop->now_us(loop->ctx) - since_us) / 1000);
+}
+
+/* What is put in front of a failure: what was being done, and with whom; of a unit whether it was sent, and
+ * how long ago it came. Dialling says it itself. */
 static const char *doing(const struct redwi_conn *c, char *text, size_t cap)
 {
     char peer[160];
@@ -131,6 +139,12 @@ static const char *doing(const struct redwi_conn *c, char *text, size_t cap)
     else if (c->state == REDWI_CONN_IDLE)
         phase = "idle connection";
     redwi_address_text(&c->priv->peer, peer, sizeof peer);
+    if (c->job) {
+        enum redw_outcome outcome = redwi_session_outcome(c->session, c->job);
+        snprintf(text, cap, "%s: %s (%s, after %lld ms)", phase, peer,
+                 outcome == REDW_OUTCOME_NOT_SENT ? "not sent" : "sent", elapsed_ms(c, c->priv->unit_us));
+        return text;
+    }
     snprintf(text, cap, "%s: %s", phase, peer);
     return text;
 }
@@ -138,7 +152,7 @@ static const char *doing(const struct redwi_conn *c, char *text, size_t cap)
 void redwi_conn_lost(struct redwi_conn *c, redw_error *why)
 {
     const struct redwi_conn_config *config = &c->priv->config;
-    char text[192];
+    char text[224];
     enum redw_outcome outcome = c->job ? redwi_session_outcome(c->session, c->job) : REDW_OUTCOME_NOT_SENT;
     redw_error *told = why ? redwi_err_again(config->mem, why, outcome, doing(c, text, sizeof text)) : NULL;
     struct redwi_job *job = take_off(c);
@@ -178,9 +192,8 @@ static redw_error *timed_out(const struct redwi_conn *c)
         .outcome = REDW_OUTCOME_UNKNOWN,
         .origin = REDW_ORIGIN_LIBRARY,
     };
-    long long ms = (long long)((config->loop->now_us(config->loop->ctx) - c->priv->started_us) / 1000);
     if (opening)
-        return redwi_err_make(config->mem, &spec, "timed out after %lld ms", ms);
+        return redwi_err_make(config->mem, &spec, "timed out after %lld ms", elapsed_ms(c, c->priv->started_us));
     return redwi_err_make(config->mem, &spec,
                           "the server did not end the statement in time, so the connection was closed");
 }
@@ -212,6 +225,27 @@ static void on_dialled(void *arg, int fd, const struct redwi_address *peer, redw
         redwi_drive(c, 0);
     }
     leave(c);
+}
+
+static void on_open(void *arg)
+{
+    struct redwi_conn *c = arg;
+    struct redwi_conn_private *p = c->priv;
+    enter(c);
+    errno = 0;
+    int fd = p->config.ops->open(p->config.owner, c), error = errno;
+    if (c->state == REDWI_CONN_CLOSED) { /* by the very call: what it brought has no owner any more */
+        if (fd >= 0 && p->sys->adopt(p->sys->ctx, fd) == 0)
+            p->sys->close(p->sys->ctx, fd);
+    } else if (fd != REDW_OPEN_LATER) {
+        redwi_dial_opened(p->dial, fd, error);
+    }
+    leave(c);
+}
+
+bool redwi_conn_opened(struct redwi_conn *c, int fd, int sys_errno)
+{
+    return c->state == REDWI_CONN_DIALING && redwi_dial_opened(c->priv->dial, fd, sys_errno);
 }
 
 /* Made and unmade. */
@@ -306,7 +340,9 @@ static int start_dial(struct redwi_conn *c)
         .host = p->config.settings->host,
         .port = p->config.settings->port,
         .address = p->side ? &p->config.cancels->priv->peer : p->redialled ? &p->peer : NULL,
+        .tcp = p->config.settings->tcp,
         .deadline_us = p->config.deadline_us,
+        .open = p->config.settings->open ? on_open : NULL,
         .done = on_dialled,
         .arg = c,
     };
@@ -366,6 +402,7 @@ int redwi_conn_start(struct redwi_conn *c, struct redwi_job *job)
         return code;
     c->job = job;
     job->conn = c;
+    c->priv->unit_us = config->loop->now_us(config->loop->ctx);
     redwi_conn_set_state(c, REDWI_CONN_BUSY);
     config->ops->corked(config->owner, c);
     return 0;

@@ -65,6 +65,8 @@ struct redwi_conn_ops {
     /* CLOSED by itself: why is lent (NULL: a side connection that did its work). job: what was on it, now
      * off, with j->error set and its own outcome; NULL: none. */
     void (*closed)(void *owner, struct redwi_conn *c, struct redwi_job *job, const redw_error *why);
+    /* settings->open is set: asks for a socket, as it does. */
+    int (*open)(void *owner, struct redwi_conn *c);
     /* Output waits: call redwi_conn_flush before the loop sleeps. */
     void (*corked)(void *owner, struct redwi_conn *c);
 };
@@ -91,6 +93,10 @@ struct redwi_conn {
     bool spoiled;                     /* a cancel may still hit it late: close when its unit has ended */
     struct redwi_conn *cancel;        /* side connection under way for this one; NULL: none */
     struct redwi_conn *cancels;       /* the other way round */
+    redw_id opening;                  /* what redw_open_done names it by; 0: none */
+    int64_t ask_again_us;             /* when the server is asked again to stop the unit; 0: not set */
+    int64_t cancel_until_us;          /* until when a cancel may take */
+    uint32_t ask_pause_ms;            /* the pause after the next asking; 0: nobody asked yet */
 
     /* To read by the owner. */
     enum redwi_conn_state state;
@@ -105,6 +111,9 @@ struct redwi_conn {
  * this call. 0; or, with nothing started, REDW_ENOMEM, or REDW_EINVAL: the server sent no key to cancel
  * with, or the settings ask for TLS and config->tls is NULL. */
 int redwi_conn_open(struct redwi_conn **out, const struct redwi_conn_config *config);
+
+/* The answer to ops->open that came later. False: nobody waits for it. */
+bool redwi_conn_opened(struct redwi_conn *c, int fd, int sys_errno);
 
 /* IDLE only: the job writes its unit and is on the connection; it goes out by redwi_conn_flush. 0, or
  * the code begin returned: the connection is IDLE still. */

@@ -7,12 +7,16 @@
  * happens on the way out of the entry or in the next turn, when nothing is in the middle of anything.
  *
  * Opening: as many as jobs wait for, up to pool_max. After a failed attempt only one at a time, and
- * with pauses while other connections serve; when none is open or opening any more, nobody is left who
- * could serve the waiting jobs, and they fail with the last error.
+ * with pauses while other connections serve. When none is open or opening any more, nobody is left who could
+ * serve the waiting jobs: if the server refused in a way that passes, it is asked again after a pause, inside
+ * the time of the first attempt; else they fail with the last error.
  */
 #include "pool/dispatch.h"
 
 #include "wire/err.h"
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
 
 static redw_client *client_of(void *owner)
 {
@@ -105,9 +109,10 @@ static void finish_done(redw_client *c)
         redwi_pool_want_turn(c);
 }
 
-static void fail_waiting(redw_client *c, const redw_error *why)
+/* how: put in front of why, or NULL */
+static void fail_waiting(redw_client *c, const redw_error *why, const char *how)
 {
-    redw_error *e = redwi_err_again(&c->mem, why, REDW_OUTCOME_NOT_SENT, NULL);
+    redw_error *e = redwi_err_again(&c->mem, why, REDW_OUTCOME_NOT_SENT, how);
 
     while (!redwi_list_empty(&c->waiting))
         redwi_pool_end(c, first_job(&c->waiting), redw_error_keep(e));
@@ -198,19 +203,93 @@ static void unit_ended(redw_client *c, struct redwi_conn *conn)
         taken_out(c, conn);
         return;
     }
+    conn->ask_again_us = 0;
     if (conn->cancel)
         return;
+    conn->ask_pause_ms = 0;
     if (conn->spoiled)
         redwi_pool_close(c, conn, true);
     else
         redwi_pool_move(c, conn, REDWI_AT_IDLE);
 }
 
+/* From half of it to all of it, by chance: clients that were refused together do not come back together. */
+static int64_t jittered(const redw_client *c, int64_t us)
+{
+    const struct redwi_sys *sys = c->env.sys ? c->env.sys : &redwi_sys_real;
+    uint32_t draw;
+
+    if (sys->entropy(sys->ctx, &draw, sizeof draw))
+        draw = 0;
+    return us - (int64_t)((uint64_t)(us / 2) * draw >> 32);
+}
+
 static void attempt_failed(redw_client *c)
 {
+    int64_t now_us = c->loop.now_us(c->loop.ctx);
+
+    /* Attempts that began together fail together, and count as one. */
+    if (c->connect_failing && now_us < c->open_after_us)
+        return;
     c->connect_failing = true;
-    c->open_after_us = c->loop.now_us(c->loop.ctx) + (int64_t)c->pace_ms * 1000;
+    c->open_after_us = now_us + jittered(c, (int64_t)c->pace_ms * 1000);
     c->pace_ms = c->pace_ms < REDWI_PACE_MS_MAX / 2 ? c->pace_ms * 2 : REDWI_PACE_MS_MAX;
+}
+
+/* Failures that pass by themselves: nobody listens yet, or who listens has no server behind it, or the server
+ * starts up ("cannot_connect_now"). What was refused for good is not asked again. */
+static bool may_pass(const redw_error *why)
+{
+    const char *state = redw_error_sqlstate(why);
+    int error = redw_error_errno(why);
+
+    if (redw_error_origin(why) == REDW_ORIGIN_SERVER)
+        return state && strcmp(state, "57P03") == 0;
+    return redw_error_code(why) == REDW_ECONNECT && redw_error_origin(why) == REDW_ORIGIN_OS &&
+           (error == ECONNREFUSED || error == ECONNRESET);
+}
+
+/* Nobody is left who could serve the waiting jobs: is there a point in trying again? */
+static bool may_retry(const redw_client *c, const redw_error *why)
+{
+    return c->nattempts <= c->settings.connect_retries && may_pass(why) && c->open_after_us < c->connect_until_us;
+}
+
+static bool somebody_waits(const redw_client *c)
+{
+    return c->nwaiting > 0 || !redwi_list_empty(&c->connects);
+}
+
+static void connecting_is_over(redw_client *c)
+{
+    c->retrying = false;
+    c->nattempts = 0;
+    c->pace_ms = REDWI_PACE_MS_MIN;
+    c->open_after_us = 0;
+}
+
+static void connect_failed(redw_client *c, const redw_error *why)
+{
+    char text[80];
+    long long ms = (long long)(c->loop.now_us(c->loop.ctx) - c->failing_since_us) / 1000;
+
+    c->nattempts++;
+    if (somebody_waits(c) && may_retry(c, why)) {
+        c->retrying = true;
+        redwi_pool_want_turn(c);
+        return;
+    }
+    snprintf(text, sizeof text, "%u attempts in %lld ms, the last", c->nattempts, ms);
+    fail_waiting(c, why, c->nattempts > 1 ? text : NULL);
+    connecting_is_over(c);
+}
+
+static int on_open(void *owner, struct redwi_conn *conn)
+{
+    redw_client *c = client_of(owner);
+
+    conn->opening = c->next_id++;
+    return c->settings.open(c, conn->opening, c->settings.host, c->settings.port, c->settings.open_ctx);
 }
 
 static void on_enter(void *owner)
@@ -228,7 +307,7 @@ static void on_ready(void *owner, struct redwi_conn *conn)
     redw_client *c = client_of(owner);
 
     c->connect_failing = false;
-    c->pace_ms = REDWI_PACE_MS_MIN;
+    connecting_is_over(c);
     redwi_pool_move(c, conn, REDWI_AT_IDLE);
 }
 
@@ -289,8 +368,12 @@ static void side_closed(redw_client *c, struct redwi_conn *side, bool did_its_wo
     target->cancel = NULL;
     if (!did_its_work)
         target->spoiled = true;
-    if (target->place == REDWI_AT_BUSY && target->state == REDWI_CONN_IDLE)
+    if (target->place != REDWI_AT_BUSY)
+        return;
+    if (target->state == REDWI_CONN_IDLE)
         unit_ended(c, target);
+    else if (did_its_work)
+        redwi_cancel_ask_later(c, target);
 }
 
 static void on_closed(void *owner, struct redwi_conn *conn, struct redwi_job *j, const redw_error *why)
@@ -310,7 +393,7 @@ static void on_closed(void *owner, struct redwi_conn *conn, struct redwi_job *j,
     if (was_opening) {
         attempt_failed(c);
         if (!is_open(c) && c->counts[REDWI_AT_OPENING] == 0)
-            fail_waiting(c, why);
+            connect_failed(c, why);
     }
 }
 
@@ -334,12 +417,27 @@ static const struct redwi_conn_ops conn_ops = {
     .ended = on_ended,
     .stopped = on_stopped,
     .closed = on_closed,
+    .open = on_open,
     .corked = on_corked,
 };
 
+/* Attempts that follow a refusal share the time of the first. */
+static int64_t connect_deadline(redw_client *c)
+{
+    int64_t now_us = c->loop.now_us(c->loop.ctx);
+    int64_t fresh_us = now_us + (int64_t)c->settings.connect_timeout_ms * 1000;
+
+    if (c->retrying && now_us < c->connect_until_us)
+        return c->connect_until_us;
+    if (c->nattempts == 0) {
+        c->failing_since_us = now_us;
+        c->connect_until_us = fresh_us;
+    }
+    return fresh_us;
+}
+
 struct redwi_conn *redwi_pool_open(redw_client *c, struct redwi_conn *cancels)
 {
-    uint32_t timeout_ms = cancels ? c->settings.cancel_timeout_ms : c->settings.connect_timeout_ms;
     struct redwi_conn_config config = {
         .mem = &c->mem,
         .loop = &c->loop,
@@ -350,7 +448,7 @@ struct redwi_conn *redwi_pool_open(redw_client *c, struct redwi_conn *cancels)
         .ops = &conn_ops,
         .owner = c,
         .number = ++c->nopened,
-        .deadline_us = c->loop.now_us(c->loop.ctx) + (int64_t)timeout_ms * 1000,
+        .deadline_us = cancels ? cancels->cancel_until_us : connect_deadline(c),
         .cancels = cancels,
     };
     struct redwi_conn *conn;
@@ -396,6 +494,15 @@ static redw_error *not_begun(redw_client *c, int code)
                           "send: the statement and its parameters do not fit into the output buffer");
 }
 
+/* From now on only its own deadline counts. */
+static void end_of_waiting(redw_client *c, struct redwi_job *j)
+{
+    if (j->deadline_us == INT64_MAX)
+        c->loop.timer_stop(c->loop.ctx, j->timer);
+    else
+        c->loop.timer_set(c->loop.ctx, j->timer, j->deadline_us);
+}
+
 static void assign(redw_client *c, int64_t now_us)
 {
     while (c->nwaiting > 0 && c->counts[REDWI_AT_IDLE] > 0) {
@@ -403,7 +510,7 @@ static void assign(redw_client *c, int64_t now_us)
         struct redwi_conn *conn = first_conn(&c->places[REDWI_AT_IDLE]);
 
         /* Nothing is sent after its deadline, whichever of timer and turn comes first. */
-        if (j->deadline_us <= now_us) {
+        if (redwi_job_wait_until(j) <= now_us) {
             redwi_pool_end(c, j, redwi_cancel_late(c, j));
             continue;
         }
@@ -415,6 +522,8 @@ static void assign(redw_client *c, int64_t now_us)
         redwi_list_remove(&j->link);
         c->nwaiting--;
         j->state = REDWI_JOB_ACTIVE;
+        if (j->acquire_us != INT64_MAX)
+            end_of_waiting(c, j);
         j->conn = conn;
         redwi_pool_move(c, conn, REDWI_AT_BUSY);
     }
@@ -434,7 +543,7 @@ static void open_more(redw_client *c, int64_t now_us)
     while (needs_more(c)) {
         if (c->connect_failing && c->counts[REDWI_AT_OPENING] > 0)
             return;
-        if (c->connect_failing && is_open(c) && now_us < c->open_after_us) {
+        if (c->connect_failing && (is_open(c) || c->retrying) && now_us < c->open_after_us) {
             c->loop.timer_set(c->loop.ctx, c->pace_timer, c->open_after_us);
             return;
         }
@@ -443,7 +552,8 @@ static void open_more(redw_client *c, int64_t now_us)
         attempt_failed(c);
         if (!is_open(c) && c->counts[REDWI_AT_OPENING] == 0) {
             redw_error *e = redwi_err_no_memory(REDW_OUTCOME_NOT_SENT);
-            fail_waiting(c, e);
+            fail_waiting(c, e, NULL);
+            connecting_is_over(c);
             redw_error_release(e);
         }
     }
@@ -472,6 +582,7 @@ static void finish_close(redw_client *c)
         redwi_pool_close(c, first_conn(&c->places[REDWI_AT_IDLE]), true);
     c->loop.timer_stop(c->loop.ctx, c->drain_timer);
     c->loop.timer_stop(c->loop.ctx, c->pace_timer);
+    c->loop.timer_stop(c->loop.ctx, c->ask_timer);
     c->closed_ran = true;
     c->closed_fn = NULL;
     if (fn)

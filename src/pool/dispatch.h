@@ -8,7 +8,7 @@
 
 #include "pool/client.h"
 
-#define REDWI_PACE_MS_MIN 100  /* after a failed attempt, while other connections serve */
+#define REDWI_PACE_MS_MIN 100  /* after a failed attempt */
 #define REDWI_PACE_MS_MAX 5000
 
 /* dispatch.c */
@@ -53,6 +53,9 @@ redw_error *redwi_cancel_late(redw_client *c, const struct redwi_job *j); /* a w
 /* BUSY -> draining: its job is off, the server is asked to stop, and the connection comes back when it
  * is certain that the cancel is spent; or it is closed. */
 void redwi_cancel_abandon(redw_client *c, struct redwi_conn *conn);
+/* The server has been asked to stop what runs on conn, and it still runs: asks again after a pause. */
+void redwi_cancel_ask_later(redw_client *c, struct redwi_conn *conn);
+redw_loop_fn redwi_cancel_ask_again; /* arg: the client, one of whose pauses is over */
 /* The jobs of a waiting list end, class CLOSED. */
 void redwi_cancel_waiting(redw_client *c, struct redwi_link *list);
 /* All jobs end, class CLOSED. */

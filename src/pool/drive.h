@@ -22,6 +22,7 @@ struct redwi_conn_private {
     struct redwi_address peer;
     void *io, *timer, *turn;
     int64_t started_us;
+    int64_t unit_us;    /* when the job came */
     size_t parsed;      /* bytes that went into the session in this wake-up */
     redw_error *broken; /* sending failed: what the server said last is still read, then this is the end */
     void *dropped;      /* a job abandoned by its own row callback: the session hears of it afterwards */

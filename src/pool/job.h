@@ -55,8 +55,15 @@ struct redwi_job {
     bool forgotten;               /* redw_forget was called: drop, not finish */
     bool connects_only;           /* redw_client_ready: done when a connection is open */
     int64_t submitted_us, deadline_us; /* deadline_us INT64_MAX: none */
+    int64_t acquire_us;           /* WAITING no longer than this; INT64_MAX: only by deadline_us */
     void *timer;                  /* room for one loop timer, embedded by the job's owner */
     redw_error *error;            /* why it failed; owned */
 };
+
+/* When a job that waits for a connection gives up. */
+static inline int64_t redwi_job_wait_until(const struct redwi_job *j)
+{
+    return j->acquire_us < j->deadline_us ? j->acquire_us : j->deadline_us;
+}
 
 #endif

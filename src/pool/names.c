@@ -58,6 +58,32 @@ bool redwi_address_unix(const char *dir, uint16_t port, struct redwi_address *ou
     return true;
 }
 
+void redwi_address_named(const char *host, uint16_t port, struct redwi_address *out)
+{
+    *out = (struct redwi_address){.family = AF_UNSPEC};
+    snprintf((char *)&out->storage, sizeof out->storage, "%.100s:%u", host, (unsigned)port);
+}
+
+/* Moves what stands at `from` to `to`, further in front; what is between moves back by one. */
+static void move_up(struct redwi_address *addrs, size_t from, size_t to)
+{
+    struct redwi_address moved = addrs[from];
+    memmove(&addrs[to + 1], &addrs[to], (from - to) * sizeof *addrs);
+    addrs[to] = moved;
+}
+
+void redwi_addresses_interleave(struct redwi_address *addrs, size_t n)
+{
+    for (size_t at = 1; at < n; at++) {
+        size_t other = at;
+        while (other < n && addrs[other].family == addrs[at - 1].family)
+            other++;
+        if (other == n)
+            return;
+        move_up(addrs, other, at);
+    }
+}
+
 void redwi_address_text(const struct redwi_address *a, char *out, size_t cap)
 {
     char ip[INET6_ADDRSTRLEN];
@@ -77,6 +103,9 @@ void redwi_address_text(const struct redwi_address *a, char *out, size_t cap)
             snprintf(out, cap, "[%s%%%u]:%u", ip, (unsigned)v6.sin6_scope_id, ntohs(v6.sin6_port));
         else
             snprintf(out, cap, "[%s]:%u", ip, ntohs(v6.sin6_port));
+        break;
+    case AF_UNSPEC:
+        snprintf(out, cap, "%s", (const char *)&a->storage);
         break;
     default:
         memcpy(&un, &a->storage, sizeof un);

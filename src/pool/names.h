@@ -38,6 +38,11 @@ extern const struct redwi_names redwi_names_cares;
 bool redwi_address_literal(const char *host, uint16_t port, struct redwi_address *out);
 /* A unix socket: directory and port as PostgreSQL names them, "dir/.s.PGSQL.5432"; false: too long. */
 bool redwi_address_unix(const char *dir, uint16_t port, struct redwi_address *out);
+/* Where a socket that somebody else connected leads to: known by name only, good for messages. */
+void redwi_address_named(const char *host, uint16_t port, struct redwi_address *out);
+/* Puts the families in turns, beginning with that of the first address, each family in its own order (RFC
+ * 8305, section 4): whichever family is broken, the second attempt is of the other. */
+void redwi_addresses_interleave(struct redwi_address *addrs, size_t n);
 /* "10.0.0.1:5432", "[::1]:5432", the path of a unix socket: for messages. */
 void redwi_address_text(const struct redwi_address *a, char *out, size_t cap);
 

@@ -10,6 +10,12 @@
 #include "wire/tls.h"
 #include <redw/client.h>
 
+/* What is set on TCP sockets; 0: left as the system has it. */
+struct redwi_tcp {
+    uint32_t idle_s, interval_s, count; /* keepalive; idle_s 0: none */
+    uint32_t user_timeout_ms;
+};
+
 struct redwi_settings {
     char *host;      /* name, address literal, or directory of a unix socket (begins with '/') */
     uint16_t port;
@@ -31,6 +37,11 @@ struct redwi_settings {
     void *trace_ctx;
     bool trace_values;
     uint32_t pool_max, queue_max, connect_timeout_ms, request_timeout_ms, cancel_timeout_ms;
+    uint32_t acquire_timeout_ms; /* REDW_NONE: no bound of its own */
+    uint32_t connect_retries;
+    struct redwi_tcp tcp;
+    redw_open_fn *open; /* NULL: sockets are made and connected here */
+    void *open_ctx;
 };
 
 /* 0, or REDW_EINVAL with the setting named in *why, or REDW_ENOMEM. On failure *s is empty. */

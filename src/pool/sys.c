@@ -6,6 +6,7 @@
 #include "pool/sys.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <sys/random.h>
 #include <unistd.h>
 
@@ -33,6 +34,15 @@ static int sys_set_option(void *ctx, int fd, int level, int name, const void *va
 {
     (void)ctx;
     return setsockopt(fd, level, name, value, len);
+}
+
+static int sys_adopt(void *ctx, int fd)
+{
+    int status = fcntl(fd, F_GETFL), flags = fcntl(fd, F_GETFD);
+    (void)ctx;
+    if (status < 0 || flags < 0 || fcntl(fd, F_SETFD, flags | FD_CLOEXEC))
+        return -1;
+    return fcntl(fd, F_SETFL, status | O_NONBLOCK);
 }
 
 static ssize_t sys_recv(void *ctx, int fd, void *p, size_t n)
@@ -75,6 +85,7 @@ const struct redwi_sys redwi_sys_real = {
     .connect = sys_connect,
     .connect_error = sys_connect_error,
     .set_option = sys_set_option,
+    .adopt = sys_adopt,
     .recv = sys_recv,
     .send = sys_send,
     .close = sys_close,

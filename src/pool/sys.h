@@ -17,6 +17,7 @@ struct redwi_sys {
     int (*connect)(void *ctx, int fd, const struct sockaddr *addr, socklen_t len);
     int (*connect_error)(void *ctx, int fd); /* SO_ERROR of a finished connect: 0 or an errno; -1: the call failed */
     int (*set_option)(void *ctx, int fd, int level, int name, const void *value, socklen_t len);
+    int (*adopt)(void *ctx, int fd); /* a descriptor made elsewhere: non-blocking and close-on-exec from now on */
     ssize_t (*recv)(void *ctx, int fd, void *p, size_t n);
     ssize_t (*send)(void *ctx, int fd, const void *p, size_t n);
     void (*close)(void *ctx, int fd);

@@ -11,6 +11,8 @@
 
 #include "data/decode.h"
 #include "data/encode.h"
+#include "data/params.h"
+#include "wire/be_read.h"
 #include "wire/cursor.h"
 #include "wire/fe_write.h"
 #include "wire/mem.h"
@@ -48,6 +50,19 @@ enum redwi_job_flow redwi_request_stop(struct redwi_request *r, int code, enum r
 
 /* --- job ops --- */
 
+/* Whose forms values have on this connection (design H13). */
+static enum redwi_server server_of(const struct redwi_session *s)
+{
+    unsigned version = 0;
+
+    if (!redwi_session_is_redshift(s))
+        return REDWI_POSTGRES;
+    const char *said = redwi_session_parameter(s, "server_protocol_version");
+    if (said && !redwi_be_row_version((redw_slice){said, strlen(said)}, &version))
+        version = 0; /* the session does not let it come to this */
+    return redwi_server_of(true, version);
+}
+
 /* Parse, Bind, Describe, Execute; Sync comes with unit_end. Protocol: "Extended Query". */
 static int begin(struct redwi_job *j, struct redwi_session *s)
 {
@@ -56,15 +71,17 @@ static int begin(struct redwi_job *j, struct redwi_session *s)
 
     if (!b)
         return REDW_ENOMEM;
+    r->server = server_of(s);
     for (size_t i = 0; i < r->nparams; i++) {
-        r->oids[i] = redwi_param_oid(&r->params[i]);
-        r->formats[i] = redwi_param_format(&r->params[i]);
+        r->oids[i] = redwi_param_oid(&r->params[i], r->server);
+        r->formats[i] = redwi_param_format(&r->params[i], r->server);
     }
     redwi_fe_parse(b, "", r->sql, r->sql_len, r->oids, r->nparams);
     size_t at = redwi_fe_bind_begin(b, "", "", r->formats, r->nparams);
     for (size_t i = 0; i < r->nparams; i++)
-        redwi_param_put(b, &r->params[i]);
-    redwi_fe_bind_end(b, at, r->wire == REDW_WIRE_BINARY);
+        redwi_param_put(b, &r->params[i], r->server);
+    /* A Redshift whose binary forms are not to be trusted is asked for text (protocol 5.4). */
+    redwi_fe_bind_end(b, at, r->wire == REDW_WIRE_BINARY && r->server != REDWI_REDSHIFT_BASE);
     redwi_fe_describe_portal(b, "");
     redwi_fe_execute(b, "", 0);
     return redwi_session_unit_end(
@@ -76,7 +93,7 @@ static enum redwi_job_flow gather_columns(struct redwi_job *j, const struct redw
 {
     struct redwi_request *r = request_of(j);
 
-    if (redwi_result_columns(r->result, columns, false))
+    if (redwi_result_columns(r->result, columns, r->server, false))
         return redwi_request_stop(r, REDW_ENOMEM, REDW_CLASS_OUT_OF_MEMORY, "columns");
     return REDWI_JOB_GO;
 }

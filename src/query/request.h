@@ -25,6 +25,7 @@ struct redwi_request {
     char *sql;
     size_t sql_len;
     enum redw_wire wire;
+    enum redwi_server server;   /* whose forms values have; known when sent */
     enum redw_outcome on_error; /* what an ErrorResponse proves, by first keyword (design H11) */
     uint64_t max_rows, max_bytes;
     bool in_rows, resumed; /* redw_resume was called from inside on_rows */

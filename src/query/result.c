@@ -81,7 +81,21 @@ static void *take(redw_result *r, size_t n)
     return at;
 }
 
-int redwi_result_columns(redw_result *r, const struct redwi_columns *described, bool streamed)
+/* A NUL-terminated copy at *room, which moves behind it. */
+static const char *put_text(char **room, redw_slice text)
+{
+    char *at = *room;
+
+    if (text.len == 0)
+        return "";
+    memcpy(at, text.ptr, text.len);
+    at[text.len] = '\0';
+    *room = at + text.len + 1;
+    return at;
+}
+
+int redwi_result_columns(redw_result *r, const struct redwi_columns *described, enum redwi_server server,
+                         bool streamed)
 {
     struct redwi_columns left = *described;
     size_t n = left.n;
@@ -101,16 +115,16 @@ int redwi_result_columns(redw_result *r, const struct redwi_columns *described, 
     for (size_t i = 0; i < n; i++) {
         struct redwi_field f;
         redwi_be_field_next(&left, &f);
-        memcpy(names, f.name.ptr, f.name.len);
-        names[f.name.len] = '\0';
         columns[i] = (struct redw_column){
-            .name = names,
-            .type = redwi_type_of_oid(f.type_oid),
-            .oid = f.type_oid,
-            .typmod = f.typmod,
+            .name = put_text(&names, f.name),
+            .nullable = f.schema.ptr ? (f.flags & REDWI_FIELD_NOT_NULL) == 0 : -1,
             .binary = f.format == 1,
+            .catalog = put_text(&names, f.catalog),
+            .schema = put_text(&names, f.schema),
+            .table = put_text(&names, f.table),
+            .base_name = put_text(&names, f.column),
         };
-        names += f.name.len + 1;
+        redwi_column_describe(&columns[i], f.type_oid, f.typmod, server);
     }
     take(r, round8((size_t)(names - (char *)r->room)));
     r->set.columns = columns;
@@ -167,6 +181,8 @@ int redwi_result_add_row(redw_result *r, const uint8_t *body, size_t len, uint64
             copy[(size_t)((const uint8_t *)cells[i].ptr - copy) + cells[i].len] = '\0';
     }
     take(r, cells_bytes + round8(len + 1));
+    if (r->nrows == 0)
+        r->set.first = cells;
     r->index[r->nrows++] = cells;
     return 0;
 }

@@ -7,6 +7,7 @@
 #define REDWI_QUERY_RESULT_H
 
 #include "data/row.h"
+#include "data/types.h"
 #include "wire/err.h"
 #include <redw/result.h>
 #include <stdatomic.h>
@@ -38,7 +39,8 @@ struct redw_result {
 redw_result *redwi_result_create(const struct redw_allocator *mem); /* one reference; NULL: no memory */
 
 /* The columns, and, for streams, room for one row's views. 0 or REDW_ENOMEM. */
-int redwi_result_columns(redw_result *r, const struct redwi_columns *columns, bool streamed);
+int redwi_result_columns(redw_result *r, const struct redwi_columns *columns, enum redwi_server server,
+                         bool streamed);
 
 /* Copies one DataRow body in. 0; REDW_ENOMEM; REDW_EFULL beyond max_bytes; REDW_EPROTOCOL: malformed. */
 int redwi_result_add_row(redw_result *r, const uint8_t *body, size_t len, uint64_t max_bytes);

@@ -49,7 +49,7 @@ static int part_from_kept(struct redwi_request *r, const struct redwi_columns *c
     redw_result *own = redwi_result_create(&r->job.client->mem);
     if (!own)
         return REDW_ENOMEM;
-    int rc = redwi_result_columns(own, columns, true);
+    int rc = redwi_result_columns(own, columns, r->server, true);
     if (rc) {
         redw_result_release(own);
         return rc;
@@ -65,7 +65,7 @@ enum redwi_job_flow redwi_stream_columns(struct redwi_job *j, const struct redwi
 {
     struct redwi_request *r = request_of(j);
 
-    if (redwi_result_columns(r->result, columns, true))
+    if (redwi_result_columns(r->result, columns, r->server, true))
         return redwi_request_stop(r, REDW_ENOMEM, REDW_CLASS_OUT_OF_MEMORY, "columns");
     if (!r->on_columns)
         return REDWI_JOB_GO;

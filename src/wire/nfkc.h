@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Normalisation form KC (Unicode Standard Annex 15) by Unicode 14, but for what becomes code points that
- * were not assigned in Unicode 3.2: that stays as it is, because SASLprep has no use for it. For saslprep.c
- * only: nothing else in this library changes text.
+ * Normalisation form KC (Unicode Standard Annex 15) of code points that were assigned in Unicode 3.2; others
+ * stay as they are. For saslprep.c only: nothing else in this library changes text.
  */
 #ifndef REDWI_WIRE_NFKC_H
 #define REDWI_WIRE_NFKC_H

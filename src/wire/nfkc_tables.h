@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Normalisation to what was assigned in Unicode 3.2, each table in ascending order. Only nfkc.c includes this.
+ * Normalisation of what was assigned in Unicode 3.2, each table in ascending order. Only nfkc.c includes this.
  */
 #ifndef REDWI_WIRE_NFKC_TABLES_H
 #define REDWI_WIRE_NFKC_TABLES_H

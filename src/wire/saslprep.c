@@ -90,7 +90,8 @@ static size_t map(uint32_t *out, const char *password, size_t n)
     return len;
 }
 
-/* 2.3 Prohibited output, 2.5 unassigned code points. */
+/* 2.3 Prohibited output, 2.5 unassigned code points. What is looked at is the mapped text, before it is
+ * normalised: so does PostgreSQL, with which this has to agree. */
 static bool is_allowed(const uint32_t *text, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
@@ -127,15 +128,15 @@ int redwi_saslprep(const struct redw_allocator *mem, const char *password, size_
     uint32_t *normal = NULL, *mapped = redwi_secret_alloc(mem, n * sizeof *mapped);
     if (!mapped)
         return code;
-    size_t nmapped = map(mapped, password, n), room = redwi_nfkc_room(mapped, nmapped);
-    normal = redwi_secret_alloc(mem, room * sizeof *normal);
-    if (!normal)
-        goto out;
-    size_t nnormal = redwi_nfkc(normal, mapped, nmapped);
-    if (!nnormal || !is_allowed(normal, nnormal) || !runs_one_way(normal, nnormal)) {
+    size_t nmapped = map(mapped, password, n);
+    if (!nmapped || !is_allowed(mapped, nmapped) || !runs_one_way(mapped, nmapped)) {
         code = as_it_is(mem, password, n, out, len);
         goto out;
     }
+    normal = redwi_secret_alloc(mem, redwi_nfkc_room(mapped, nmapped) * sizeof *normal);
+    if (!normal)
+        goto out;
+    size_t nnormal = redwi_nfkc(normal, mapped, nmapped);
     *out = redwi_secret_alloc(mem, nnormal * 4);
     if (!*out)
         goto out;

@@ -125,7 +125,8 @@ struct redwi_buf *redwi_session_unit_begin(struct redwi_session *s);
 int redwi_session_unit_end(struct redwi_session *s, void *tag, unsigned sent, enum redw_outcome on_error);
 /* The same for many statements under one Sync, which are one transaction: `sent` for the first, then
  * `more` times `again` (a statement parsed once is only bound and executed again). COMPLETE comes for each in
- * order; the first error skips all that is left of the unit. */
+ * order; the first error skips all that is left of the unit. (COPY TO STDOUT fails without stopping the
+ * server: in front of other statements it ends the session.) */
 int redwi_session_batch_end(struct redwi_session *s, void *tag, unsigned sent, unsigned again, size_t more,
                             enum redw_outcome on_error);
 /* Forgets the tag: the unit's answers are read and dropped, READY comes with unit NULL. No-op if the tag

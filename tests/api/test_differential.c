@@ -254,8 +254,8 @@ static void check_getters(const redw_row *row, size_t c, const struct redw_colum
                                  text ? text : "NULL", #cond)
     bool whole = type == REDW_SMALLINT || type == REDW_INTEGER || type == REDW_BIGINT;
     bool floating = type == REDW_REAL || type == REDW_DOUBLE;
-    bool texts = type == REDW_CHAR || type == REDW_VARCHAR || type == REDW_SUPER || !binary ||
-                 col->oid == 18 || col->oid == 114; /* "char", json: binary is their text */
+    bool texts = type == REDW_CHAR || type == REDW_VARCHAR || type == REDW_JSON || !binary ||
+                 col->oid == 18; /* "char": binary is its text */
     if (text == NULL) {
         MUST(rb == (type == REDW_BOOLEAN ? REDW_NULL : rb) && !b);
         MUST(!whole || (ri == REDW_NULL && rl == REDW_NULL && rd == REDW_NULL));
@@ -280,12 +280,10 @@ static void check_getters(const redw_row *row, size_t c, const struct redw_colum
         bool integer = !nan && (dot == NULL || strspn(dot + 1, "0") == strlen(dot + 1));
         bool fits = integer && (strlen(text) < 19 || strcmp(text, "9223372036854775807") == 0 ||
                                 strcmp(text, "-9223372036854775808") == 0);
-        if (!binary)
-            MUST(rd == REDW_OK && same_double(d, strtod(text, NULL)));
-        if (fits)
-            MUST((rl == REDW_OK && l == strtoll(text, NULL, 10)) || (binary && rl == REDW_ETYPE));
-        else
-            MUST(rl == REDW_ERANGE || rl == REDW_ETYPE);
+        MUST(rd == REDW_OK && same_double(d, strtod(text, NULL)));
+        MUST(fits ? rl == REDW_OK && l == strtoll(text, NULL, 10) : rl == REDW_ERANGE);
+    } else if (type == REDW_OID) {
+        MUST(rl == REDW_OK && l == strtoll(text, NULL, 10) && ri == REDW_ETYPE && rd == REDW_ETYPE);
     } else {
         MUST(rl == REDW_ETYPE && ri == REDW_ETYPE && rd == REDW_ETYPE);
     }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The typed getters of redw/result.h: every type, both formats, and the promise about *out. */
 #include "data/row.h"
+#include "data/types.h"
 
 #include <check.h>
 #include <float.h>
@@ -96,7 +97,18 @@ static const struct want wants[] = {
     {REDW_NUMERIC, T("9223372036854775808"), ETYPE, ETYPE, ERANGE_, OK, 0, 9223372036854775808.0},
     {REDW_NUMERIC, T("99999999999999999999999999999999999999"), ETYPE, ETYPE, ERANGE_, OK, 0, 1e38},
     {REDW_NUMERIC, T("x"), ETYPE, ETYPE, EPROTO, EPROTO, 0, 0},
-    {REDW_NUMERIC, B("\xff\xff\xff\xff\xff\xff\xfb\x2e"), ETYPE, ETYPE, ETYPE, ETYPE, 0, 0},
+    {REDW_NUMERIC, B("\0\1\0\0\0\0\0\2\0\x0c"), ETYPE, ETYPE, OK, OK, 12, 12},
+    {REDW_NUMERIC, B("\0\2\0\0\x40\0\0\2\0\x0c\x0d\x48"), ETYPE, ETYPE, ERANGE_, OK, 0, -12.34},
+    {REDW_NUMERIC, B("\0\1\0\4\0\0\0\0\x03\xe8"), ETYPE, ETYPE, ERANGE_, OK, 0, 1e19},
+    {REDW_NUMERIC, B("\0\1\0\x14\0\0\0\0\0\1"), ETYPE, ETYPE, ERANGE_, OK, 0, 1e80},
+    {REDW_NUMERIC, B("\0\0\0\0\xd0\0\0\0"), ETYPE, ETYPE, ERANGE_, OK, 0, (double)INFINITY},
+    {REDW_NUMERIC, B("\0\2"), ETYPE, ETYPE, EPROTO, EPROTO, 0, 0},
+
+    {REDW_OID, T("4294967295"), ETYPE, ETYPE, OK, ETYPE, UINT32_MAX, 0},
+    {REDW_OID, T("x"), ETYPE, ETYPE, EPROTO, ETYPE, 0, 0},
+    {REDW_OID, B("\xff\xff\xff\xff"), ETYPE, ETYPE, OK, ETYPE, UINT32_MAX, 0},
+    {REDW_OID, B("\0\0\0\0\0\0\0\7"), ETYPE, ETYPE, OK, ETYPE, 7, 0},
+    {REDW_OID, B("\0\7"), ETYPE, ETYPE, EPROTO, ETYPE, 0, 0},
 
     {REDW_VARCHAR, T("1"), ETYPE, ETYPE, ETYPE, ETYPE, 0, 0},
     {REDW_CHAR, T("t"), ETYPE, ETYPE, ETYPE, ETYPE, 0, 0},
@@ -173,11 +185,12 @@ START_TEST(text_is_every_column_in_text_and_the_strings_in_binary)
         {REDW_VARCHAR, 1043, true},       {REDW_VARCHAR, 25, true},
         {REDW_VARCHAR, 19, true},         {REDW_VARCHAR, 705, true},
         {REDW_CHAR, 1042, true},          {REDW_SUPER, 4000, true},
-        {REDW_UNKNOWN_TYPE, 114, true},   {REDW_UNKNOWN_TYPE, 18, true},
+        {REDW_JSON, 114, true},   {REDW_UNKNOWN_TYPE, 18, true},
         {REDW_UNKNOWN_TYPE, 1790, true},  {REDW_UNKNOWN_TYPE, 2275, true},
-        {REDW_UNKNOWN_TYPE, 2935, true},  {REDW_UNKNOWN_TYPE, 0, false},
-        {REDW_UNKNOWN_TYPE, 3802, false}, {REDW_UNKNOWN_TYPE, 17, false},
-        {REDW_UNKNOWN_TYPE, 26, false},   {REDW_UNKNOWN_TYPE, 2950, false},
+        {REDW_UNKNOWN_TYPE, 142, true},   {REDW_UNKNOWN_TYPE, 1033, true},
+        {REDW_HLLSKETCH, 2935, true},     {REDW_UNKNOWN_TYPE, 0, false},
+        {REDW_VARBYTE, 17, false},        {REDW_GEOGRAPHY, 3001, false},
+        {REDW_OID, 26, false},            {REDW_UUID, 2950, false},
         {REDW_BOOLEAN, 16, false},        {REDW_INTEGER, 23, false},
         {REDW_NUMERIC, 1700, false},      {REDW_DATE, 1082, false},
         {REDW_VARBYTE, 6551, false},      {REDW_TIMESTAMPTZ, 1184, false},
@@ -202,6 +215,107 @@ START_TEST(text_is_every_column_in_text_and_the_strings_in_binary)
             ck_assert_ptr_null(s.ptr);
             ck_assert_uint_eq(s.len, 0);
         }
+    }
+}
+END_TEST
+
+START_TEST(jsonb_is_its_text_behind_a_version)
+{
+    struct row r;
+    redw_slice s;
+    const redw_row *row = row_of(&r, REDW_JSON, true, "\1{}", 3);
+    r.column.oid = 3802;
+    ck_assert_int_eq(redw_row_text(row, 0, &s), OK);
+    ck_assert(s.len == 2 && memcmp(s.ptr, "{}", 2) == 0);
+    r.cell.ptr = "\2{}";
+    ck_assert_int_eq(redw_row_text(row, 0, &s), EPROTO);
+    ck_assert(!s.ptr && s.len == 0);
+    r.cell.len = 0;
+    ck_assert_int_eq(redw_row_text(row, 0, &s), EPROTO);
+    r.column.binary = false;
+    r.cell = (redw_slice){"{}", 2};
+    ck_assert_int_eq(redw_row_text(row, 0, &s), OK);
+    ck_assert_uint_eq(s.len, 2);
+}
+END_TEST
+
+/* The same eight bytes: the negotiated server says what they are (design H13), and one whose binary form
+ * is not what it seems is not believed. */
+START_TEST(the_server_says_which_number_a_binary_numeric_is)
+{
+    static const char bytes[] = "\0\0\0\0\0\0\0\2";
+    static const struct {
+        enum redwi_server server;
+        int typmod, rc;
+        const char *text;
+        double number;
+    } rows[] = {
+        {REDWI_POSTGRES, -1, OK, "0.00", 0},
+        {REDWI_REDSHIFT_BASE, 0x00120006, ETYPE, "0", 0},
+        {REDWI_REDSHIFT_BINARY, 0x00120006, OK, "0.02", 0.02},
+        {REDWI_REDSHIFT_BINARY, -1, OK, "2", 2},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        char text[REDW_DECIMAL_CHARS];
+        redw_decimal d;
+        int64_t n;
+        double v;
+        struct row r;
+        const redw_row *row = row_of(&r, REDW_NUMERIC, true, bytes, 8);
+        redwi_column_describe(&r.column, 1700, rows[i].typmod, rows[i].server);
+        ck_assert_int_eq(redw_row_decimal(row, 0, &d), rows[i].rc);
+        ck_assert_str_eq(redw_decimal_text(d, text), rows[i].text);
+        ck_assert_int_eq(redw_row_double(row, 0, &v), rows[i].rc);
+        ck_assert(v == rows[i].number);
+        bool whole = rows[i].number == (double)(int64_t)rows[i].number;
+        ck_assert_int_eq(redw_row_int64(row, 0, &n), whole ? rows[i].rc : ERANGE_);
+        ck_assert_int_eq(n, rows[i].rc == OK && whole ? (int64_t)rows[i].number : 0);
+        r.cell = (redw_slice){NULL, 0};
+        int null = rows[i].rc == OK ? REDW_NULL : ETYPE;
+        ck_assert_int_eq(redw_row_decimal(row, 0, &d), null);
+        ck_assert_int_eq(redw_row_double(row, 0, &v), null);
+        ck_assert_int_eq(redw_row_int64(row, 0, &n), null);
+        r.cell = (redw_slice){bytes, 7};
+        ck_assert_int_eq(redw_row_double(row, 0, &v), rows[i].rc == OK ? EPROTO : ETYPE);
+        ck_assert_int_eq(redw_row_int64(row, 0, &n), rows[i].rc == OK ? EPROTO : ETYPE);
+    }
+}
+END_TEST
+
+START_TEST(decimals_are_numeric_and_whole_columns)
+{
+    static const struct {
+        uint32_t oid;
+        int typmod;
+        const char *value;
+        int rc;
+        uint8_t precision;
+    } rows[] = {
+        {1700, ((38 << 16) | 4) + 4, "12.3400", OK, 38},
+        {1700, -1, "12.3400", OK, 0},
+        {1700, ((3 << 16) | 5) + 4, "0.00123", OK, 0}, /* PostgreSQL 15: more scale than precision */
+        {1700, ((1000 << 16) | 2) + 4, "1.00", OK, 0},
+        {1700, -1, "100000000000000000000000000000000000000", ERANGE_, 0},
+        {1700, -1, "x", EPROTO, 0},
+        {1700, ((5 << 16) | 0) + 4, "NaN", OK, 5},
+        {21, -1, "-7", OK, 0},
+        {23, -1, "x", EPROTO, 0},
+        {20, -1, "-9223372036854775808", OK, 0},
+        {701, -1, "1", ETYPE, 0},
+        {25, -1, "1", ETYPE, 0},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        char text[REDW_DECIMAL_CHARS];
+        redw_decimal d = {.lo = 7};
+        struct row r;
+        const redw_row *row = row_of(&r, REDW_UNKNOWN_TYPE, false, rows[i].value, strlen(rows[i].value));
+        redwi_column_describe(&r.column, rows[i].oid, rows[i].typmod, REDWI_POSTGRES);
+        ck_assert_msg(redw_row_decimal(row, 0, &d) == rows[i].rc, "%s", rows[i].value);
+        ck_assert_uint_eq(d.precision, rows[i].precision);
+        ck_assert_str_eq(redw_decimal_text(d, text), rows[i].rc == OK ? rows[i].value : "0");
+        r.cell = (redw_slice){NULL, 0};
+        ck_assert_int_eq(redw_row_decimal(row, 0, &d), rows[i].rc == ETYPE ? ETYPE : REDW_NULL);
+        ck_assert_int_eq(redw_row_decimal(row, 1, &d), REDW_ECOLUMN);
     }
 }
 END_TEST
@@ -237,6 +351,9 @@ int main(void)
     tcase_add_test(t, each_type_is_read_by_its_getters_and_refused_by_the_others);
     tcase_add_test(t, nan_is_read_in_all_its_columns);
     tcase_add_test(t, text_is_every_column_in_text_and_the_strings_in_binary);
+    tcase_add_test(t, jsonb_is_its_text_behind_a_version);
+    tcase_add_test(t, the_server_says_which_number_a_binary_numeric_is);
+    tcase_add_test(t, decimals_are_numeric_and_whole_columns);
     tcase_add_test(t, beyond_the_last_column_there_is_nothing);
     SRunner *r = srunner_create(s);
     srunner_run_all(r, CK_ENV);

@@ -64,7 +64,7 @@ START_TEST(a_server_that_says_nothing_is_left_at_the_deadline)
 {
     struct stand_server *s = stand_listen(&stand, &stand_trusting, NULL);
     s->mute = true;
-    ck_assert_int_eq(stand_connect(&stand, 10), 0);
+    ck_assert_int_eq(stand_connect(&stand, 250), 0);
     stand_run_until(&stand, &stand.nclosed, 1);
     stand_expect_why(&stand, REDW_ETIMEDOUT, "login: 127.0.0.1:", " ms");
 }

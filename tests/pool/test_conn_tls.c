@@ -178,7 +178,7 @@ END_TEST
 START_TEST(a_silent_server_is_left_at_the_deadline_in_the_handshake_too)
 {
     struct stand_server *s = listen_tls();
-    ck_assert_int_eq(stand_connect(&stand, 30), 0);
+    ck_assert_int_eq(stand_connect(&stand, 250), 0);
     while (stand.conn && (!s->naccepted || !s->peers[0].received))
         stand_run(&stand, 1);
     s->mute = true;

@@ -184,24 +184,47 @@ START_TEST(a_connection_can_be_closed_at_every_step_of_its_opening)
 }
 END_TEST
 
-START_TEST(sockets_have_keepalive_user_timeout_and_no_delay)
+/* What getsockopt says of the connection's socket. */
+static int option_of(int level, int name)
 {
-    static const struct {
-        int level, name, value;
-    } expected[] = {
-        {IPPROTO_TCP, TCP_NODELAY, 1},   {SOL_SOCKET, SO_KEEPALIVE, 1},
-        {IPPROTO_TCP, TCP_KEEPIDLE, 60}, {IPPROTO_TCP, TCP_KEEPINTVL, 10},
-        {IPPROTO_TCP, TCP_KEEPCNT, 3},   {IPPROTO_TCP, TCP_USER_TIMEOUT, 75000},
-    };
+    int value = -1;
+    socklen_t len = sizeof value;
+    ck_assert_int_eq(getsockopt(stand.conn->priv->transport.fd, level, name, &value, &len), 0);
+    return value;
+}
+
+START_TEST(A09_A10_sockets_have_keepalive_user_timeout_and_no_delay)
+{
     stand_listen(&stand, &stand_trusting, NULL);
     stand_login(&stand);
-    for (size_t i = 0; i < sizeof expected / sizeof expected[0]; i++) {
-        int value = -1;
-        socklen_t len = sizeof value;
-        ck_assert_int_eq(
-            getsockopt(stand.conn->priv->transport.fd, expected[i].level, expected[i].name, &value, &len), 0);
-        ck_assert_int_eq(value, expected[i].value);
-    }
+    ck_assert_int_eq(option_of(IPPROTO_TCP, TCP_NODELAY), 1);
+    ck_assert_int_eq(option_of(SOL_SOCKET, SO_KEEPALIVE), 1);
+    ck_assert_int_eq(option_of(IPPROTO_TCP, TCP_KEEPIDLE), 60);
+    ck_assert_int_eq(option_of(IPPROTO_TCP, TCP_KEEPINTVL), 10);
+    ck_assert_int_eq(option_of(IPPROTO_TCP, TCP_KEEPCNT), 3);
+    ck_assert_int_eq(option_of(IPPROTO_TCP, TCP_USER_TIMEOUT), 75000);
+}
+END_TEST
+
+START_TEST(A09_A10_settings_change_them_or_leave_them_to_the_system)
+{
+    stand_listen(&stand, &stand_trusting, NULL);
+    stand.settings.tcp = (struct redwi_tcp){.idle_s = 7, .interval_s = 2, .count = 5, .user_timeout_ms = 1234};
+    stand_login(&stand);
+    ck_assert_int_eq(option_of(SOL_SOCKET, SO_KEEPALIVE), 1);
+    ck_assert_int_eq(option_of(IPPROTO_TCP, TCP_KEEPIDLE), 7);
+    ck_assert_int_eq(option_of(IPPROTO_TCP, TCP_KEEPINTVL), 2);
+    ck_assert_int_eq(option_of(IPPROTO_TCP, TCP_KEEPCNT), 5);
+    ck_assert_int_eq(option_of(IPPROTO_TCP, TCP_USER_TIMEOUT), 1234);
+    redwi_conn_close(stand.conn, true);
+    redwi_conn_free(stand.conn);
+    stand.conn = NULL;
+    stand.nready = 0;
+    stand.settings.tcp = (struct redwi_tcp){0};
+    stand_login(&stand);
+    ck_assert_int_eq(option_of(IPPROTO_TCP, TCP_NODELAY), 1);
+    ck_assert_int_eq(option_of(SOL_SOCKET, SO_KEEPALIVE), 0);
+    ck_assert_int_eq(option_of(IPPROTO_TCP, TCP_USER_TIMEOUT), 0);
 }
 END_TEST
 
@@ -277,7 +300,8 @@ int main(void)
     tcase_add_test(t, a_deadline_in_the_past_tries_nothing);
     tcase_add_test(t, a_name_without_address_says_so);
     tcase_add_test(t, a_connection_can_be_closed_at_every_step_of_its_opening);
-    tcase_add_test(t, sockets_have_keepalive_user_timeout_and_no_delay);
+    tcase_add_test(t, A09_A10_sockets_have_keepalive_user_timeout_and_no_delay);
+    tcase_add_test(t, A09_A10_settings_change_them_or_leave_them_to_the_system);
     tcase_add_test(t, a_unix_socket_is_dialled_by_its_directory);
     tcase_add_test(t, a_unix_socket_with_a_full_queue_is_tried_again);
     tcase_add_test(t, a_path_too_long_for_a_unix_socket_is_a_clear_error);

@@ -3,6 +3,7 @@
  * Names to addresses: literals, unix sockets, text; and c-ares on a libev loop against a name server
  * that lives on the same loop.
  */
+#include "pool/dial.h"
 #include "pool/loop_ev.h"
 #include "pool/names.h"
 #include "wire/mem.h"
@@ -123,7 +124,8 @@ static size_t answer(const uint8_t *q, size_t n, uint8_t *out, bool tcp)
     size_t at = put(out, q, n);
     out[2] = 0x84; /* answer, authoritative */
     out[3] = 0;
-    if (!strcmp((char *)label, "silent"))
+    if (!strcmp((char *)label, "silent") || (!strcmp((char *)label, "half") && type == QTYPE_AAAA) ||
+        (!strcmp((char *)label, "six") && type == QTYPE_A))
         return 0;
     if (!strcmp((char *)label, "long") && !tcp) {
         out[2] |= 2; /* truncated: ask by TCP */
@@ -134,6 +136,20 @@ static size_t answer(const uint8_t *q, size_t n, uint8_t *out, bool tcp)
         if (type == QTYPE_A) {
             at += put_record(out + at, type, "127.0.0.3");
             at += put_record(out + at, type, "127.0.0.2");
+        }
+        return at;
+    }
+    if (!strcmp((char *)label, "both") || !strcmp((char *)label, "half") || !strcmp((char *)label, "six") ||
+        !strcmp((char *)label, "slow")) {
+        out[7] = 1;
+        return at + put_record(out + at, type, type == QTYPE_A ? "127.0.0.1" : "::1");
+    }
+    if (!strcmp((char *)label, "crowd")) {
+        out[7] = 12;
+        for (int i = 0; i < out[7]; i++) {
+            char address[32];
+            snprintf(address, sizeof address, type == QTYPE_A ? "127.0.1.%d" : "::1:%d", i);
+            at += put_record(out + at, type, address);
         }
         return at;
     }
@@ -150,6 +166,37 @@ static size_t answer(const uint8_t *q, size_t n, uint8_t *out, bool tcp)
     return at;
 }
 
+/* Answers that leave 150 ms after the question. */
+static struct held {
+    ev_timer timer;
+    struct sockaddr_storage to;
+    socklen_t len;
+    uint8_t bytes[1024];
+    size_t n;
+} held[8];
+static unsigned nheld;
+
+static void on_held(struct ev_loop *l, ev_timer *w, int events)
+{
+    struct held *h = w->data;
+    (void)l, (void)events;
+    ck_assert_int_eq(sendto(dns.udp.fd, h->bytes, h->n, 0, (struct sockaddr *)&h->to, h->len), (ssize_t)h->n);
+}
+
+static void hold_back(const uint8_t *bytes, size_t n, const struct sockaddr_storage *to, socklen_t len)
+{
+    ck_assert_uint_lt(nheld, 8);
+    struct held *h = &held[nheld++];
+    memcpy(h->bytes, bytes, n);
+    h->n = n;
+    h->to = *to;
+    h->len = len;
+    ev_now_update(ev);
+    ev_timer_init(&h->timer, on_held, 0.15, 0);
+    h->timer.data = h;
+    ev_timer_start(ev, &h->timer);
+}
+
 static void on_udp(struct ev_loop *l, ev_io *w, int events)
 {
     uint8_t q[512], a[1024];
@@ -161,7 +208,9 @@ static void on_udp(struct ev_loop *l, ev_io *w, int events)
         return;
     dns.udp_questions++;
     size_t out = answer(q, (size_t)n, a, false);
-    if (out)
+    if (out && !strncmp((char *)q + 13, "slow", 4))
+        hold_back(a, out, &from, len);
+    else if (out)
         ck_assert_int_eq(sendto(w->fd, a, out, 0, (struct sockaddr *)&from, len), (ssize_t)out);
 }
 
@@ -295,6 +344,23 @@ static void teardown(void)
     ev_loop_destroy(ev);
 }
 
+/* Addresses of localhost in the hosts file. */
+static size_t localhosts(void)
+{
+    char line[512];
+    size_t n = 0;
+    FILE *f = fopen("/etc/hosts", "r");
+    ck_assert_ptr_nonnull(f);
+    while (fgets(line, sizeof line, f)) {
+        line[strcspn(line, "#\n")] = 0;
+        strtok(line, " \t");
+        for (char *name; (name = strtok(NULL, " \t")) != NULL;)
+            n += strcmp(name, "localhost") == 0;
+    }
+    fclose(f);
+    return n;
+}
+
 START_TEST(names_in_the_hosts_file_are_answered_later_all_the_same)
 {
     struct lookup l;
@@ -309,6 +375,7 @@ START_TEST(names_in_the_hosts_file_are_answered_later_all_the_same)
         seen = seen || (l.addrs[i].len == expected.len &&
                         !memcmp(&l.addrs[i].storage, &expected.storage, expected.len));
     ck_assert(seen); /* with the port filled in */
+    ck_assert_uint_eq(l.n, localhosts()); /* the file is all there is to the name */
     ck_assert_int_eq(dns.udp_questions, 0);
 }
 END_TEST
@@ -429,6 +496,141 @@ START_TEST(many_look_ups_run_at_once)
 }
 END_TEST
 
+static double seconds(void)
+{
+    return (double)loop.now_us(loop.ctx) / 1e6;
+}
+
+START_TEST(A07_both_families_are_found_and_take_turns)
+{
+    struct lookup l;
+    start(&l, "both.test");
+    finish(&l);
+    ck_assert_uint_eq(l.n, 2);
+    ck_assert_str_eq(text_of(&l.addrs[0]), "[::1]:5432");
+    ck_assert_str_eq(text_of(&l.addrs[1]), "127.0.0.1:5432");
+    start(&l, "crowd.test"); /* more than we try, and neither family cut off */
+    finish(&l);
+    ck_assert_uint_eq(l.n, REDWI_ADDRESSES_MAX);
+    for (size_t i = 0; i < l.n; i++)
+        ck_assert_int_eq(l.addrs[i].family, i % 2 ? AF_INET : AF_INET6);
+}
+END_TEST
+
+START_TEST(A02_a_name_server_that_is_silent_about_one_family_costs_half_a_second)
+{
+    static const char *const names[] = {"half.test", "six.test"};
+    for (int i = 0; i < 2; i++) {
+        struct lookup l;
+        double begin = seconds();
+        start(&l, names[i]);
+        finish(&l);
+        ck_assert_uint_eq(l.n, 1);
+        ck_assert_int_eq(l.addrs[0].family, i ? AF_INET6 : AF_INET);
+        ck_assert(seconds() - begin >= 0.499 && seconds() - begin < 3);
+    }
+}
+END_TEST
+
+static int ticks;
+static double longest_gap, last_tick;
+
+static void on_tick(struct ev_loop *l, ev_timer *w, int events)
+{
+    (void)l, (void)w, (void)events;
+    double now = seconds();
+    if (ticks++ && now - last_tick > longest_gap)
+        longest_gap = now - last_tick;
+    last_tick = now;
+}
+
+START_TEST(A02_the_loop_goes_on_while_a_name_server_is_slow)
+{
+    struct lookup l;
+    ev_timer tick;
+    ev_timer_init(&tick, on_tick, 0.001, 0.001);
+    ev_timer_start(ev, &tick);
+    start(&l, "slow.test");
+    finish(&l);
+    ev_timer_stop(ev, &tick);
+    ck_assert_uint_eq(l.n, 2);
+    ck_assert_int_ge(ticks, 20); /* 150, but for a busy machine */
+    ck_assert(longest_gap < 0.1);
+}
+END_TEST
+
+/* --- through a dial, in real time --- */
+
+static struct {
+    int calls, fd;
+    redw_error *why;
+    char peer[64];
+} dialled;
+
+static void on_dialled(void *arg, int fd, const struct redwi_address *peer, redw_error *why)
+{
+    (void)arg;
+    dialled.calls++;
+    dialled.fd = fd;
+    dialled.why = why;
+    if (peer)
+        redwi_address_text(peer, dialled.peer, sizeof dialled.peer);
+    ev_break(ev, EVBREAK_ONE);
+}
+
+static void dial_to(const char *host, uint16_t port, int64_t ms)
+{
+    const struct redwi_names names = {dns.servers, redwi_names_cares.start, redwi_names_cares.cancel};
+    struct redwi_dial *d;
+    memset(&dialled, 0, sizeof dialled);
+    struct redwi_dial_config config = {
+        .mem = &redwi_malloc,
+        .loop = &loop,
+        .sys = &redwi_sys_real,
+        .names = &names,
+        .host = host,
+        .port = port,
+        .deadline_us = loop.now_us(loop.ctx) + ms * 1000,
+        .done = on_dialled,
+    };
+    ck_assert_int_eq(redwi_dial_start(&d, &config), 0);
+    while (!dialled.calls)
+        ev_run(ev, EVRUN_ONCE);
+    redwi_dial_free(d);
+}
+
+START_TEST(A08_a_black_hole_of_a_name_server_costs_the_deadline_and_no_more)
+{
+    double begin = seconds();
+    dial_to("silent.test", 5432, 300);
+    ck_assert(seconds() - begin >= 0.299 && seconds() - begin < 2);
+    ck_assert_int_eq(redw_error_code(dialled.why), REDW_ETIMEDOUT);
+    ck_assert_ptr_nonnull(strstr(redw_error_message(dialled.why), "the name look-up timed out"));
+    redw_error_release(dialled.why);
+    dial_to("nx.test", 5432, 5000);
+    ck_assert_int_eq(redw_error_code(dialled.why), REDW_ECONNECT);
+    ck_assert_ptr_nonnull(strstr(redw_error_message(dialled.why), "connect: nx.test (after "));
+    ck_assert_ptr_nonnull(strstr(redw_error_message(dialled.why), "Domain name not found"));
+    redw_error_release(dialled.why);
+}
+END_TEST
+
+START_TEST(A07_the_family_that_somebody_listens_on_is_found)
+{
+    struct sockaddr_in sa = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t len = sizeof sa;
+    int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    ck_assert_int_eq(bind(listener, (struct sockaddr *)&sa, sizeof sa), 0);
+    ck_assert_int_eq(listen(listener, 8), 0);
+    ck_assert_int_eq(getsockname(listener, (struct sockaddr *)&sa, &len), 0);
+    dial_to("both.test", ntohs(sa.sin_port), 5000); /* nobody listens on ::1, or there is none */
+    ck_assert_int_ge(dialled.fd, 0);
+    ck_assert_int_eq(strncmp(dialled.peer, "127.0.0.1:", 10), 0);
+    close(dialled.fd);
+    close(listener);
+}
+END_TEST
+
 static void *no_alloc(void *ctx, size_t n)
 {
     (void)ctx, (void)n;
@@ -463,6 +665,11 @@ int main(void)
     tcase_add_test(cares, a_silent_name_server_is_asked_again_until_it_has_timed_out);
     tcase_add_test(cares, a_look_up_can_be_cancelled_at_any_time);
     tcase_add_test(cares, many_look_ups_run_at_once);
+    tcase_add_test(cares, A07_both_families_are_found_and_take_turns);
+    tcase_add_test(cares, A02_a_name_server_that_is_silent_about_one_family_costs_half_a_second);
+    tcase_add_test(cares, A02_the_loop_goes_on_while_a_name_server_is_slow);
+    tcase_add_test(cares, A08_a_black_hole_of_a_name_server_costs_the_deadline_and_no_more);
+    tcase_add_test(cares, A07_the_family_that_somebody_listens_on_is_found);
     tcase_add_test(cares, without_memory_nothing_is_started);
     suite_add_tcase(suite, pure);
     suite_add_tcase(suite, cares);

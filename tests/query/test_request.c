@@ -39,6 +39,22 @@ int redwi_session_unit_end(struct redwi_session *s, void *tag, unsigned sent, en
     return unit_rc;
 }
 
+/* Whose session it is: NULL, PostgreSQL's; else what Redshift says its version is, "" for nothing. */
+static const char *redshift;
+
+bool redwi_session_is_redshift(const struct redwi_session *s)
+{
+    (void)s;
+    return redshift;
+}
+
+const char *redwi_session_parameter(const struct redwi_session *s, const char *name)
+{
+    (void)s;
+    ck_assert_str_eq(name, "server_protocol_version");
+    return *redshift ? redshift : NULL;
+}
+
 /* --- the stage --- */
 
 static struct vloop *loop;
@@ -301,6 +317,43 @@ START_TEST(a_statement_is_sent_as_parse_bind_describe_execute)
     ck_assert_ptr_null(message(&at, &type, &len)); /* Sync is the session's */
     fake_end(f, NULL);
     ck_assert_uint_eq(dones, 1);
+}
+END_TEST
+
+/* A NUMERIC, and the format rows are asked for in: by the server, not by the value (design H13). */
+START_TEST(values_take_the_form_of_the_server)
+{
+    static const struct {
+        const char *says; /* server_protocol_version; NULL: not Redshift */
+        bool binary_param;
+        uint16_t result_format;
+    } rows[] = {{NULL, true, 1}, {"", false, 0}, {"0", false, 0}, {"1", false, 0},
+                {"2", false, 1}, {"3", false, 1}, {"later", false, 0}};
+
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct redwi_bind_msg bind;
+        redw_slice value;
+        size_t at = 0, len;
+        char type;
+
+        redshift = rows[i].says;
+        ck_assert_int_gt(submit(REDW_REQUEST(.sql = "select $1", .wire = REDW_WIRE_BINARY,
+                                             REDW_PARAMS(redw_p_decimal_text("12.30")))),
+                         0);
+        struct fake *f = go();
+        message(&at, &type, &len);
+        const uint8_t *body = message(&at, &type, &len);
+        ck_assert_int_eq(type, 'B');
+        ck_assert(redwi_fe_read_bind(body, len, &bind));
+        ck_assert_uint_eq(bind.nvalues, 1);
+        value = redwi_cursor_value(&bind.values);
+        ck_assert_int_eq(value.len == 12, rows[i].binary_param);
+        ck_assert(rows[i].binary_param || (value.len == 5 && memcmp(value.ptr, "12.30", 5) == 0));
+        ck_assert_uint_eq(redwi_load16(body + len - 2), rows[i].result_format);
+        fake_end(f, NULL);
+    }
+    redshift = NULL;
+    ck_assert_uint_eq(dones, sizeof rows / sizeof *rows);
 }
 END_TEST
 
@@ -861,6 +914,7 @@ int main(void)
     tcase_add_test(t, wrong_requests_are_refused_with_words);
     tcase_add_test(t, wrong_handlers_are_refused_with_words);
     tcase_add_test(t, a_statement_is_sent_as_parse_bind_describe_execute);
+    tcase_add_test(t, values_take_the_form_of_the_server);
     tcase_add_test(t, a_unit_that_cannot_be_written_is_reported_not_sent);
     tcase_add_test(t, rows_are_gathered_and_reported_with_tag_and_time);
     tcase_add_test(t, bounds_end_the_request_and_cancel_the_statement);

@@ -80,7 +80,7 @@ static int columns(size_t n, bool streamed)
     redwi_be_put_row_description(&wire, fields, n);
     struct redwi_columns columns;
     ck_assert(redwi_be_row_description(BODY, BODY_LEN, 0, &columns));
-    return redwi_result_columns(res, &columns, streamed);
+    return redwi_result_columns(res, &columns, REDWI_POSTGRES, streamed);
 }
 
 static int add(const redw_slice *cells, size_t n, uint64_t max_bytes)
@@ -123,6 +123,36 @@ START_TEST(columns_are_named_typed_and_found)
     ck_assert_int_eq(redw_result_find(res, "c2"), 2);
     ck_assert_int_eq(redw_result_find(res, "C2"), REDW_ECOLUMN);
     ck_assert_ptr_null(redw_result_column(res, 3));
+}
+END_TEST
+
+START_TEST(columns_say_where_they_come_from_if_the_server_does)
+{
+    const struct redwi_field fields[] = {
+        {.name = {"n", 1}, .type_oid = 1700, .typmod = 0x00120006, .format = 1, .schema = {"public", 6},
+         .table = {"sales", 5}, .column = {"amount", 6}, .catalog = {"dev", 3}, .flags = REDWI_FIELD_NOT_NULL},
+        {.name = {"", 0}, .type_oid = 6551, .typmod = 64004, .schema = {"", 0}, .table = {"", 0},
+         .column = {"", 0}, .catalog = {"", 0}},
+    };
+    struct redwi_columns described;
+    redwi_be_put_row_description(&wire, fields, 2);
+    ck_assert(redwi_be_row_description(BODY, BODY_LEN, 2, &described));
+    ck_assert_int_eq(redwi_result_columns(res, &described, REDWI_REDSHIFT_BINARY, false), 0);
+    const struct redw_column *n = redw_result_column(res, 0), *b = redw_result_column(res, 1);
+    ck_assert_str_eq(n->name, "n");
+    ck_assert_str_eq(n->schema, "public");
+    ck_assert_str_eq(n->table, "sales");
+    ck_assert_str_eq(n->base_name, "amount");
+    ck_assert_str_eq(n->catalog, "dev");
+    ck_assert(n->nullable == 0 && n->precision == 18 && n->scale == 2 && n->binary);
+    ck_assert_int_eq(redwi_column_server(n), REDWI_REDSHIFT_BINARY);
+    ck_assert_str_eq(b->name, "");
+    ck_assert_str_eq(b->schema, "");
+    ck_assert_str_eq(b->base_name, "");
+    ck_assert(b->nullable == 1 && b->precision == 64000 && b->type == REDW_VARBYTE && !b->binary);
+    ck_assert_int_eq(columns(1, false), 0);
+    ck_assert_int_eq(redw_result_column(res, 0)->nullable, -1);
+    ck_assert_str_eq(redw_result_column(res, 0)->catalog, "");
 }
 END_TEST
 
@@ -389,6 +419,7 @@ int main(void)
     tcase_add_checked_fixture(t, setup, teardown);
     tcase_add_test(t, a_new_result_is_empty);
     tcase_add_test(t, columns_are_named_typed_and_found);
+    tcase_add_test(t, columns_say_where_they_come_from_if_the_server_does);
     tcase_add_test(t, as_many_columns_as_there_can_be_and_none);
     tcase_add_test(t, rows_come_out_as_they_went_in_with_a_nul_behind_each_value);
     tcase_add_test(t, a_small_result_is_one_allocation);

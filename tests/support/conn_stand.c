@@ -622,7 +622,11 @@ void stand_open(struct stand *r)
     r->names_why = "no such name";
     r->env = (struct redwi_env){.sys = &r->fault.sys, .names = &r->names};
     r->settings = (struct redwi_settings){
-        .user = user, .database = database, .application_name = application, .tls_mode = REDWI_TLS_DISABLE};
+        .user = user,
+        .database = database,
+        .application_name = application,
+        .tls_mode = REDWI_TLS_DISABLE,
+        .tcp = {.idle_s = 60, .interval_s = 10, .count = 3, .user_timeout_ms = 75000}};
     r->probe.loop.turn_init(r->probe.loop.ctx, r->turn, on_turn, r);
     ev_run(r->ev, EVRUN_NOWAIT);
     leak_begin(&r->leak);

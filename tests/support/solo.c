@@ -186,6 +186,24 @@ size_t solo_send_all(struct solo *r)
     return n;
 }
 
+static void put_execution(struct redwi_buf *b)
+{
+    redwi_fe_bind_end(b, redwi_fe_bind_begin(b, "", "", NULL, 0), 0);
+    redwi_fe_execute(b, "", 0);
+}
+
+int solo_queue_batch(struct solo *r, void *tag, const char *sql, size_t more)
+{
+    struct redwi_buf *b = redwi_session_unit_begin(r->s);
+    if (!b)
+        return REDW_ENOMEM;
+    redwi_fe_parse(b, "", sql, strlen(sql), NULL, 0);
+    for (size_t i = 0; i <= more; i++)
+        put_execution(b);
+    const unsigned again = REDWI_SENT_BIND | REDWI_SENT_EXECUTE;
+    return redwi_session_batch_end(r->s, tag, REDWI_SENT_PARSE | again, again, more, REDW_OUTCOME_NOT_EXECUTED);
+}
+
 int solo_queue_unit(struct solo *r, void *tag, const char *sql)
 {
     struct redwi_buf *b = redwi_session_unit_begin(r->s);
@@ -231,10 +249,17 @@ void solo_must_be_dead(struct solo *r, int code)
 
 static void reach_login(struct solo *r, enum solo_where where)
 {
+    if (where == SOLO_AT_ANSWERED)
+        r->config.methods = REDWI_LOGIN_MD5;
     solo_open(r);
     solo_send_all(r);
     if (where == SOLO_AT_AUTH)
         return;
+    if (where == SOLO_AT_ANSWERED) {
+        SOLO_FEED(r, 'R', "\0\0\0\5salt");
+        ck_assert_uint_gt(solo_send_all(r), 0);
+        return;
+    }
     if (where >= SOLO_AT_SETTLING) {
         SOLO_FEED(r, 'R', "\0\0\0\0");
         return;
@@ -249,6 +274,18 @@ static void reach_login(struct solo *r, enum solo_where where)
         SOLO_FEED(r, 'R', SOLO_SASL_SIGNATURE);
 }
 
+static void reach_batch(struct solo *r, enum solo_where where)
+{
+    ck_assert_int_eq(solo_queue_batch(r, &solo_unit, "insert", 2), 0);
+    solo_send_all(r);
+    SOLO_FEED(r, '1', "");
+    SOLO_FEED(r, '2', "");
+    SOLO_FEED(r, 'C', "INSERT 0 1\0");
+    if (where == SOLO_AT_BATCH_EXECUTE)
+        SOLO_FEED(r, '2', "");
+    ck_assert_uint_eq(r->seen.fatal, 0);
+}
+
 void solo_reach(struct solo *r, enum solo_where where)
 {
     reach_login(r, where);
@@ -259,6 +296,10 @@ void solo_reach(struct solo *r, enum solo_where where)
     ck_assert_uint_eq(r->seen.logged_in, 1);
     if (where == SOLO_AT_IDLE)
         return;
+    if (where >= SOLO_AT_BATCH_BIND) {
+        reach_batch(r, where);
+        return;
+    }
     ck_assert_int_eq(solo_queue_unit(r, &solo_unit, "select"), 0);
     solo_send_all(r);
     if (where == SOLO_AT_PARSE)

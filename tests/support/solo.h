@@ -46,6 +46,7 @@ struct solo {
 
 enum solo_where {
     SOLO_AT_AUTH,
+    SOLO_AT_ANSWERED,   /* to a request for MD5 */
     SOLO_AT_SASL_FIRST,
     SOLO_AT_SASL_FINAL,
     SOLO_AT_SASL_DONE,
@@ -60,6 +61,8 @@ enum solo_where {
     SOLO_AT_FAILED,
     SOLO_AT_COPY_IN,
     SOLO_AT_COPY_OUT,
+    SOLO_AT_BATCH_BIND, /* the second statement of a batch, without Parse and Describe */
+    SOLO_AT_BATCH_EXECUTE,
     SOLO_STATES
 };
 
@@ -90,6 +93,8 @@ void solo_end(struct solo *r); /* the transport ends without a reason */
 size_t solo_send_all(struct solo *r);
 /* Parse, Bind, Describe, Execute, Sync. */
 int solo_queue_unit(struct solo *r, void *tag, const char *sql);
+/* The same with `more` times Bind, Execute in front of the Sync. */
+int solo_queue_batch(struct solo *r, void *tag, const char *sql, size_t more);
 
 /* FATAL came once, with this code, and nothing can be got out of the session any more. */
 void solo_must_be_dead(struct solo *r, int code);

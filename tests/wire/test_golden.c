@@ -13,9 +13,19 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define PARTITIONS 200
+/* Random partitions of a session: the key derivation of SCRAM costs a millisecond each time, and sanitizers
+ * ten of everything. */
+#define PARTITIONS_SCRAM 100
+#ifdef __SANITIZE_ADDRESS__
+#define PARTITIONS 500
+#else
+#define PARTITIONS 10000
+#endif
 
 static glob_t files;
+static struct {
+    size_t sessions, splits, partitions, cuts, least; /* least: partitions of one session */
+} ran = {.least = SIZE_MAX};
 
 static uint64_t draw(uint64_t *seed)
 {
@@ -58,7 +68,7 @@ static void must_give_trace(const struct golden *g, const struct golden_run *run
 
 static void each_session(void (*check)(const struct golden *g))
 {
-    ck_assert_uint_ge(files.gl_pathc, 12);
+    ck_assert_uint_ge(files.gl_pathc, 60);
     static struct golden g; /* large */
     for (size_t i = 0; i < files.gl_pathc; i++) {
         load(&g, i);
@@ -80,16 +90,28 @@ START_TEST(a_session_gives_the_events_written_down)
 }
 END_TEST
 
+/* What random partitions cost is mostly their number. */
+static size_t partitions_of(const struct golden *g)
+{
+    return strstr(g->path, "scram") ? PARTITIONS_SCRAM : PARTITIONS;
+}
+
 static void divided(const struct golden *g)
 {
     if (g->whole_only)
         return;
+    size_t partitions = g->bytes > 1 ? partitions_of(g) : 0;
+    ran.sessions++;
+    ran.splits += g->bytes ? g->bytes - 1 : 0;
+    ran.partitions += partitions;
+    if (partitions && partitions < ran.least)
+        ran.least = partitions;
     must_give_trace(g, &(struct golden_run){.bytewise = true}, "byte by byte");
     for (size_t cut = 1; cut < g->bytes; cut++)
         must_give_trace(g, &(struct golden_run){.cuts = &cut, .ncuts = 1}, "cut in two");
 
     uint64_t seed = 0x9e3779b97f4a7c15;
-    for (size_t n = 0; n < PARTITIONS && g->bytes > 1; n++) {
+    for (size_t n = 0; n < partitions; n++) {
         size_t cuts[32], ncuts = 0;
         for (size_t at = 0; ncuts < 32; ncuts++) {
             at += 1 + draw(&seed) % (g->bytes / 4 + 1);
@@ -105,6 +127,8 @@ static void divided(const struct golden *g)
 START_TEST(any_partition_gives_the_same_events)
 {
     each_session(divided);
+    printf("golden: %zu sessions, %zu splits in two, byte by byte, %zu random partitions (%zu at least of each)\n",
+           ran.sessions, ran.splits, ran.partitions, ran.least);
 }
 END_TEST
 
@@ -142,6 +166,7 @@ static void must_be_cut_short(const struct golden *g, const char *trace, size_t 
 
 static void cut_short(const struct golden *g)
 {
+    ran.cuts += g->bytes + 1;
     for (size_t end = 0; end <= g->bytes; end++) {
         for (int bytewise = 0; bytewise < (end % 8 || g->whole_only ? 1 : 2); bytewise++) {
             struct redwi_buf trace;
@@ -157,6 +182,7 @@ static void cut_short(const struct golden *g)
 START_TEST(an_end_at_any_byte_fails_what_is_pending_once)
 {
     each_session(cut_short);
+    printf("golden: cut off at %zu places\n", ran.cuts);
 }
 END_TEST
 

@@ -47,6 +47,7 @@ static const char *const legal[SOLO_STATES] = {
     [SOLO_AT_PARSE] = "NSA1",    [SOLO_AT_BIND] = "NSA2",     [SOLO_AT_DESCRIBE] = "NSATn",
     [SOLO_AT_EXECUTE] = "NSACIGH", [SOLO_AT_ROWS] = "NSADC",  [SOLO_AT_SYNC] = "NSAZ",
     [SOLO_AT_FAILED] = "NSAZ",   [SOLO_AT_COPY_IN] = "NSA",   [SOLO_AT_COPY_OUT] = "NSAdcC",
+    [SOLO_AT_ANSWERED] = "RNSv", [SOLO_AT_BATCH_BIND] = "NSA2", [SOLO_AT_BATCH_EXECUTE] = "NSACIGH",
 };
 
 static void check_type(enum solo_where where, uint8_t type)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Fuzz targets: tests/fuzz/fuzz_NAME.c with the corpus tests/fuzz/corpus/NAME. `make asan` (and so `make test`)
-# replays each corpus; `make fuzz` lets libFuzzer work on each for FUZZ_S seconds. What it finds stays in build/.
+# replays each corpus, `make fuzz-valgrind` does it under valgrind; `make fuzz` lets libFuzzer work on each for
+# FUZZ_S seconds. What it finds stays in build/.
 
 FUZZ_SRC  := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 FUZZ_S    ?= 60
@@ -14,10 +15,13 @@ $(call tree,$(1))/tests/fuzz/fuzz_%: $(call tree,$(1))/tests/fuzz/fuzz_%.o $(cal
 endef
 $(foreach v,$(VARIANTS),$(eval $(call replay_rules,$(v))))
 
-.PHONY: fuzz-replay fuzz fuzz-run
+.PHONY: fuzz-replay fuzz-valgrind fuzz fuzz-run
 fuzz-replay: $(call fuzz_bins,asan)  ## runs each fuzz target over its corpus, under ASan and UBSan
 	@set -e; for program in $^; do $$program; done
 asan: fuzz-replay
+
+fuzz-valgrind: $(call fuzz_bins,plain)  ## the same under valgrind: nothing uninitialised decides anything
+	@set -e; for program in $^; do valgrind --quiet --error-exitcode=99 --leak-check=full $$program; done
 
 fuzz:  ## libFuzzer on each target for FUZZ_S seconds
 	+@$(MAKE) --no-print-directory CC=$(CLANG) fuzz-run

@@ -37,7 +37,7 @@ SUP_SRC  := $(sort $(wildcard tests/support/*.c))
 TEST_SRC := $(sort $(wildcard tests/wire/test_*.c tests/data/test_*.c tests/pool/test_*.c tests/query/test_*.c \
                               tests/api/test_*.c))
 # Examples that are programs of their own; the others are parts of a host and run inside tests/api/test_example_*.
-EXAMPLES := hello export_tsv demo
+EXAMPLES := hello export_tsv demo poll_loop
 PUBLIC   := $(sort $(wildcard include/*.h include/redw/*.h))
 test_bins = $(TEST_SRC:%.c=$(call tree,$(1))/%)
 

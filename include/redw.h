@@ -13,6 +13,10 @@
  *   redw/request.h  submit, cancel, forget
  *   redw/stream.h   rows as they arrive, with back-pressure
  *
+ * and not, because a service has no use for it:
+ *
+ *   redw/sync.h     blocking helpers for tools, tests and scripts
+ *
  * Rules that hold everywhere
  *
  *  R1 redw_id > 0: accepted; the final callback runs exactly once, later, from the loop, never from

@@ -5,7 +5,7 @@ cd "$(dirname "$0")/.."
 mkdir -p "$1"
 {
     echo "# redw $(sed -n 's/.*REDW_VERSION "\(.*\)"/\1/p' include/redw/base.h): reference"
-    for h in include/redw.h include/redw/{base,value,error,result,client,request,stream,loop}.h; do
+    for h in include/redw.h include/redw/{base,value,error,result,client,request,stream,loop,sync}.h; do
         printf '\n## <%s>\n\n```c\n' "${h#include/}"
         sed '1{/SPDX/d}' "$h"
         printf '```\n'

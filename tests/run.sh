@@ -7,10 +7,11 @@ shift
 logs=$tree/log
 mkdir -p "$logs"
 export REDW_TEST_TREE=$tree
-# A locale with a decimal comma, for the tests that values are the same under it. Only who asks for it gets it.
-export LOCPATH=$tree/locale
-[ -d "$LOCPATH/de_DE.UTF-8" ] || { mkdir -p "$LOCPATH" && localedef --no-archive -i de_DE -f UTF-8 "$LOCPATH/de_DE.UTF-8"; } ||
-    echo "run.sh: no locale with a decimal comma"
+# A locale with a decimal comma, for the tests that values are the same under it (support/comma.h).
+REDW_TEST_LOCALES=$(realpath -m "$tree")/locale
+export REDW_TEST_LOCALES
+[ -d "$REDW_TEST_LOCALES/de_DE.UTF-8" ] || { mkdir -p "$REDW_TEST_LOCALES" &&
+    localedef --no-archive -i de_DE -f UTF-8 "$REDW_TEST_LOCALES/de_DE.UTF-8"; } || true
 export ASAN_OPTIONS=${ASAN_OPTIONS:-detect_stack_use_after_return=1}
 export CK_DEFAULT_TIMEOUT=${CK_DEFAULT_TIMEOUT:-240}
 run_one() {

@@ -58,16 +58,19 @@ typedef void redw_trace_fn(uint64_t connection, const char *line, size_t n, void
 struct redw_options {
     size_t size; /* sizeof(struct redw_options) */
 
-    /* Required. postgresql://user@host:port/database?setting=value (also postgres://, redshift://;
-     * parts percent-encoded as in libpq). Defaults: port 5439 for redshift://, else 5432; database:
+    /* Required, unless from_environment. postgresql://user@host:port/database?setting=value (also postgres://,
+     * redshift://; parts percent-encoded as in libpq); or "setting=value setting=value" with libpq's quoting:
+     * a value that is empty or has blanks stands in 'single quotes', and a backslash takes a quote or another
+     * backslash as it is. Defaults: port 5439 for redshift://, else 5432; database:
      * the user's name. A host beginning with '/' (percent-encoded, or in ?host=) is the directory of a
      * unix socket. Settings: host, port, user, password, dbname, application_name, connect_timeout
      * (seconds), keepalives_idle, keepalives_interval (seconds), keepalives_count, tcp_user_timeout (milliseconds;
-     * 0 leaves these four to the system), server, require_auth, channel_binding (as below), and of TLS:
-     * sslmode (disable, require, verify-ca, verify-full), sslrootcert (as ca_file), sslcert, sslkey, sslname (as cert_file, key_file,
+     * 0 leaves these four to the system), server, require_auth, channel_binding (as below), passfile (as
+     * password_file), and of TLS: sslmode (disable, require, verify-ca, verify-full), sslrootcert (as ca_file),
+     * sslcert, sslkey, sslname (as cert_file, key_file,
      * tls_name), sslnegotiation (postgres, the default; direct: TLS from the first byte, agreed by ALPN, for
-     * PostgreSQL 17 and later). Unknown names are refused. The text is never echoed in errors. With a token
-     * the user may be left out, but then not the database. */
+     * PostgreSQL 17 and later). Unknown names are refused, and names given twice. The text is never echoed
+     * in errors. With a token the user may be left out, but then not the database. */
     const char *uri;
     const char *password;         /* default: the URI's; kept out of core dumps and swap, wiped by destroy */
     const char *ca_file;          /* trusted roots: a PEM file, instead of the system's; "system": those, the
@@ -137,12 +140,25 @@ struct redw_options {
     redw_trace_fn *trace;
     void *trace_ctx;
     bool trace_values;
+
+    /* Reads the environment, once, at create; default: no. What neither a field nor `uri` gives comes from the
+     * variable REDSHIFT_ and the setting's name: REDSHIFT_HOST, _PORT, _DATABASE (for dbname), _USER, _PASSWORD,
+     * _SSLMODE and so on, for each setting of `uri`; `uri`, if NULL, from REDSHIFT_URI. Without any URI the
+     * port is 5439 by default. Empty variables count as not set; others are not looked at. As with getenv(),
+     * no other thread may change the environment meanwhile. Nothing is read in a setuid program. */
+    bool from_environment;
+
+    /* Where to look the password up if none is given: lines "host:port:database:user:password", the format of
+     * libpq's .pgpass ('*' fits anything, a backslash takes ':' or another backslash as it is, '#' begins a
+     * comment). The first line that fits counts; none is no error. The file must be regular, 1 MiB at most, and
+     * group and others must have no rights to it (mode 0600). Default: none; ~/.pgpass is not looked at. */
+    const char *password_file;
 };
 #define REDW_OPTIONS(...) \
     (&(const struct redw_options){.size = sizeof(struct redw_options), __VA_ARGS__})
 
 /*
- * Makes a client on a libev loop. Reads local files (roots, certificate, key) and does no other I/O:
+ * Makes a client on a libev loop. Reads local files (roots, certificate, key, password file) and does no other I/O:
  * connections open when first needed, or by redw_client_ready(). TLS is verified against host name and
  * roots (verify-full) unless the URI asks for less; unix sockets carry no TLS.
  *

@@ -263,3 +263,18 @@ struct redw_loop redwi_loop_ev(struct ev_loop *loop)
         .release = release,
     };
 }
+
+struct ev_loop *redwi_loop_ev_open(void)
+{
+    return ev_loop_new(EVFLAG_AUTO | EVFLAG_NOENV);
+}
+
+void redwi_loop_ev_round(struct ev_loop *loop, bool wait)
+{
+    ev_run(loop, wait ? EVRUN_ONCE : EVRUN_NOWAIT);
+}
+
+void redwi_loop_ev_close(struct ev_loop *loop)
+{
+    ev_loop_destroy(loop);
+}

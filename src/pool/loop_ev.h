@@ -15,4 +15,10 @@ struct ev_loop;
 /* The table for this loop; ctx is the loop itself, nothing is allocated or started. */
 struct redw_loop redwi_loop_ev(struct ev_loop *loop);
 
+/* A loop that nobody else runs, for blocking calls; NULL: none could be made. */
+struct ev_loop *redwi_loop_ev_open(void);
+/* Goes round once; waits for something to happen if there is nothing to do and `wait`. */
+void redwi_loop_ev_round(struct ev_loop *loop, bool wait);
+void redwi_loop_ev_close(struct ev_loop *loop);
+
 #endif

@@ -1,18 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Options to settings. The URI is cut into raw views first (authority, path, then the query string,
- * which wins over both); each setting is then decoded once, a password straight into the memory where it
- * stays, so that no other copy of it is ever made. Messages name the setting and the rule, never a value:
+ * Options to settings. A setting comes from, first wins: its field of the struct; the text of `uri`, cut and
+ * decoded in secret memory that is given back at the end (pool/conninfo.h); its REDSHIFT_* variable, if the
+ * environment was asked for; the password at last from the password file. Readers take every value outside the
+ * struct for the URI's, and say so. Messages name the setting and the rule, never a value:
  * a misplaced '/' or '?' may turn part of a password into any other setting.
  */
 #include "pool/options.h"
 
+#include "pool/conninfo.h"
 #include "pool/login_options.h"
+#include "pool/passfile.h"
 #include "wire/mem.h"
 #include "wire/secret.h"
 #include <arpa/inet.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/un.h>
 #include <sys/utsname.h>
@@ -50,6 +54,7 @@ enum setting {
     SERVER,
     REQUIRE_AUTH,
     CHANNEL_BINDING,
+    PASSFILE,
     SETTINGS
 };
 
@@ -74,14 +79,16 @@ static const char *const setting_names[SETTINGS] = {
     "server",
     "require_auth",
     "channel_binding",
+    "passfile",
 };
 
-/* The URI, cut: ptr NULL means not given. Still percent-encoded. */
-struct uri {
-    redw_slice raw[SETTINGS];
-    bool in_query[SETTINGS];
+/* What was given outside the struct: text that ends with NUL; ptr NULL: not given. */
+struct given {
+    struct redwi_conninfo info; /* of the URI: what its values lie in */
+    redw_slice value[SETTINGS];
+    bool in_environment[SETTINGS];
+    bool environment_read;
     uint16_t default_port;
-    bool redshift_scheme;
 };
 
 REDW_PRINTF(3, 4) static int fail(struct redw_diag *why, int code, const char *fmt, ...)
@@ -116,241 +123,64 @@ bool redwi_struct_read(void *dst, size_t known, size_t least, const void *src)
     return true;
 }
 
-/* The first of `stops` in [p, end), or end. */
-static const char *until(const char *p, const char *end, const char *stops)
-{
-    while (p < end && !strchr(stops, *p))
-        p++;
-    return p;
-}
-
-static redw_slice between(const char *p, const char *end)
-{
-    return (redw_slice){p, (size_t)(end - p)};
-}
-
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F')
-        return c - 'A' + 10;
-    return -1;
-}
-
-/* Percent-decodes in into out, which has room for in.len + 1 bytes; NULL, or what is wrong. */
-static const char *decode(char *out, redw_slice in)
-{
-    size_t n = 0;
-
-    for (size_t i = 0; i < in.len; i++) {
-        char c = in.ptr[i];
-        if (c == '%') {
-            if (in.len - i < 3 || hex_digit(in.ptr[i + 1]) < 0 || hex_digit(in.ptr[i + 2]) < 0)
-                return "'%' must be followed by two hexadecimal digits";
-            c = (char)(hex_digit(in.ptr[i + 1]) * 16 + hex_digit(in.ptr[i + 2]));
-            if (c == '\0')
-                return "%00 is not allowed";
-            i += 2;
-        }
-        out[n++] = c;
-    }
-    out[n] = '\0';
-    return NULL;
-}
-
-static int cut_userinfo(struct uri *u, redw_slice info)
-{
-    const char *end = info.ptr + info.len, *colon = until(info.ptr, end, ":");
-
-    u->raw[USER] = between(info.ptr, colon);
-    if (colon < end)
-        u->raw[PASSWORD] = between(colon + 1, end);
-    return 0;
-}
-
-/* host, host:port, [v6], [v6]:port, :port, or nothing. */
-static int cut_host(struct uri *u, redw_slice where, struct redw_diag *why)
-{
-    const char *p = where.ptr, *end = p + where.len, *stop;
-
-    if (p < end && *p == '[') {
-        stop = until(p, end, "]");
-        if (stop == end)
-            return fail(why, REDW_EINVAL, "uri: host: '[' without ']'");
-        u->raw[HOST] = between(p + 1, stop);
-        if (u->raw[HOST].len == 0 || !memchr(p, ':', (size_t)(stop - p)))
-            return fail(why, REDW_EINVAL, "uri: host: only an IPv6 address goes into brackets");
-        stop++;
-        if (stop < end && *stop != ':')
-            return fail(why, REDW_EINVAL, "uri: host: after ']' only a port may follow");
-    } else {
-        stop = until(p, end, ":");
-        if (stop > p)
-            u->raw[HOST] = between(p, stop);
-    }
-    if (stop < end)
-        u->raw[PORT] = between(stop + 1, end);
-    return 0;
-}
-
-static enum setting setting_of(redw_slice raw_name)
-{
-    char name[32];
-
-    if (raw_name.len >= sizeof name || decode(name, raw_name))
-        return SETTINGS;
-    for (unsigned i = 0; i < SETTINGS; i++) {
-        if (strcmp(name, setting_names[i]) == 0)
-            return (enum setting)i;
-    }
-    return SETTINGS;
-}
-
-static int cut_query(struct uri *u, const char *p, const char *end, struct redw_diag *why)
-{
-    for (unsigned nth = 1; p <= end; nth++) {
-        const char *stop = until(p, end, "&"), *equals = until(p, stop, "=");
-        enum setting what = setting_of(between(p, equals));
-
-        if (equals == stop)
-            return fail(why, REDW_EINVAL, "uri: setting number %u after '?' is not name=value", nth);
-        if (what == SETTINGS)
-            return fail(why, REDW_EINVAL, "uri: setting number %u after '?' has an unknown name", nth);
-        if (u->in_query[what])
-            return fail(why, REDW_EINVAL, "uri: %s is given twice", setting_names[what]);
-        u->in_query[what] = true;
-        u->raw[what] = between(equals + 1, stop);
-        p = stop + 1;
-    }
-    return 0;
-}
-
-static int cut(struct uri *u, const char *text, struct redw_diag *why)
-{
-    static const struct {
-        const char *prefix;
-        uint16_t port;
-        bool redshift;
-    } schemes[] = {
-        {"postgresql://", 5432, false}, {"postgres://", 5432, false}, {"redshift://", 5439, true}};
-    const char *p = NULL, *end = text + strlen(text), *stop, *at;
-
-    *u = (struct uri){0};
-    for (size_t i = 0; i < sizeof schemes / sizeof *schemes; i++) {
-        if (strncmp(text, schemes[i].prefix, strlen(schemes[i].prefix)) == 0) {
-            p = text + strlen(schemes[i].prefix);
-            u->default_port = schemes[i].port;
-            u->redshift_scheme = schemes[i].redshift;
-        }
-    }
-    if (!p)
-        return fail(why, REDW_EINVAL, "uri: must begin with postgresql://, postgres:// or redshift://");
-
-    stop = until(p, end, "/?");
-    at = until(p, stop, "@");
-    if (at < stop) {
-        cut_userinfo(u, between(p, at));
-        p = at + 1;
-    }
-    int rc = cut_host(u, between(p, stop), why);
-    if (rc)
-        return rc;
-    if (stop < end && *stop == '/') {
-        p = stop + 1;
-        stop = until(p, end, "?");
-        if (stop > p)
-            u->raw[DBNAME] = between(p, stop);
-    }
-    return stop < end && stop + 1 < end ? cut_query(u, stop + 1, end, why) : 0;
-}
-
-/* *out: the decoded setting, owned; NULL when it is not given. */
-static int take(char **out, const struct uri *u, enum setting what, size_t max,
+/* *out: a copy of the setting; NULL when it is not given. */
+static int take(char **out, const struct given *g, enum setting what, size_t max,
                 const struct redw_allocator *mem, struct redw_diag *why)
 {
-    redw_slice raw = u->raw[what];
+    redw_slice value = g->value[what];
 
     *out = NULL;
-    if (!raw.ptr)
+    if (!value.ptr)
         return 0;
-    if (raw.len > 3 * max)
+    if (value.len > max)
         return fail(why, REDW_EINVAL, "uri: %s is longer than %zu bytes", setting_names[what], max);
-    char *text = redwi_alloc(mem, raw.len + 1);
-    if (!text)
-        return no_memory(why);
-    memset(text, 0, raw.len + 1);
-    const char *fault = decode(text, raw);
-    size_t len = fault ? 0 : strlen(text);
-    if (!fault && len <= max) {
-        *out = redwi_copy_text(mem, text, len);
-        redwi_free_secret(mem, text, raw.len + 1);
-        return *out ? 0 : no_memory(why);
-    }
-    redwi_free_secret(mem, text, raw.len + 1);
-    if (fault)
-        return fail(why, REDW_EINVAL, "uri: %s: %s", setting_names[what], fault);
-    return fail(why, REDW_EINVAL, "uri: %s is longer than %zu bytes", setting_names[what], max);
+    *out = redwi_copy_text(mem, value.ptr, value.len);
+    return *out ? 0 : no_memory(why);
 }
 
-/* A text from the struct if it is there, else from the URI. */
-static int take_text(char **out, const char *given, const char *given_name, const struct uri *u,
+/* A text from the struct if it is there, else from outside. */
+static int take_text(char **out, const char *given, const char *given_name, const struct given *g,
                      enum setting what, size_t max, const struct redw_allocator *mem,
                      struct redw_diag *why)
 {
     if (!given)
-        return take(out, u, what, max, mem, why);
+        return take(out, g, what, max, mem, why);
     if (strlen(given) > max)
         return fail(why, REDW_EINVAL, "%s is longer than %zu bytes", given_name, max);
     *out = redwi_copy_text(mem, given, strlen(given));
     return *out ? 0 : no_memory(why);
 }
 
-/* The same for the password, which is decoded where it stays. */
-static int take_password(char **out, const struct redw_options *o, const struct uri *u,
+/* The same for the password. */
+static int take_password(char **out, const struct redw_options *o, const struct given *g,
                          const struct redw_allocator *mem, struct redw_diag *why)
 {
-    redw_slice raw = u->raw[PASSWORD];
+    const char *given = o->password ? o->password : g->value[PASSWORD].ptr;
 
-    if (o->password && strlen(o->password) > PASSWORD_BYTES_MAX)
-        return fail(why, REDW_EINVAL, "password is longer than %d bytes", PASSWORD_BYTES_MAX);
-    if (o->password)
-        return (*out = redwi_secret_copy(mem, o->password, strlen(o->password))) ? 0 : no_memory(why);
-    if (!raw.ptr)
+    if (!given)
         return 0;
-    if (raw.len > 3 * PASSWORD_BYTES_MAX)
-        return fail(why, REDW_EINVAL, "uri: password is longer than %d bytes", PASSWORD_BYTES_MAX);
-    if (!(*out = redwi_secret_alloc(mem, raw.len)))
-        return no_memory(why);
-    const char *fault = decode(*out, raw);
-    if (fault)
-        return fail(why, REDW_EINVAL, "uri: password: %s", fault);
-    if (strlen(*out) > PASSWORD_BYTES_MAX)
-        return fail(why, REDW_EINVAL, "uri: password is longer than %d bytes", PASSWORD_BYTES_MAX);
-    return 0;
+    if (strlen(given) > PASSWORD_BYTES_MAX)
+        return fail(why, REDW_EINVAL, "%spassword is longer than %d bytes", o->password ? "" : "uri: ",
+                    PASSWORD_BYTES_MAX);
+    *out = redwi_secret_copy(mem, given, strlen(given));
+    return *out ? 0 : no_memory(why);
 }
 
 /* A whole decimal number from min to max. */
-static int take_number(uint32_t *out, const struct uri *u, enum setting what, uint32_t min, uint32_t max,
+static int take_number(uint32_t *out, const struct given *g, enum setting what, uint32_t min, uint32_t max,
                        struct redw_diag *why)
 {
-    redw_slice raw = u->raw[what];
-    char text[32];
+    const char *text = g->value[what].ptr;
     uint32_t v = 0;
     size_t i = 0;
 
-    if (raw.len < sizeof text && !decode(text, raw)) {
-        for (; text[i] >= '0' && text[i] <= '9' && v <= max; i++)
-            v = v * 10 + (uint32_t)(text[i] - '0');
-        if (i > 0 && text[i] == '\0' && v >= min && v <= max) {
-            *out = v;
-            return 0;
-        }
+    for (; text[i] >= '0' && text[i] <= '9' && v <= max; i++)
+        v = v * 10 + (uint32_t)(text[i] - '0');
+    if (i > 0 && text[i] == '\0' && v >= min && v <= max) {
+        *out = v;
+        return 0;
     }
-    return fail(why, REDW_EINVAL, "uri: %s must be a number from %u to %u", setting_names[what], min,
-                max);
+    return fail(why, REDW_EINVAL, "uri: %s must be a number from %u to %u", setting_names[what], min, max);
 }
 
 /* What is wrong with the name or address literal `host`; NULL: nothing. */
@@ -385,26 +215,26 @@ static int check_host(const char *host, uint16_t port, struct redw_diag *why)
     return fault ? fail(why, REDW_EINVAL, "uri: host %s", fault) : 0;
 }
 
-static int read_where(struct redwi_settings *s, const struct redw_allocator *mem, const struct uri *u,
+static int read_where(struct redwi_settings *s, const struct redw_allocator *mem, const struct given *g,
                       struct redw_diag *why)
 {
-    uint32_t port = u->default_port;
-    int rc = take(&s->host, u, HOST, NAME_BYTES_MAX, mem, why);
+    uint32_t port = g->default_port;
+    int rc = take(&s->host, g, HOST, NAME_BYTES_MAX, mem, why);
 
     if (rc)
         return rc;
     if (!s->host || !*s->host)
-        return fail(why, REDW_EINVAL, "uri: no host");
-    if (u->raw[PORT].ptr && (rc = take_number(&port, u, PORT, 1, 65535, why)) != 0)
+        return fail(why, REDW_EINVAL, "uri: no host%s", g->environment_read ? ", and no REDSHIFT_HOST" : "");
+    if (g->value[PORT].ptr && (rc = take_number(&port, g, PORT, 1, 65535, why)) != 0)
         return rc;
     s->port = (uint16_t)port;
     return check_host(s->host, s->port, why);
 }
 
-static int read_who(struct redwi_settings *s, const struct redw_allocator *mem, const struct uri *u,
+static int read_who(struct redwi_settings *s, const struct redw_allocator *mem, const struct given *g,
                     const struct redw_options *o, struct redw_diag *why)
 {
-    int rc = take(&s->user, u, USER, NAME_BYTES_MAX, mem, why);
+    int rc = take(&s->user, g, USER, NAME_BYTES_MAX, mem, why);
 
     if (rc)
         return rc;
@@ -413,10 +243,10 @@ static int read_who(struct redwi_settings *s, const struct redw_allocator *mem, 
         s->user = NULL;
     }
     if (!s->user && !o->token) /* a token says who comes */
-        return fail(why, REDW_EINVAL, "uri: no user");
-    if ((rc = take_password(&s->password, o, u, mem, why)) != 0 ||
-        (rc = take(&s->database, u, DBNAME, NAME_BYTES_MAX, mem, why)) != 0 ||
-        (rc = take_text(&s->application_name, o->application_name, "application_name", u,
+        return fail(why, REDW_EINVAL, "uri: no user%s", g->environment_read ? ", and no REDSHIFT_USER" : "");
+    if ((rc = take_password(&s->password, o, g, mem, why)) != 0 ||
+        (rc = take(&s->database, g, DBNAME, NAME_BYTES_MAX, mem, why)) != 0 ||
+        (rc = take_text(&s->application_name, o->application_name, "application_name", g,
                         APPLICATION_NAME, NAME_BYTES_MAX, mem, why)) != 0)
         return rc;
     if (s->database && !*s->database) {
@@ -432,7 +262,35 @@ static int read_who(struct redwi_settings *s, const struct redw_allocator *mem, 
     return 0;
 }
 
-static int read_sslmode(enum redwi_tls_mode *out, const struct uri *u, struct redw_diag *why)
+/* The password, if nobody gave one, of the first line of the file that fits. */
+static int read_password_file(struct redwi_settings *s, const struct redw_allocator *mem, const struct given *g,
+                              const struct redw_options *o, struct redw_diag *why)
+{
+    const char *name = o->password_file ? "password_file" : "uri: passfile";
+    char *path = NULL;
+    int rc = take_text(&path, o->password_file, name, g, PASSFILE, PATH_BYTES_MAX, mem, why);
+
+    if (rc || !path || (s->password && *s->password) || !s->user) {
+        redwi_free(mem, path);
+        return rc;
+    }
+    const struct redwi_passfile_key key = {s->host, s->database, s->user, s->port};
+    const char *fault = NULL;
+    char *found = NULL;
+    rc = redwi_passfile_find(&found, path, &key, PASSWORD_BYTES_MAX, mem, &fault);
+    redwi_free(mem, path);
+    if (rc == REDW_EINVAL)
+        return fail(why, REDW_EINVAL, "%s: %s", name, fault);
+    if (rc)
+        return no_memory(why);
+    if (found) {
+        redwi_secret_free(mem, s->password);
+        s->password = found;
+    }
+    return 0;
+}
+
+static int read_sslmode(enum redwi_tls_mode *out, const struct given *g, struct redw_diag *why)
 {
     static const struct {
         const char *name;
@@ -441,33 +299,29 @@ static int read_sslmode(enum redwi_tls_mode *out, const struct uri *u, struct re
                  {"require", REDWI_TLS_REQUIRE},
                  {"verify-ca", REDWI_TLS_VERIFY_CA},
                  {"verify-full", REDWI_TLS_VERIFY_FULL}};
-    redw_slice raw = u->raw[SSLMODE];
-    char text[64];
 
-    if (raw.len < sizeof text && !decode(text, raw)) {
-        for (size_t i = 0; i < sizeof modes / sizeof *modes; i++) {
-            if (strcmp(text, modes[i].name) == 0) {
-                *out = modes[i].mode;
-                return 0;
-            }
+    for (size_t i = 0; i < sizeof modes / sizeof *modes; i++) {
+        if (strcmp(g->value[SSLMODE].ptr, modes[i].name) == 0) {
+            *out = modes[i].mode;
+            return 0;
         }
     }
     return fail(why, REDW_EINVAL, "uri: sslmode must be disable, require, verify-ca or verify-full");
 }
 
 /* FILE, "system", or "system,FILE": a file alone replaces the system's roots, as in libpq. */
-static int read_roots(struct redwi_settings *s, const struct redw_allocator *mem, const struct uri *u,
+static int read_roots(struct redwi_settings *s, const struct redw_allocator *mem, const struct given *g,
                       const struct redw_options *o, struct redw_diag *why)
 {
     static const char word[] = "system";
     const char *name = o->ca_file ? "ca_file" : "uri: sslrootcert";
     const size_t n = sizeof word - 1;
-    int rc = take_text(&s->ca_file, o->ca_file, "ca_file", u, SSLROOTCERT, PATH_BYTES_MAX, mem, why);
+    int rc = take_text(&s->ca_file, o->ca_file, "ca_file", g, SSLROOTCERT, PATH_BYTES_MAX, mem, why);
 
     if (rc)
         return rc;
     /* Roots that nothing is checked against would look like safety; libpq verifies here, silently. */
-    if (s->ca_file && u->raw[SSLMODE].ptr && s->tls_mode < REDWI_TLS_VERIFY_CA)
+    if (s->ca_file && g->value[SSLMODE].ptr && s->tls_mode < REDWI_TLS_VERIFY_CA)
         return fail(why, REDW_EINVAL, "%s: needs sslmode verify-ca or verify-full", name);
     s->system_roots = !s->ca_file || (strncmp(s->ca_file, word, n) == 0 &&
                                       (s->ca_file[n] == '\0' || s->ca_file[n] == ','));
@@ -485,12 +339,12 @@ static int read_roots(struct redwi_settings *s, const struct redw_allocator *mem
 }
 
 /* The client's certificate and key: both or neither, and only where there is TLS. */
-static int read_identity(struct redwi_settings *s, const struct redw_allocator *mem, const struct uri *u,
+static int read_identity(struct redwi_settings *s, const struct redw_allocator *mem, const struct given *g,
                          const struct redw_options *o, struct redw_diag *why)
 {
-    int rc = take_text(&s->cert_file, o->cert_file, "cert_file", u, SSLCERT, PATH_BYTES_MAX, mem, why);
+    int rc = take_text(&s->cert_file, o->cert_file, "cert_file", g, SSLCERT, PATH_BYTES_MAX, mem, why);
 
-    if (rc || (rc = take_text(&s->key_file, o->key_file, "key_file", u, SSLKEY, PATH_BYTES_MAX, mem,
+    if (rc || (rc = take_text(&s->key_file, o->key_file, "key_file", g, SSLKEY, PATH_BYTES_MAX, mem,
                               why)) != 0)
         return rc;
     if (!s->cert_file && !s->key_file)
@@ -505,11 +359,11 @@ static int read_identity(struct redwi_settings *s, const struct redw_allocator *
 }
 
 /* A name that nothing is checked against would look like safety. */
-static int read_tls_name(struct redwi_settings *s, const struct redw_allocator *mem, const struct uri *u,
+static int read_tls_name(struct redwi_settings *s, const struct redw_allocator *mem, const struct given *g,
                          const struct redw_options *o, struct redw_diag *why)
 {
     const char *name = o->tls_name ? "tls_name" : "uri: sslname", *fault;
-    int rc = take_text(&s->tls_name, o->tls_name, "tls_name", u, SSLNAME, NAME_BYTES_MAX, mem, why);
+    int rc = take_text(&s->tls_name, o->tls_name, "tls_name", g, SSLNAME, NAME_BYTES_MAX, mem, why);
 
     if (rc || !s->tls_name)
         return rc;
@@ -519,13 +373,10 @@ static int read_tls_name(struct redwi_settings *s, const struct redw_allocator *
     return fault ? fail(why, REDW_EINVAL, "%s %s", name, fault) : 0;
 }
 
-static int read_negotiation(struct redwi_settings *s, const struct uri *u, struct redw_diag *why)
+static int read_negotiation(struct redwi_settings *s, const struct given *g, struct redw_diag *why)
 {
-    redw_slice raw = u->raw[SSLNEGOTIATION];
-    char text[64] = "postgres";
+    const char *text = g->value[SSLNEGOTIATION].ptr ? g->value[SSLNEGOTIATION].ptr : "postgres";
 
-    if (raw.ptr && (raw.len >= sizeof text || decode(text, raw)))
-        text[0] = '\0';
     s->tls_direct = strcmp(text, "direct") == 0;
     if (!s->tls_direct && strcmp(text, "postgres") != 0)
         return fail(why, REDW_EINVAL, "uri: sslnegotiation must be postgres or direct");
@@ -534,21 +385,21 @@ static int read_negotiation(struct redwi_settings *s, const struct uri *u, struc
     return 0;
 }
 
-static int read_tls(struct redwi_settings *s, const struct redw_allocator *mem, const struct uri *u,
+static int read_tls(struct redwi_settings *s, const struct redw_allocator *mem, const struct given *g,
                     const struct redw_options *o, struct redw_diag *why)
 {
-    bool unix_socket = s->host[0] == '/', given = u->raw[SSLMODE].ptr != NULL;
+    bool unix_socket = s->host[0] == '/', given = g->value[SSLMODE].ptr != NULL;
     int rc;
 
     s->tls_mode = unix_socket ? REDWI_TLS_DISABLE : REDWI_TLS_VERIFY_FULL;
-    if (given && (rc = read_sslmode(&s->tls_mode, u, why)) != 0)
+    if (given && (rc = read_sslmode(&s->tls_mode, g, why)) != 0)
         return rc;
     if (unix_socket && s->tls_mode != REDWI_TLS_DISABLE)
         return fail(why, REDW_EINVAL, "uri: sslmode: a unix socket carries no TLS");
-    if ((rc = read_roots(s, mem, u, o, why)) != 0 || (rc = read_identity(s, mem, u, o, why)) != 0 ||
-        (rc = read_tls_name(s, mem, u, o, why)) != 0)
+    if ((rc = read_roots(s, mem, g, o, why)) != 0 || (rc = read_identity(s, mem, g, o, why)) != 0 ||
+        (rc = read_tls_name(s, mem, g, o, why)) != 0)
         return rc;
-    return read_negotiation(s, u, why);
+    return read_negotiation(s, g, why);
 }
 
 static int read_token(struct redwi_settings *s, const struct redw_allocator *mem,
@@ -594,7 +445,7 @@ static void read_system(struct redwi_settings *s)
                  name.machine);
 }
 
-static int read_login(struct redwi_settings *s, const struct redw_allocator *mem, const struct uri *u,
+static int read_login(struct redwi_settings *s, const struct redw_allocator *mem, const struct given *g,
                       const struct redw_options *o, struct redw_diag *why)
 {
     char *server = NULL, *methods = NULL, *binding = NULL;
@@ -602,16 +453,16 @@ static int read_login(struct redwi_settings *s, const struct redw_allocator *mem
 
     read_system(s);
     if (!rc)
-        rc = take_text(&server, o->server, "server", u, SERVER, WORD_BYTES_MAX, mem, why);
+        rc = take_text(&server, o->server, "server", g, SERVER, WORD_BYTES_MAX, mem, why);
     if (!rc)
-        rc = take_text(&methods, o->require_auth, "require_auth", u, REQUIRE_AUTH, WORD_BYTES_MAX, mem, why);
+        rc = take_text(&methods, o->require_auth, "require_auth", g, REQUIRE_AUTH, WORD_BYTES_MAX, mem, why);
     if (!rc)
-        rc = take_text(&binding, o->channel_binding, "channel_binding", u, CHANNEL_BINDING, WORD_BYTES_MAX,
+        rc = take_text(&binding, o->channel_binding, "channel_binding", g, CHANNEL_BINDING, WORD_BYTES_MAX,
                        mem, why);
     const struct redwi_login_words words = {.server = server,
                                             .require_auth = methods,
                                             .channel_binding = binding,
-                                            .redshift_scheme = u->redshift_scheme};
+                                            .redshift_scheme = g->info.redshift_scheme};
     if (!rc)
         rc = redwi_login_options(s, &words, why);
     redwi_free(mem, server);
@@ -628,39 +479,39 @@ static int read_u32(uint32_t *out, const char *name, uint32_t given, uint32_t fa
 }
 
 /* A number of the struct if it is there, else of the URI, where 0 leaves it to the system as in libpq. */
-static int read_tcp_number(uint32_t *out, const char *name, uint32_t given, const struct uri *u, enum setting what,
+static int read_tcp_number(uint32_t *out, const char *name, uint32_t given, const struct given *g, enum setting what,
                            uint32_t fallback, uint32_t max, struct redw_diag *why)
 {
-    if (given == 0 && u->raw[what].ptr)
-        return take_number(out, u, what, 0, max, why);
+    if (given == 0 && g->value[what].ptr)
+        return take_number(out, g, what, 0, max, why);
     *out = given == REDW_NONE ? 0 : given ? given : fallback;
     return *out <= max ? 0 : fail(why, REDW_EINVAL, "%s must be from 1 to %u, or REDW_NONE", name, max);
 }
 
 /* Dead peers are found within 90 s when idle and 75 s when we have sent something. */
-static int read_tcp(struct redwi_tcp *t, const struct uri *u, const struct redw_options *o, struct redw_diag *why)
+static int read_tcp(struct redwi_tcp *t, const struct given *g, const struct redw_options *o, struct redw_diag *why)
 {
     int rc;
 
-    if ((rc = read_tcp_number(&t->idle_s, "keepalive_idle_s", o->keepalive_idle_s, u, KEEPALIVES_IDLE, 60,
+    if ((rc = read_tcp_number(&t->idle_s, "keepalive_idle_s", o->keepalive_idle_s, g, KEEPALIVES_IDLE, 60,
                               KEEPALIVE_S_MAX, why)) != 0 ||
-        (rc = read_tcp_number(&t->interval_s, "keepalive_interval_s", o->keepalive_interval_s, u,
+        (rc = read_tcp_number(&t->interval_s, "keepalive_interval_s", o->keepalive_interval_s, g,
                               KEEPALIVES_INTERVAL, 10, KEEPALIVE_S_MAX, why)) != 0 ||
-        (rc = read_tcp_number(&t->count, "keepalive_count", o->keepalive_count, u, KEEPALIVES_COUNT, 3,
+        (rc = read_tcp_number(&t->count, "keepalive_count", o->keepalive_count, g, KEEPALIVES_COUNT, 3,
                               KEEPALIVE_N_MAX, why)) != 0)
         return rc;
-    return read_tcp_number(&t->user_timeout_ms, "tcp_user_timeout_ms", o->tcp_user_timeout_ms, u,
+    return read_tcp_number(&t->user_timeout_ms, "tcp_user_timeout_ms", o->tcp_user_timeout_ms, g,
                            TCP_USER_TIMEOUT_MS, 75000, TIMEOUT_MS_MAX, why);
 }
 
-static int read_numbers(struct redwi_settings *s, const struct uri *u, const struct redw_options *o,
+static int read_numbers(struct redwi_settings *s, const struct given *g, const struct redw_options *o,
                         struct redw_diag *why)
 {
     uint32_t seconds = 30;
     int rc;
 
-    if (u->raw[CONNECT_TIMEOUT].ptr &&
-        (rc = take_number(&seconds, u, CONNECT_TIMEOUT, 1, TIMEOUT_MS_MAX / 1000, why)) != 0)
+    if (g->value[CONNECT_TIMEOUT].ptr &&
+        (rc = take_number(&seconds, g, CONNECT_TIMEOUT, 1, TIMEOUT_MS_MAX / 1000, why)) != 0)
         return rc;
     if ((rc = read_u32(&s->pool_max, "pool_max", o->pool_max, 10, POOL_MAX, why)) != 0 ||
         (rc = read_u32(&s->queue_max, "queue_max", o->queue_max, 65536, UINT32_MAX, why)) != 0 ||
@@ -670,7 +521,7 @@ static int read_numbers(struct redwi_settings *s, const struct uri *u, const str
                        UINT32_MAX, why)) != 0 ||
         (rc = read_u32(&s->acquire_timeout_ms, "acquire_timeout_ms", o->acquire_timeout_ms, REDW_NONE,
                        UINT32_MAX, why)) != 0 ||
-        (rc = read_tcp(&s->tcp, u, o, why)) != 0)
+        (rc = read_tcp(&s->tcp, g, o, why)) != 0)
         return rc;
     if (o->connect_retries != REDW_NONE &&
         (rc = read_u32(&s->connect_retries, "connect_retries", o->connect_retries, 5, RETRIES_MAX, why)) != 0)
@@ -692,24 +543,97 @@ static int read_struct(struct redw_options *out, const struct redw_options *o, s
     return 0;
 }
 
+/* REDSHIFT_ and the setting's name in capitals; that of dbname is REDSHIFT_DATABASE. */
+struct variable {
+    char name[48];
+};
+
+static struct variable variable_of(unsigned what)
+{
+    struct variable v = {"REDSHIFT_"};
+    const char *name = what == DBNAME ? "database" : setting_names[what];
+    size_t n = strlen(v.name);
+
+    for (; *name && n < sizeof v.name - 1; name++)
+        v.name[n++] = *name >= 'a' && *name <= 'z' ? (char)(*name - 'a' + 'A') : *name;
+    return v;
+}
+
+/* NULL: not set, or empty, which is how a shell says the same; or this program has the rights of another user
+ * than the one who set it (setuid). */
+static const char *environment(const char *variable)
+{
+    const char *value = secure_getenv(variable);
+
+    return value && *value ? value : NULL;
+}
+
+static void read_environment(struct given *g)
+{
+    g->environment_read = true;
+    for (unsigned i = 0; i < SETTINGS; i++) {
+        const char *value = g->value[i].ptr ? NULL : environment(variable_of(i).name);
+        if (!value)
+            continue;
+        g->value[i] = (redw_slice){value, strlen(value)};
+        g->in_environment[i] = true;
+    }
+}
+
+/* Everything outside the struct. */
+static int read_given(struct given *g, const struct redw_allocator *mem, const struct redw_options *o,
+                      struct redw_diag *why)
+{
+    const char *text = o->uri ? o->uri : o->from_environment ? environment("REDSHIFT_URI") : NULL;
+
+    if (!text && !o->from_environment)
+        return fail(why, REDW_EINVAL, "uri: NULL");
+    int rc = redwi_conninfo_read(&g->info, g->value, setting_names, SETTINGS, text ? text : "", mem, why);
+    if (rc)
+        return rc;
+    g->default_port = text ? g->info.default_port : 5439; /* nothing but REDSHIFT_*: to Redshift */
+    if (o->from_environment)
+        read_environment(g);
+    return 0;
+}
+
+/* Readers name every setting as the URI's: here one that came from the environment gets its own name. */
+static void name_variable(const struct given *g, struct redw_diag *why)
+{
+    for (unsigned i = 0; i < SETTINGS; i++) {
+        size_t n = strlen("uri: ") + strlen(setting_names[i]);
+        char rest[sizeof why->text];
+
+        if (!g->in_environment[i] || strncmp(why->text, "uri: ", strlen("uri: ")) != 0 ||
+            strncmp(why->text + strlen("uri: "), setting_names[i], strlen(setting_names[i])) != 0 ||
+            !strchr(": ", why->text[n]))
+            continue;
+        snprintf(rest, sizeof rest, "%s", why->text + n);
+        snprintf(why->text, sizeof why->text, "%s%.*s", variable_of(i).name,
+                 (int)(sizeof why->text - sizeof(struct variable)), rest);
+        return;
+    }
+}
+
 int redwi_settings_read(struct redwi_settings *s, const struct redw_allocator *mem,
                         const struct redw_options *options, struct redw_diag *why)
 {
     struct redw_options o;
-    struct uri u;
+    struct given g = {0};
 
     memset(s, 0, sizeof *s);
     int rc = read_struct(&o, options, why);
+    if (rc || (rc = read_given(&g, mem, &o, why)) != 0)
+        return rc;
+    if ((rc = read_where(s, mem, &g, why)) != 0 || (rc = read_who(s, mem, &g, &o, why)) != 0 ||
+        (rc = read_tls(s, mem, &g, &o, why)) != 0 || (rc = read_login(s, mem, &g, &o, why)) != 0 ||
+        (rc = read_numbers(s, &g, &o, why)) != 0 || (rc = read_password_file(s, mem, &g, &o, why)) != 0) {
+        name_variable(&g, why);
+        redwi_settings_free(s, mem);
+    }
+    redwi_conninfo_free(&g.info, mem);
     if (rc)
         return rc;
-    if (!o.uri)
-        return fail(why, REDW_EINVAL, "uri: NULL");
-    if ((rc = cut(&u, o.uri, why)) != 0 || (rc = read_where(s, mem, &u, why)) != 0 ||
-        (rc = read_who(s, mem, &u, &o, why)) != 0 || (rc = read_tls(s, mem, &u, &o, why)) != 0 ||
-        (rc = read_login(s, mem, &u, &o, why)) != 0 || (rc = read_numbers(s, &u, &o, why)) != 0) {
-        redwi_settings_free(s, mem);
-        return rc;
-    }
     s->trace = o.trace;
     s->trace_ctx = o.trace_ctx;
     s->trace_values = o.trace_values;

@@ -233,8 +233,10 @@ static const char *choose_mechanism(const struct redwi_auth *a, struct offer off
     return NULL;
 }
 
-static redw_error *create_scram(struct redwi_auth *a, bool plus, bool offered_plus)
+/* The exchange, and its first message. */
+static redw_error *begin_scram(struct redwi_auth *a, bool plus, bool offered_plus, redw_slice *first)
 {
+    const char *why = "";
     struct redwi_scram_config config = {
         .mem = a->mem,
         .password = a->password,
@@ -250,7 +252,9 @@ static redw_error *create_scram(struct redwi_auth *a, bool plus, bool offered_pl
         return auth_error(a, REDW_EAUTH, no_entropy);
     int code = redwi_scram_create(&a->scram, &config);
     redwi_wipe(&config, sizeof config);
-    return code ? redwi_err_no_memory(REDW_OUTCOME_NOT_SENT) : NULL;
+    if (!code)
+        code = redwi_scram_first(a->scram, first, &why);
+    return code ? auth_error(a, code, why) : NULL;
 }
 
 static redw_error *sasl_begin(struct redwi_auth *a, const uint8_t *list, size_t len,
@@ -258,8 +262,9 @@ static redw_error *sasl_begin(struct redwi_auth *a, const uint8_t *list, size_t 
 {
     struct offer offer;
     const char *why = "";
-    if (!redwi_be_sasl_offers(list, len, MECHANISM, &offer.plain) ||
-        !redwi_be_sasl_offers(list, len, MECHANISM_PLUS, &offer.plus))
+    bool whole = redwi_be_sasl_offers(list, len, MECHANISM, &offer.plain);
+    (void)redwi_be_sasl_offers(list, len, MECHANISM_PLUS, &offer.plus); /* the same list */
+    if (!whole)
         return auth_error(a, REDW_EPROTOCOL, "malformed list of SASL mechanisms");
     const char *mechanism = choose_mechanism(a, offer, &why);
     if (!mechanism)
@@ -267,13 +272,10 @@ static redw_error *sasl_begin(struct redwi_auth *a, const uint8_t *list, size_t 
     if (!is_given(a->password))
         return auth_error(a, REDW_EAUTH, "server asks for a password and none was given");
 
-    redw_error *e = create_scram(a, strcmp(mechanism, MECHANISM_PLUS) == 0, offer.plus);
+    redw_slice first;
+    redw_error *e = begin_scram(a, strcmp(mechanism, MECHANISM_PLUS) == 0, offer.plus, &first);
     if (e)
         return e;
-    redw_slice first;
-    int code = redwi_scram_first(a->scram, &first, &why);
-    if (code)
-        return auth_error(a, code, why);
     size_t mark = redwi_buf_mark(out);
     redwi_fe_sasl_initial(out, mechanism, first.ptr, first.len);
     a->step = REDWI_AUTH_FIRST_SENT;

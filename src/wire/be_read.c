@@ -12,8 +12,7 @@
 #define COLUMNS_MAX 1664                 /* MaxTupleAttributeNumber */
 #define PARAMETERS_MAX 32767
 #define PROTOCOL_MAJOR 3
-#define KEY_MIN 4   /* protocol 3.0 ... */
-#define KEY_MAX 256 /* ... and 3.2 */
+#define KEY_MIN 4                        /* protocol 3.0 */
 
 #define TO_DATA_MAX 0 /* in the table: the caller's bound */
 
@@ -33,7 +32,7 @@ static const struct limit limits[] = {
     {'G', 7, 7 + 2 * COLUMNS_MAX},      /* CopyInResponse */
     {'H', 7, 7 + 2 * COLUMNS_MAX},      /* CopyOutResponse */
     {'I', 4, 4},                        /* EmptyQueryResponse */
-    {'K', 8 + KEY_MIN, 8 + KEY_MAX},    /* BackendKeyData */
+    {'K', 8 + KEY_MIN, 8 + REDWI_KEY_MAX}, /* BackendKeyData */
     {'N', 5, 1 * MIB},                  /* NoticeResponse */
     {'R', 8, 64 * KIB},                 /* Authentication... */
     {'S', 6, 64 * KIB},                 /* ParameterStatus */
@@ -140,7 +139,7 @@ bool redwi_be_key_data(const uint8_t *body, size_t len, uint32_t *pid, const uin
     *pid = redwi_cursor_u32(&c);
     *key_len = redwi_cursor_left(&c);
     *key = redwi_cursor_bytes(&c, *key_len);
-    return redwi_cursor_done(&c) && *key_len >= KEY_MIN && *key_len <= KEY_MAX;
+    return redwi_cursor_done(&c) && *key_len >= KEY_MIN && *key_len <= REDWI_KEY_MAX;
 }
 
 /* Servers up to PostgreSQL 17 send the whole version, 3 << 16 | minor; the documentation says minor. */

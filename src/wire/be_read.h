@@ -55,6 +55,8 @@ bool redwi_be_digest_request(const uint8_t *rest, size_t len, struct redwi_diges
  * same answer again, without a salt what it stores could be looked up. */
 bool redwi_be_digest_ok(const struct redwi_digest_request *request);
 
+/* pid, and what CancelRequest needs: at most so many bytes (protocol 3.2). */
+#define REDWI_KEY_MAX 256
 bool redwi_be_key_data(const uint8_t *body, size_t len, uint32_t *pid, const uint8_t **key, size_t *key_len);
 
 /* NegotiateProtocolVersion: the newest 3.x the server has, and the startup names it did not know. */

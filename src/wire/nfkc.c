@@ -21,7 +21,7 @@ enum {
     S_COUNT = L_COUNT * V_COUNT * T_COUNT,
 };
 
-#define NESTING_MAX 4 /* pairs in pairs; the script that writes the tables knows no deeper one */
+#define NESTING_MAX 3 /* pairs in pairs; the script that writes the tables knows no deeper one */
 
 static bool is_within(uint32_t c, uint32_t base, uint32_t count)
 {

@@ -113,8 +113,7 @@ static bool hmac_key(struct redwi_scram *s, const void *key, size_t n)
 
 static bool hmac_end(struct redwi_scram *s, uint8_t out[KEY_BYTES])
 {
-    size_t n;
-    return EVP_MAC_final(s->mac, out, &n, KEY_BYTES) == 1 && n == KEY_BYTES;
+    return EVP_MAC_final(s->mac, out, NULL, KEY_BYTES) == 1;
 }
 
 static bool hmac(struct redwi_scram *s, const uint8_t key[KEY_BYTES], const void *text, size_t n,
@@ -269,9 +268,10 @@ static bool take_attribute(redw_slice *text, char name, redw_slice *value)
     return true;
 }
 
+/* What follows an attribute begins with a comma, or there is nothing. */
 static bool take_comma(redw_slice *text)
 {
-    if (!text->len || *text->ptr != ',')
+    if (!text->len)
         return false;
     text->ptr++;
     text->len--;
@@ -398,10 +398,9 @@ static bool sign(struct redwi_scram *s, uint8_t proof[KEY_BYTES])
 {
     redw_slice text = text_of(&s->signed_);
     uint8_t client_key[KEY_BYTES], stored_key[KEY_BYTES], server_key[KEY_BYTES], signature[KEY_BYTES];
-    size_t n = 0;
     bool ok = hmac(s, s->salted, "Client Key", 10, client_key) &&
-              EVP_Q_digest(NULL, "SHA256", NULL, client_key, KEY_BYTES, stored_key, &n) == 1 &&
-              n == KEY_BYTES && hmac(s, stored_key, text.ptr, text.len, signature) &&
+              EVP_Q_digest(NULL, "SHA256", NULL, client_key, KEY_BYTES, stored_key, NULL) == 1 &&
+              hmac(s, stored_key, text.ptr, text.len, signature) &&
               hmac(s, s->salted, "Server Key", 10, server_key) &&
               hmac(s, server_key, text.ptr, text.len, s->server);
     for (size_t i = 0; ok && i < KEY_BYTES; i++)

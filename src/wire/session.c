@@ -125,9 +125,10 @@ static const struct rule *check_header(struct redwi_session *s)
     const struct rule *rule = rule_for(s, p[0]);
     if (!rule)
         return NULL;
-    size_t len = redwi_load32(p + 1), min, max;
-    if (!redwi_be_limits(rule->type, redwi_session_logged_in(s), s->row_max, &min, &max) || len < min ||
-        len > max) {
+    /* What has no bounds is outside them. */
+    size_t len = redwi_load32(p + 1), min = SIZE_MAX, max = 0;
+    (void)redwi_be_limits(rule->type, redwi_session_logged_in(s), s->row_max, &min, &max);
+    if (len < min || len > max) {
         redwi_die_protocol(s, "length out of bounds in", rule->name);
         return NULL;
     }
@@ -235,12 +236,9 @@ static bool advance(struct redwi_session *s, struct redwi_ev *ev)
             return true;
         }
         return take_message(s, ev);
-    case REDWI_PHASE_SETTLING:
-    case REDWI_PHASE_READY:
-    case REDWI_PHASE_BUSY:
-        break;
+    default: /* SETTLING, READY, BUSY */
+        return take_message(s, ev);
     }
-    return take_message(s, ev);
 }
 
 /* Back to the usual size after a long message, which filled its buffer to the last byte. */

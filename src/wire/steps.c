@@ -44,7 +44,7 @@ static const char *phase_name(const struct redwi_session *s)
 void redwi_session_look_at_front(struct redwi_session *s)
 {
     const struct redwi_reply *r = redwi_reply_queue_front(&s->queue);
-    s->rows_due = s->phase == REDWI_PHASE_BUSY && r && r->tag && r->due == REDWI_DUE_ROWS;
+    s->rows_due = r && s->phase == REDWI_PHASE_BUSY && r->tag && r->due == REDWI_DUE_ROWS;
 }
 
 void redwi_session_set_phase(struct redwi_session *s, enum redwi_phase phase)
@@ -139,7 +139,7 @@ void redwi_on_key(struct redwi_session *s, const struct redwi_message *m, struct
     (void)ev;
     const uint8_t *key;
     size_t n;
-    if (s->has_key || !redwi_be_key_data(m->body, m->len, &s->pid, &key, &n) || n > sizeof s->key) {
+    if (s->has_key || !redwi_be_key_data(m->body, m->len, &s->pid, &key, &n)) {
         redwi_die_protocol(s, "malformed", "BackendKeyData");
         return;
     }

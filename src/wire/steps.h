@@ -16,8 +16,6 @@
 #include "wire/session.h"
 #include "wire/trace.h"
 
-#define REDWI_KEY_MAX 256 /* bytes of a cancel key (protocol 3.2) */
-
 enum redwi_phase {
     REDWI_PHASE_START = 0,
     REDWI_PHASE_TLS_ASKED,

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The examples that are programs of their own, run as a user runs them: hello (the README's), export_tsv (API
- * program 2) into a pipe that is read slowly and in pieces, and the demo with a URI.
+ * The examples that are programs of their own, run as a user runs them: hello (the README's), poll_loop (the same
+ * on another loop), export_tsv (API program 2) into a pipe that is read slowly and in pieces, and the demo with a
+ * URI.
  */
 #include "support/pg.h"
 #include <check.h>
@@ -26,6 +27,17 @@ static FILE *start(const char *program, const char *arguments)
 START_TEST(the_readme_example_prints_its_row)
 {
     FILE *out = start("hello", "");
+    char line[200] = "";
+
+    ck_assert_ptr_nonnull(fgets(line, sizeof line, out));
+    ck_assert_str_eq(line, "redw has 4 letters\n");
+    ck_assert_int_eq(pclose(out), 0);
+}
+END_TEST
+
+START_TEST(the_same_on_a_loop_made_of_poll_prints_its_row_too)
+{
+    FILE *out = start("poll_loop", "");
     char line[200] = "";
 
     ck_assert_ptr_nonnull(fgets(line, sizeof line, out));
@@ -90,6 +102,7 @@ int main(void)
 
     pg_server(); /* before the runner forks */
     tcase_add_test(t, the_readme_example_prints_its_row);
+    tcase_add_test(t, the_same_on_a_loop_made_of_poll_prints_its_row_too);
     tcase_add_test(t, the_export_writes_every_row_once_however_slowly_it_is_read);
     tcase_add_test(t, the_demo_runs_to_its_table);
     suite_add_tcase(s, t);

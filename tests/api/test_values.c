@@ -5,6 +5,7 @@
  * binary; and the server finds it to be the same value. All under a locale with a decimal comma, where
  * there is one, and with redw's session in another time zone.
  */
+#include "support/comma.h"
 #include "support/lab.h"
 #include "support/pg.h"
 
@@ -729,10 +730,7 @@ static void open_both(void)
     ck_assert_msg(PQstatus(libpq) == CONNECTION_OK, "%s", PQerrorMessage(libpq));
     PQclear(PQexec(libpq, "set timezone to 'UTC'"));
     plain = newlocale(LC_ALL_MASK, "C", (locale_t)0);
-    if (setlocale(LC_ALL, "de_DE.UTF-8"))
-        ck_assert_str_eq(localeconv()->decimal_point, ",");
-    else
-        printf("values: no locale with a decimal comma here\n");
+    comma_locale();
 }
 
 static void close_both(void)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Cells. Three bytes choose the column: which type, which server and format, a modifier; the rest is the
- * value. Every getter reads it: what it cannot read it leaves zeroed, and what it can it says again. An
- * array is walked, and its elements read likewise; a row goes into a struct.
+ * Cells. Three bytes choose the column and the member it goes into: which type; which server, format and
+ * member; a modifier. The rest is the value. Every getter reads it: what it cannot read it leaves zeroed.
+ * An array is walked, and its elements read likewise.
  */
 #include "data/row.h"
 #include "data/types.h"
@@ -154,13 +154,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     redw_row row = {.cells = &cell, .ncells = 1, .priv_ = {&c, &set}};
     read_all(&row);
     read_array(&row);
-    for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
-        struct all v;
-        struct redw_diag why = {0};
-        c.name = fields[i].column;
-        int rc = redw_row_into(&row, &fields[i], 1, &v, &why);
-        must(rc == REDW_OK ? !*why.text : *why.text && why.code == rc);
-    }
+    const struct redw_field *field = &fields[data[1] / 6 % (sizeof fields / sizeof *fields)];
+    struct all v;
+    struct redw_diag why = {0};
+    c.name = field->column;
+    int rc = redw_row_into(&row, field, 1, &v, &why);
+    must(rc == REDW_OK ? !*why.text : *why.text && why.code == rc);
     free(value);
     return 0;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Options to settings: every default, every rule of the URI, and that no message ever quotes a value.
+ * Options to settings: every default, every rule of the URI, the environment, the password file, and that no
+ * message ever quotes a value.
  */
 #include "pool/options.h"
 #include "wire/mem.h"
@@ -9,6 +10,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 static struct redwi_settings s;
 static struct redw_diag why;
@@ -67,6 +70,11 @@ START_TEST(uris_are_read)
         {"postgresql://u@h?sslmode=verify-full", "h", 5432, "u", NULL, "u", REDWI_TLS_VERIFY_FULL},
         {"postgresql://u@h?ssl%6dode=verify%2Dca", "h", 5432, "u", NULL, "u", REDWI_TLS_VERIFY_CA},
         {"postgresql://IAM%3Aann@h/d/e", "h", 5432, "IAM:ann", NULL, "d/e", 0},
+        {"host=h user=u", "h", 5432, "u", NULL, "u", REDWI_TLS_VERIFY_FULL},
+        {"host=::1 user=u port=5439 dbname='a b'", "::1", 5439, "u", NULL, "a b", 0},
+        {"host=/run/pg user=u", "/run/pg", 5432, "u", NULL, "u", REDWI_TLS_DISABLE},
+        {"host=h user=u password='it\\'s' sslmode=verify-ca", "h", 5432, "u", "it's", "u",
+         REDWI_TLS_VERIFY_CA},
     };
 
     for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
@@ -91,7 +99,15 @@ START_TEST(wrong_uris_are_refused_and_the_setting_is_named)
     } table[] = {
         {"", "uri"},
         {"mysql://u@h/d", "uri"},
-        {"host=h user=u", "uri"},
+        {"host=h", "user"},
+        {"user=u", "host"},
+        {"host=h user=u port=x", "port"},
+        {"host=h user=u sslmode=Require", "sslmode"},
+        {"host=h user=u hostaddr=::1", "hostaddr"},
+        {"host=h user=u nonsense=1", "number 3"},
+        {"host=h user=u host=k", "host is given twice"},
+        {"host=h user=u password='x", "password: the closing quote"},
+        {"host=h user=u passfile=/nowhere/at/all", "passfile"},
         {"REDSHIFT://u@h", "uri"},
         {"postgresql:/u@h", "uri"},
         {"postgresql://u@/d", "host"},
@@ -180,6 +196,11 @@ START_TEST(no_message_quotes_what_was_given)
         "postgresql://u@canary canary/d",
         "postgresql://u@[canary:]/d",
         "postgresql://u@h?host=canary:1",
+        "host=h user=u password=a canary",
+        "host=h user=u password=a canary=1",
+        "host=h user=u password='canary",
+        "host=h user=u port=canary",
+        "host=h user=u passfile=/canary",
     };
 
     for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
@@ -325,6 +346,161 @@ START_TEST(settings_of_tls_come_together_or_are_refused)
 }
 END_TEST
 
+/* Sets or, with value NULL, unsets a variable; each test runs in a process of its own. */
+static void variable(const char *name, const char *value)
+{
+    ck_assert_int_eq(value ? setenv(name, value, 1) : unsetenv(name), 0);
+}
+
+START_TEST(the_environment_is_read_when_asked_for_and_only_then)
+{
+    variable("REDSHIFT_HOST", "env.example");
+    variable("REDSHIFT_USER", "env");
+    variable("REDSHIFT_PASSWORD", "it's %41 & 'all' of it");
+    variable("REDSHIFT_IAM_ROLE", "not a setting of ours");
+    ck_assert_int_eq(read_options(REDW_OPTIONS(.from_environment = true)), 0);
+    ck_assert_str_eq(s.host, "env.example");
+    ck_assert_str_eq(s.user, "env");
+    ck_assert_str_eq(s.password, "it's %41 & 'all' of it");
+    ck_assert_str_eq(s.database, "env");
+    ck_assert_uint_eq(s.port, 5439); /* nothing but REDSHIFT_*: to Redshift */
+    ck_assert_int_eq(s.tls_mode, REDWI_TLS_VERIFY_FULL);
+    done();
+
+    ck_assert_int_eq(read_uri("postgresql://h"), REDW_EINVAL); /* no user */
+    ck_assert_int_eq(read_uri("postgresql://u@h"), 0);
+    ck_assert_ptr_null(s.password);
+    done();
+
+    variable("REDSHIFT_PORT", "1234");
+    variable("REDSHIFT_DATABASE", "dev");
+    variable("REDSHIFT_SSLMODE", "verify-ca");
+    variable("REDSHIFT_SSLROOTCERT", "/roots");
+    variable("REDSHIFT_APPLICATION_NAME", "tool");
+    variable("REDSHIFT_CONNECT_TIMEOUT", "3");
+    ck_assert_int_eq(read_options(REDW_OPTIONS(.from_environment = true)), 0);
+    ck_assert_uint_eq(s.port, 1234);
+    ck_assert_str_eq(s.database, "dev");
+    ck_assert_int_eq(s.tls_mode, REDWI_TLS_VERIFY_CA);
+    ck_assert_str_eq(s.ca_file, "/roots");
+    ck_assert_str_eq(s.application_name, "tool");
+    ck_assert_uint_eq(s.connect_timeout_ms, 3000);
+    done();
+}
+END_TEST
+
+START_TEST(fields_win_over_the_uri_and_the_uri_over_the_environment)
+{
+    variable("REDSHIFT_HOST", "env");
+    variable("REDSHIFT_USER", "env");
+    variable("REDSHIFT_PASSWORD", "env");
+    variable("REDSHIFT_APPLICATION_NAME", "env");
+    variable("REDSHIFT_URI", "redshift://not-looked-at/x");
+    ck_assert_int_eq(read_options(REDW_OPTIONS(.uri = "postgresql://uri/d", .password = "field",
+                                               .from_environment = true)),
+                     0);
+    ck_assert_str_eq(s.host, "uri");
+    ck_assert_uint_eq(s.port, 5432); /* the URI's scheme */
+    ck_assert_str_eq(s.user, "env");
+    ck_assert_str_eq(s.database, "d");
+    ck_assert_str_eq(s.password, "field");
+    ck_assert_str_eq(s.application_name, "env");
+    done();
+
+    variable("REDSHIFT_URI", "host=uri user=uri");
+    ck_assert_int_eq(read_options(REDW_OPTIONS(.from_environment = true)), 0);
+    ck_assert_str_eq(s.host, "uri");
+    ck_assert_str_eq(s.user, "uri");
+    ck_assert_str_eq(s.password, "env");
+    done();
+    ck_assert_int_eq(read_options(REDW_OPTIONS(0)), REDW_EINVAL); /* not without being asked */
+}
+END_TEST
+
+START_TEST(a_wrong_variable_is_named_and_not_echoed)
+{
+    static const struct {
+        const char *name, *value;
+    } table[] = {
+        {"REDSHIFT_HOST", "canary canary"},
+        {"REDSHIFT_HOST", "canary:1"},
+        {"REDSHIFT_PORT", "canary"},
+        {"REDSHIFT_PORT", "65536"},
+        {"REDSHIFT_SSLMODE", "canary"},
+        {"REDSHIFT_CONNECT_TIMEOUT", "canary"},
+        {"REDSHIFT_PASSFILE", "/nowhere/canary"},
+        {"REDSHIFT_URI", "canary"},
+    };
+
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+        bool uri = strcmp(table[i].name, "REDSHIFT_URI") == 0;
+        variable("REDSHIFT_HOST", "h");
+        variable("REDSHIFT_USER", "u");
+        variable(table[i].name, table[i].value);
+        ck_assert_int_eq(read_options(REDW_OPTIONS(.from_environment = true)), REDW_EINVAL);
+        ck_assert_msg(strncmp(why.text, uri ? "uri" : table[i].name, uri ? 3 : strlen(table[i].name)) == 0,
+                      "%s", why.text);
+        ck_assert_msg(!strstr(why.text, "canary"), "%s", why.text);
+        variable(table[i].name, NULL);
+    }
+    variable("REDSHIFT_HOST", "h"); /* an empty variable is one that is not set */
+    variable("REDSHIFT_USER", "u");
+    variable("REDSHIFT_PORT", "");
+    variable("REDSHIFT_URI", "");
+    ck_assert_int_eq(read_options(REDW_OPTIONS(.from_environment = true)), 0);
+    ck_assert_uint_eq(s.port, 5439);
+    done();
+}
+END_TEST
+
+static char passfile[64];
+
+static void write_passfile(const char *text, mode_t mode)
+{
+    snprintf(passfile, sizeof passfile, "/tmp/redw-passfile.XXXXXX");
+    int fd = mkstemp(passfile);
+    ck_assert_int_ge(fd, 0);
+    ck_assert_int_eq(write(fd, text, strlen(text)), (ssize_t)strlen(text));
+    ck_assert_int_eq(fchmod(fd, mode), 0);
+    close(fd);
+}
+
+START_TEST(a_password_comes_from_the_file_if_none_is_given)
+{
+    char uri[256];
+
+    write_passfile("# comment\nother:*:*:*:wrong\nh:5439:d:ann:it\\:s\nh:*:*:*:later\n", 0600);
+    snprintf(uri, sizeof uri, "redshift://ann@h/d?passfile=%s", passfile);
+    ck_assert_int_eq(read_uri(uri), 0);
+    ck_assert_str_eq(s.password, "it:s");
+    done();
+    ck_assert_int_eq(read_options(REDW_OPTIONS(.uri = "redshift://bob@h/d", .password_file = passfile)), 0);
+    ck_assert_str_eq(s.password, "later");
+    done();
+    ck_assert_int_eq(read_options(REDW_OPTIONS(.uri = "redshift://bob@k/d", .password_file = passfile)), 0);
+    ck_assert_ptr_null(s.password); /* no line: perhaps the server wants none */
+    done();
+    ck_assert_int_eq(read_options(REDW_OPTIONS(.uri = "redshift://ann:given@h/d", .password_file = passfile)),
+                     0);
+    ck_assert_str_eq(s.password, "given");
+    done();
+    ck_assert_int_eq(read_options(REDW_OPTIONS(.uri = "redshift://ann:@h/d", .password_file = passfile)), 0);
+    ck_assert_str_eq(s.password, "it:s"); /* an empty one is none, as in libpq */
+    done();
+    ck_assert_int_eq(chmod(passfile, 0640), 0);
+    ck_assert_int_eq(read_uri(uri), REDW_EINVAL);
+    ck_assert_msg(strstr(why.text, "uri: passfile: ") && strstr(why.text, "0600"), "%s", why.text);
+    ck_assert_int_eq(read_options(REDW_OPTIONS(.uri = "redshift://ann@h/d", .password_file = passfile)),
+                     REDW_EINVAL);
+    ck_assert_msg(strncmp(why.text, "password_file: ", 15) == 0, "%s", why.text);
+    variable("REDSHIFT_PASSFILE", passfile);
+    ck_assert_int_eq(read_options(REDW_OPTIONS(.uri = "redshift://ann@h/d", .from_environment = true)),
+                     REDW_EINVAL);
+    ck_assert_msg(strncmp(why.text, "REDSHIFT_PASSFILE: ", 19) == 0, "%s", why.text);
+    unlink(passfile);
+}
+END_TEST
+
 START_TEST(numbers_have_bounds_and_none_where_it_makes_sense)
 {
     static const char uri[] = "redshift://ann@h";
@@ -436,14 +612,15 @@ static void counted_release(void *ctx, void *p)
 START_TEST(every_failed_allocation_leaves_nothing_behind)
 {
     static const char uri[] =
-        "redshift://u:p%40@h/d?application_name=%41&"
+        "redshift://u@h/d?application_name=%41&"
         "sslrootcert=system,/x&sslcert=/c&sslkey=/k&sslname=n&connect_timeout=3";
     struct counted a;
     struct redw_allocator mem = {sizeof mem, &a, counted_alloc, counted_resize, counted_release};
 
+    write_passfile("*:*:*:*:p", 0600);
     for (size_t n = 0;; n++) {
         a = (struct counted){.left = n};
-        int rc = redwi_settings_read(&s, &mem, REDW_OPTIONS(.uri = uri), &why);
+        int rc = redwi_settings_read(&s, &mem, REDW_OPTIONS(.uri = uri, .password_file = passfile), &why);
         if (rc == 0)
             break;
         ck_assert_int_eq(rc, REDW_ENOMEM);
@@ -451,6 +628,8 @@ START_TEST(every_failed_allocation_leaves_nothing_behind)
         ck_assert_uint_eq(a.out, 0);
         ck_assert_uint_lt(n, 100);
     }
+    unlink(passfile);
+    ck_assert_str_eq(s.password, "p");
     redwi_settings_free(&s, &mem);
     ck_assert_uint_eq(a.out, 0);
 }
@@ -548,6 +727,10 @@ int main(void)
     tcase_add_test(t, roots_are_the_systems_or_a_files_or_expressly_both);
     tcase_add_test(t, settings_of_tls_come_together_or_are_refused);
     tcase_add_test(t, fields_of_the_struct_win_over_the_uri);
+    tcase_add_test(t, the_environment_is_read_when_asked_for_and_only_then);
+    tcase_add_test(t, fields_win_over_the_uri_and_the_uri_over_the_environment);
+    tcase_add_test(t, a_wrong_variable_is_named_and_not_echoed);
+    tcase_add_test(t, a_password_comes_from_the_file_if_none_is_given);
     tcase_add_test(t, numbers_have_bounds_and_none_where_it_makes_sense);
     tcase_add_test(t, texts_are_bounded);
     tcase_add_test(t, structs_of_other_versions_are_read_or_refused);

@@ -47,6 +47,20 @@ START_TEST(names_compare_without_regard_to_case)
 }
 END_TEST
 
+/* Of one FNV-1a value, 32 bits. */
+START_TEST(names_of_the_same_hash_are_two_names)
+{
+    redwi_parameters_init(&p, &redwi_malloc);
+    set("gvlpg", "1");
+    ck_assert_ptr_null(redwi_parameters_get(&p, "yomzq"));
+    set("yomzq", "2");
+    ck_assert_uint_eq(p.kept[0].hash, p.kept[1].hash);
+    ck_assert_str_eq(redwi_parameters_get(&p, "gvlpg"), "1");
+    ck_assert_str_eq(redwi_parameters_get(&p, "yomzq"), "2");
+    redwi_parameters_free(&p);
+}
+END_TEST
+
 START_TEST(sixty_four_names_are_kept_and_the_rest_is_counted)
 {
     char name[32];
@@ -162,6 +176,7 @@ int main(void)
     TCase *c = tcase_create("parameters");
     tcase_set_timeout(c, 60);
     tcase_add_test(c, names_compare_without_regard_to_case);
+    tcase_add_test(c, names_of_the_same_hash_are_two_names);
     tcase_add_test(c, sixty_four_names_are_kept_and_the_rest_is_counted);
     tcase_add_test(c, bytes_are_bounded_and_an_outdated_value_does_not_stay);
     tcase_add_test(c, without_memory_nothing_changes);

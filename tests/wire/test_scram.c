@@ -91,6 +91,25 @@ START_TEST(the_vector_of_rfc_7677_in_slices_of_any_size)
 }
 END_TEST
 
+START_TEST(an_empty_password_is_a_password)
+{
+    static const char proof[] = "c=biws,r=" NONCE ",p=tPbr4ksznL34eCCOqZheSI7+G2n6DDu3dNtzNGHfhZo=";
+    static const char signature[] = "v=6e5bHiziH1gNavQpPzWjIQcky7oRCSv70Qm1Z5eDOr8=";
+    struct redwi_scram_config config = rfc_config();
+    redw_slice message;
+    const char *why;
+    config.password = "";
+    config.password_len = 0;
+    struct redwi_scram *s = begun_with(&config);
+    challenge(s, CHALLENGE);
+    derive(s, 5000);
+    ck_assert_int_eq(redwi_scram_final(s, &message, &why), 0);
+    ck_assert(slice_is(message, proof));
+    ck_assert_int_eq(redwi_scram_verify(s, signature, strlen(signature), &why), 0);
+    redwi_scram_free(s);
+}
+END_TEST
+
 START_TEST(a_slice_does_no_more_than_it_was_given)
 {
     struct redwi_scram *s = begun();
@@ -384,6 +403,25 @@ START_TEST(only_the_right_signature_is_believed)
 }
 END_TEST
 
+START_TEST(a_signature_longer_than_any_is_not_looked_at)
+{
+    static char message[REDWI_SCRAM_MESSAGE_MAX + 1];
+    for (size_t over = 0; over < 2; over++) {
+        static const char beginnings[] = "ev";
+        for (const char *name = beginnings; *name; name++) {
+            struct redwi_scram *s = answered();
+            const char *why;
+            memset(message, 'A', sizeof message);
+            message[0] = *name;
+            message[1] = '=';
+            int code = redwi_scram_verify(s, message, REDWI_SCRAM_MESSAGE_MAX + over, &why);
+            ck_assert_int_eq(code, *name == 'e' && !over ? REDW_EAUTH : REDW_EPROTOCOL);
+            redwi_scram_free(s);
+        }
+    }
+}
+END_TEST
+
 START_TEST(calls_out_of_order_are_refused)
 {
     struct redwi_scram_config config = rfc_config();
@@ -399,6 +437,9 @@ START_TEST(calls_out_of_order_are_refused)
         ck_assert_int_eq(code, REDW_EPROTOCOL);
         redwi_scram_free(s);
     }
+    s = begun();
+    ck_assert_int_eq(redwi_scram_first(s, &message, &why), REDW_EPROTOCOL);
+    redwi_scram_free(s);
     s = begun();
     challenge(s, CHALLENGE);
     ck_assert_int_eq(redwi_scram_final(s, &message, &why), REDW_EPROTOCOL);
@@ -483,12 +524,38 @@ START_TEST(each_allocation_may_fail_and_no_block_goes_back_with_the_password)
 }
 END_TEST
 
+/* The nonce fills the message's first page: its proof needs another one. */
+START_TEST(a_proof_without_memory_is_no_proof)
+{
+    struct watch w = {.left = 100};
+    struct redw_allocator mem = {sizeof mem, &w, watch_alloc, watch_resize, watch_release};
+    struct redwi_scram_config config = rfc_config();
+    char message[5000] = "r=" CLIENT_NONCE;
+    redw_slice final;
+    const char *why;
+    config.mem = &mem;
+    struct redwi_scram *s = begun_with(&config);
+    size_t n = 2 + 4096 - strlen("c=biws,r=") - 20;
+    memset(message + strlen(message), 'x', n - strlen(message));
+    snprintf(message + n, sizeof message - n, ",s=" SALT ",i=4096");
+    challenge(s, message);
+    derive(s, 5000);
+    w.left = 0;
+    ck_assert_int_eq(redwi_scram_final(s, &final, &why), REDW_ENOMEM);
+    w.left = 100;
+    ck_assert_int_eq(redwi_scram_final(s, &final, &why), REDW_EPROTOCOL);
+    redwi_scram_free(s);
+    ck_assert_int_eq(w.live, 0);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("scram");
     TCase *c = tcase_create("scram");
     tcase_set_timeout(c, 120);
     tcase_add_test(c, the_vector_of_rfc_7677_in_slices_of_any_size);
+    tcase_add_test(c, an_empty_password_is_a_password);
     tcase_add_test(c, a_slice_does_no_more_than_it_was_given);
     tcase_add_test(c, the_first_message_says_what_is_bound_and_escapes_the_user);
     tcase_add_test(c, the_binding_is_part_of_the_final_message);
@@ -497,8 +564,10 @@ int main(void)
     tcase_add_test(c, salt_and_message_have_bounds);
     tcase_add_test(c, iterations_are_bounded_and_refused_at_once);
     tcase_add_test(c, only_the_right_signature_is_believed);
+    tcase_add_test(c, a_signature_longer_than_any_is_not_looked_at);
     tcase_add_test(c, calls_out_of_order_are_refused);
     tcase_add_test(c, each_allocation_may_fail_and_no_block_goes_back_with_the_password);
+    tcase_add_test(c, a_proof_without_memory_is_no_proof);
     suite_add_tcase(suite, c);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);

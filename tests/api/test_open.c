@@ -6,6 +6,7 @@
 #include "pool/drive.h"
 #include "support/lab.h"
 #include "support/pg.h"
+#include "support/proxy.h"
 
 #include <arpa/inet.h>
 #include <check.h>
@@ -226,6 +227,52 @@ START_TEST(A11_inside_open_the_client_may_be_closed_destroyed_and_used)
 }
 END_TEST
 
+/* The session goes through a proxy that holds the statement back, the cancels go past it. */
+static struct proxy *proxy;
+
+static int open_past_the_proxy(redw_client *c, redw_id opening, const char *host, uint16_t port, void *ctx)
+{
+    struct sockaddr_in in = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    (void)c, (void)opening, (void)host, (void)port, (void)ctx;
+    in.sin_port = htons(app.calls++ == 0 ? proxy_port(proxy) : (uint16_t)strtoul(pg_server()->port, NULL, 10));
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    ck_assert_int_ge(fd, 0);
+    ck_assert(connect(fd, (struct sockaddr *)&in, sizeof in) == 0 || errno == EINPROGRESS);
+    return fd;
+}
+
+START_TEST(K05_a_cancel_that_overtook_its_statement_stops_it_all_the_same)
+{
+    const char *none = "";
+    struct redw_diag why;
+    struct answer a;
+    proxy = proxy_start(&(const struct proxy_config){0}, &none);
+    memset(&app, 0, sizeof app);
+    lab_open(&r);
+    ck_assert_int_eq(lab_client(&r, REDW_OPTIONS(.uri = proxy_uri(proxy), .password = pg_server()->password,
+                                                 .pool_max = 1, .open = open_past_the_proxy),
+                                &why),
+                     0);
+    must_answer_one();
+    proxy_mode(proxy, PROXY_STALL);
+    lab_submit(&r, &a, REDW_QUERY("select pg_sleep(18.18)"));
+    lab_run_ms(&r, 5); /* it has left */
+    ck_assert_int_eq(redw_cancel(r.client, a.id), 0);
+    while (app.calls < 2 || r.client->counts[REDWI_AT_SIDE] > 0) /* the server took it, and had nothing to stop */
+        lab_run_ms(&r, 1);
+    proxy_mode(proxy, PROXY_FORWARD);
+    ck_assert(lab_wait(&r, &a.calls, 1));
+    ck_assert_str_eq(redw_error_sqlstate(answer_error(&a)), "57014");
+    ck_assert_int_eq(redw_error_cause(answer_error(&a)), REDW_CAUSE_CALLER);
+    ck_assert_uint_ge(app.calls, 3);
+    answer_release(&a);
+    must_answer_one(); /* on the same connection, and nobody stops it */
+    ck_assert_uint_eq(r.client->nopened, app.calls);
+    end();
+    proxy_stop(proxy);
+}
+END_TEST
+
 int main(void)
 {
     pg_server();
@@ -238,6 +285,7 @@ int main(void)
     tcase_add_test(t, A11_A21_a_refusal_of_the_application_is_tried_again);
     tcase_add_test(t, A11_a_socket_that_never_comes_costs_the_connect_deadline);
     tcase_add_test(t, A11_inside_open_the_client_may_be_closed_destroyed_and_used);
+    tcase_add_test(t, K05_a_cancel_that_overtook_its_statement_stops_it_all_the_same);
     suite_add_tcase(suite, t);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);

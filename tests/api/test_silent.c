@@ -55,7 +55,6 @@ static void on_answer(const redw_result *res, void *ctx)
 
 static void begin_control(struct watched *w, unsigned ms)
 {
-    w->began = now();
     ev_now_update(r.loop);
     ev_timer_init(&w->control, on_control, ms / 1000.0, 0);
     w->control.data = w;
@@ -65,7 +64,7 @@ static void begin_control(struct watched *w, unsigned ms)
 static void submit(struct watched *w, const char *sql, const char *param, uint32_t timeout_ms, unsigned control_ms)
 {
     memset(w, 0, sizeof *w);
-    begin_control(w, control_ms);
+    w->began = now();
     struct redw_request rq = {.size = sizeof rq, .sql = sql, .timeout_ms = timeout_ms};
     redw_param params[1] = {redw_p_text(param ? param : "")};
     if (param) {
@@ -74,6 +73,7 @@ static void submit(struct watched *w, const char *sql, const char *param, uint32
     }
     w->a.id = redw_submit(r.client, &rq, on_answer, w);
     ck_assert_msg(w->a.id > 0, "%s", redw_client_why(r.client));
+    begin_control(w, control_ms); /* a deadline counts from when submit has copied everything */
 }
 
 /* It ended at its time, so many milliseconds after the control began, and says this. */
@@ -192,6 +192,7 @@ START_TEST(A08_a_cancel_that_nobody_answers_ends_at_its_own_deadline)
     submit(&w, "select 2", NULL, 0, 5000);
     wait_acknowledged();
     ev_timer_stop(r.loop, &w.control);
+    w.began = now();
     begin_control(&w, 300);
     ck_assert_int_eq(redw_cancel(r.client, w.a.id), 0);
     expect(&w, 300, REDW_ECANCELLED, REDW_OUTCOME_UNKNOWN, "did not stop the statement within 300 ms");

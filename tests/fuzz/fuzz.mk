@@ -51,3 +51,4 @@ fuzz-run: $(call fuzz_bins,fuzz)
 		grep -E '^stat::(number_of_executed_units|average_exec_per_sec)|cov:' $$found.log | tail -3; \
 	done
 endif
+-include $(foreach v,$(VARIANTS) fuzz fuzzcore,$(FUZZ_SRC:%.c=$(call tree,$(v))/%.d))

@@ -184,6 +184,18 @@ START_TEST(texts_are_prepared_as_python_does)
 }
 END_TEST
 
+/* Which no password is normalised with, but what the tables do not have must not be looked for behind them. */
+START_TEST(code_points_that_unicode_3_2_does_not_have_stay_as_they_are)
+{
+    static const uint32_t text[] = {0x378, 0x1D2C, 0x2FA1E, 0xE0100, 0x10FFFD, UINT32_MAX};
+    enum { N = sizeof text / sizeof text[0] };
+    uint32_t out[N];
+    ck_assert_uint_eq(redwi_nfkc_room(text, N), N);
+    ck_assert_uint_eq(redwi_nfkc(out, text, N), N);
+    ck_assert_mem_eq(out, text, sizeof text);
+}
+END_TEST
+
 START_TEST(a_password_may_grow_eighteenfold)
 {
     /* U+FDFA, three bytes that become thirty-three. */
@@ -229,6 +241,7 @@ int main(void)
     tcase_add_test(c, passwords_are_prepared);
     tcase_add_test(c, code_points_are_prepared_as_python_does);
     tcase_add_test(c, texts_are_prepared_as_python_does);
+    tcase_add_test(c, code_points_that_unicode_3_2_does_not_have_stay_as_they_are);
     tcase_add_test(c, a_password_may_grow_eighteenfold);
     tcase_add_test(c, each_allocation_may_fail_and_no_block_goes_back_with_the_password);
     suite_add_tcase(suite, c);

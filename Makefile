@@ -127,7 +127,7 @@ demo: | deps-demo  ## the main job on a private PostgreSQL 15, or on URI=...
 
 # ---- other ------------------------------------------------------------------------------------------
 .PHONY: coverage format docs install uninstall clean help
-coverage: $(call test_bins,cov)  ## lines and branches of src, as text and HTML under build/coverage
+coverage: $(call test_bins,cov) $(EXAMPLES:%=$(call tree,cov)/examples/%)  ## lines and branches of src, as text and HTML under build/coverage
 	find $(call tree,cov) -name '*.gcda' -delete
 	scripts/with_pg.sh tests/run.sh $(call tree,cov) $(call test_bins,cov)
 	scripts/coverage.sh $(call tree,cov)

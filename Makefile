@@ -120,7 +120,7 @@ test: | deps  ## everything that must pass
 # ---- the main job, measurements ---------------------------------------------------------------------
 .PHONY: demo
 demo: | deps-demo  ## the main job on a private PostgreSQL 15, or on URI=...
-	+@scripts/demo.sh $(call tree,plain)/examples/demo $(URI)
+	+@scripts/demo.sh $(call tree,plain)/examples/demo $(if $(URI),'$(URI)')
 
 -include bench/bench.mk
 -include tests/fuzz/fuzz.mk

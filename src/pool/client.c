@@ -383,13 +383,11 @@ static void close_connections(redw_client *c, bool in_child)
     for (int place = REDWI_AT_OPENING; place < REDWI_AT_CLOSED; place++) {
         while (!redwi_list_empty(&c->places[place])) {
             struct redwi_conn *conn = REDWI_OF(c->places[place].next, struct redwi_conn, link);
-            struct redwi_job *j = conn->job;
-            enum redw_outcome outcome =
-                j ? redwi_session_outcome(conn->session, j) : REDW_OUTCOME_NOT_SENT;
+            struct redwi_job *j;
 
+            while ((j = redwi_conn_take_job(conn)) != NULL)
+                redwi_pool_end(c, j, redwi_err_closed(redwi_session_outcome(conn->session, j)));
             redwi_pool_close(c, conn, !in_child && conn->state == REDWI_CONN_IDLE);
-            if (j)
-                redwi_pool_end(c, j, redwi_err_closed(outcome));
         }
     }
 }

@@ -28,6 +28,7 @@
 #define HOST_BYTES_MAX     253   /* RFC 1035, 2.3.4, as text */
 #define PATH_BYTES_MAX     4095
 #define TIMEOUT_MS_MAX     3600000u
+#define PIPELINE_MAX       1000u
 #define POOL_MAX           10000u
 #define KEEPALIVE_S_MAX    32767u /* the kernel's, tcp(7) */
 #define KEEPALIVE_N_MAX    127u
@@ -514,6 +515,7 @@ static int read_numbers(struct redwi_settings *s, const struct given *g, const s
         (rc = take_number(&seconds, g, CONNECT_TIMEOUT, 1, TIMEOUT_MS_MAX / 1000, why)) != 0)
         return rc;
     if ((rc = read_u32(&s->pool_max, "pool_max", o->pool_max, 10, POOL_MAX, why)) != 0 ||
+        (rc = read_u32(&s->pipeline_max, "pipeline_max", o->pipeline_max, 1, PIPELINE_MAX, why)) != 0 ||
         (rc = read_u32(&s->queue_max, "queue_max", o->queue_max, 65536, UINT32_MAX, why)) != 0 ||
         (rc = read_u32(&s->connect_timeout_ms, "connect_timeout_ms", o->connect_timeout_ms,
                        seconds * 1000, TIMEOUT_MS_MAX, why)) != 0 ||

@@ -36,7 +36,7 @@ struct redwi_settings {
     redw_trace_fn *trace; /* NULL: none */
     void *trace_ctx;
     bool trace_values;
-    uint32_t pool_max, queue_max, connect_timeout_ms, request_timeout_ms, cancel_timeout_ms;
+    uint32_t pool_max, pipeline_max, queue_max, connect_timeout_ms, request_timeout_ms, cancel_timeout_ms;
     uint32_t acquire_timeout_ms; /* REDW_NONE: no bound of its own */
     uint32_t connect_retries;
     struct redwi_tcp tcp;

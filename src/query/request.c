@@ -293,6 +293,7 @@ redw_id redwi_request_submit(redw_client *c, const struct redw_request *caller_r
     r->max_rows = rq.max_rows ? rq.max_rows : UINT64_MAX;
     r->max_bytes = rq.max_bytes ? rq.max_bytes : REDWI_RESULT_BYTES_MAX;
     r->job.ops = h ? &stream_ops : &gather_ops;
+    r->job.exclusive = h != NULL;
     r->job.submitted_us = c->loop.now_us(c->loop.ctx);
     r->job.deadline_us = deadline_of(c, &rq, r->job.submitted_us);
     redw_id id = redwi_client_accept(c, &r->job);

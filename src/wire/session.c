@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The protocol machine. What may come when is one table (rules): a message that has no row for the phase
+ * The protocol machine. What may come when is one table (types): a message that has no row for the phase
  * and for what is due ends the session. What a message does is in steps.c, the login's answers are in
  * auth.c, what is due in reply_queue.c. Protocol: PostgreSQL documentation, "Message Flow".
  *
@@ -40,46 +40,55 @@
 #define ALWAYS    (IN(LOGIN) | IN(SETTLING) | IN(READY) | IN(BUSY))
 #define ANY_ERROR (DUE(FAILED) | DUE(COPY_OUT)) /* the unit's error was reported already */
 
-static const struct rule {
-    char type;
-    const char *name;
+struct rule {
     unsigned phases;
     unsigned dues; /* BUSY: what the unit in front waits for */
     redwi_on_message *take;
-} rules[] = {
-    {'D', "DataRow", IN(BUSY), DUE(ROWS), redwi_on_nothing}, /* discarded; others: rows_in_front */
-    {'1', "ParseComplete", IN(BUSY), DUE(PARSE), redwi_on_step},
-    {'2', "BindComplete", IN(BUSY), DUE(BIND), redwi_on_step},
-    {'T', "RowDescription", IN(BUSY), DUE(DESCRIBE), redwi_on_columns},
-    {'n', "NoData", IN(BUSY), DUE(DESCRIBE), redwi_on_step},
-    {'C', "CommandComplete", IN(BUSY), DUE(EXECUTE) | DUE(ROWS), redwi_on_complete},
-    {'C', "CommandComplete", IN(BUSY), DUE(COPY_OUT), redwi_on_copy_complete},
-    {'I', "EmptyQueryResponse", IN(BUSY), DUE(EXECUTE), redwi_on_empty},
-    {'Z', "ReadyForQuery", IN(BUSY), DUE(SYNC) | DUE(FAILED), redwi_on_ready},
-    {'Z', "ReadyForQuery", IN(SETTLING), ANY, redwi_on_logged_in},
-    {'E', "ErrorResponse", IN(BUSY), ANY & ~ANY_ERROR, redwi_on_unit_error},
-    {'E', "ErrorResponse", IN(BUSY), ANY_ERROR, redwi_on_later_error},
-    {'E', "ErrorResponse", IN(LOGIN) | IN(SETTLING) | IN(READY), ANY, redwi_on_last_words},
-    {'N', "NoticeResponse", ALWAYS, ANY, redwi_on_notice},
-    {'S', "ParameterStatus", ALWAYS, ANY, redwi_on_parameter},
-    {'A', "NotificationResponse", IN(READY) | IN(BUSY), ANY, redwi_on_nothing},
-    {'R', "Authentication", IN(LOGIN), ANY, redwi_on_authentication},
-    {'v', "NegotiateProtocolVersion", IN(LOGIN), ANY, redwi_on_negotiate},
-    {'K', "BackendKeyData", IN(SETTLING), ANY, redwi_on_key},
-    {'G', "CopyInResponse", IN(BUSY), DUE(EXECUTE), redwi_on_copy_in},
-    {'H', "CopyOutResponse", IN(BUSY), DUE(EXECUTE), redwi_on_copy_out},
-    {'d', "CopyData", IN(BUSY), DUE(COPY_OUT), redwi_on_nothing},
-    {'c', "CopyDone", IN(BUSY), DUE(COPY_OUT), redwi_on_nothing},
+};
+
+#define RULES_MAX 3 /* of one type; what is not there applies never */
+
+static const struct type {
+    const char *name; /* NULL: there is no such type */
+    struct rule rules[RULES_MAX];
+} types[] = {
+    /* DataRow: of discarded units; for the others see rows_in_front. */
+    ['D'] = {"DataRow", {{IN(BUSY), DUE(ROWS), redwi_on_nothing}}},
+    ['1'] = {"ParseComplete", {{IN(BUSY), DUE(PARSE), redwi_on_step}}},
+    ['2'] = {"BindComplete", {{IN(BUSY), DUE(BIND), redwi_on_step}}},
+    ['T'] = {"RowDescription", {{IN(BUSY), DUE(DESCRIBE), redwi_on_columns}}},
+    ['n'] = {"NoData", {{IN(BUSY), DUE(DESCRIBE), redwi_on_step}}},
+    ['C'] = {"CommandComplete",
+            {{IN(BUSY), DUE(EXECUTE) | DUE(ROWS), redwi_on_complete},
+             {IN(BUSY), DUE(COPY_OUT), redwi_on_copy_complete}}},
+    ['I'] = {"EmptyQueryResponse", {{IN(BUSY), DUE(EXECUTE), redwi_on_empty}}},
+    ['Z'] = {"ReadyForQuery",
+            {{IN(BUSY), DUE(SYNC) | DUE(FAILED), redwi_on_ready},
+             {IN(SETTLING), ANY, redwi_on_logged_in}}},
+    ['E'] = {"ErrorResponse",
+            {{IN(BUSY), ANY & ~ANY_ERROR, redwi_on_unit_error},
+             {IN(BUSY), ANY_ERROR, redwi_on_later_error},
+             {IN(LOGIN) | IN(SETTLING) | IN(READY), ANY, redwi_on_last_words}}},
+    ['N'] = {"NoticeResponse", {{ALWAYS, ANY, redwi_on_notice}}},
+    ['S'] = {"ParameterStatus", {{ALWAYS, ANY, redwi_on_parameter}}},
+    ['A'] = {"NotificationResponse", {{IN(READY) | IN(BUSY), ANY, redwi_on_nothing}}},
+    ['R'] = {"Authentication", {{IN(LOGIN), ANY, redwi_on_authentication}}},
+    ['v'] = {"NegotiateProtocolVersion", {{IN(LOGIN), ANY, redwi_on_negotiate}}},
+    ['K'] = {"BackendKeyData", {{IN(SETTLING), ANY, redwi_on_key}}},
+    ['G'] = {"CopyInResponse", {{IN(BUSY), DUE(EXECUTE), redwi_on_copy_in}}},
+    ['H'] = {"CopyOutResponse", {{IN(BUSY), DUE(EXECUTE), redwi_on_copy_out}}},
+    ['d'] = {"CopyData", {{IN(BUSY), DUE(COPY_OUT), redwi_on_nothing}}},
+    ['c'] = {"CopyDone", {{IN(BUSY), DUE(COPY_OUT), redwi_on_nothing}}},
     /* Never asked for; here for their names. PortalSuspended: no Execute of ours has a limit that a
      * result could be cut off at without anybody noticing. */
-    {'s', "PortalSuspended", 0, 0, redwi_on_nothing},
-    {'3', "CloseComplete", 0, 0, redwi_on_nothing},
-    {'t', "ParameterDescription", 0, 0, redwi_on_nothing},
-    {'V', "FunctionCallResponse", 0, 0, redwi_on_nothing},
-    {'W', "CopyBothResponse", 0, 0, redwi_on_nothing},
-    {'z', "compression (Redshift)", 0, 0, redwi_on_nothing},
-    {'k', "switch of compression (Redshift)", 0, 0, redwi_on_nothing},
-    {'m', "compressed data (Redshift)", 0, 0, redwi_on_nothing},
+    ['s'] = {.name = "PortalSuspended"},
+    ['3'] = {.name = "CloseComplete"},
+    ['t'] = {.name = "ParameterDescription"},
+    ['V'] = {.name = "FunctionCallResponse"},
+    ['W'] = {.name = "CopyBothResponse"},
+    ['z'] = {.name = "compression (Redshift)"},
+    ['k'] = {.name = "switch of compression (Redshift)"},
+    ['m'] = {.name = "compressed data (Redshift)"},
 };
 
 static bool applies(const struct redwi_session *s, const struct rule *rule)
@@ -93,14 +102,12 @@ static bool applies(const struct redwi_session *s, const struct rule *rule)
 /* The rule for a type now; NULL, and the session is dead, if there is none. */
 static const struct rule *rule_for(struct redwi_session *s, uint8_t type)
 {
-    const char *name = NULL;
-    for (size_t i = 0; i < sizeof rules / sizeof rules[0]; i++) {
-        if ((uint8_t)rules[i].type != type)
-            continue;
-        if (applies(s, &rules[i]))
-            return &rules[i];
-        name = rules[i].name;
+    const struct type *known = type < sizeof types / sizeof types[0] ? &types[type] : &types[0];
+    for (size_t i = 0; i < RULES_MAX; i++) {
+        if (applies(s, &known->rules[i]))
+            return &known->rules[i];
     }
+    const char *name = known->name;
     char unknown[sizeof "message type 0x00"] = "message type 0x";
     static const char hex[] = "0123456789abcdef";
     if (!name) {
@@ -127,9 +134,9 @@ static const struct rule *check_header(struct redwi_session *s)
         return NULL;
     /* What has no bounds is outside them. */
     size_t len = redwi_load32(p + 1), min = SIZE_MAX, max = 0;
-    (void)redwi_be_limits(rule->type, redwi_session_logged_in(s), s->row_max, &min, &max);
+    (void)redwi_be_limits((char)p[0], redwi_session_logged_in(s), s->row_max, &min, &max);
     if (len < min || len > max) {
-        redwi_die_protocol(s, "length out of bounds in", rule->name);
+        redwi_die_protocol(s, "length out of bounds in", types[p[0]].name);
         return NULL;
     }
     s->need = len + 1;
@@ -321,7 +328,7 @@ void redwi_session_free(struct redwi_session *s)
     redwi_auth_end(&s->auth);
     redwi_reply_queue_free(&s->queue);
     redwi_parameters_free(&s->parameters);
-    s->in.secret = true;
+    redwi_wipe(s->in.data, s->in_top < s->in.cap ? s->in_top : s->in.cap);
     redwi_buf_free(&s->in);
     redwi_buf_free(&s->out);
     redw_error_release(s->fatal);
@@ -415,6 +422,8 @@ void redwi_session_received(struct redwi_session *s, size_t n)
         redwi_die_tls(s, "unencrypted bytes before the TLS handshake");
     else
         redwi_buf_added(&s->in, n);
+    if (s->in.tail > s->in_top)
+        s->in_top = s->in.tail;
 }
 
 void redwi_session_ended(struct redwi_session *s, redw_error *why)

@@ -11,6 +11,7 @@
  *   redw/result.h   columns, rows, typed getters
  *   redw/client.h   the pool: create, ready, close, destroy
  *   redw/request.h  submit, cancel, forget
+ *   redw/statement.h  statements prepared once, run often
  *   redw/stream.h   rows as they arrive, with back-pressure
  *
  * and not, because a service has no use for it:
@@ -44,6 +45,7 @@
 #include <redw/loop.h>
 #include <redw/request.h>
 #include <redw/result.h>
+#include <redw/statement.h>
 #include <redw/stream.h>
 #include <redw/value.h>
 

@@ -63,6 +63,7 @@ struct redwi_job {
     bool cancelled;               /* redw_cancel was called */
     bool forgotten;               /* redw_forget was called: drop, not finish */
     bool connects_only;           /* redw_client_ready: done when a connection is open */
+    bool resumable;               /* a stream: redw_resume is for it */
     bool exclusive;               /* nothing else is sent on its connection while it is there */
     int64_t submitted_us, deadline_us; /* deadline_us INT64_MAX: none */
     int64_t sent_us;              /* ACTIVE: when it was given to its connection */

@@ -48,8 +48,7 @@ enum redwi_job_flow redwi_request_stop(struct redwi_request *r, int code, enum r
 
 /* --- job ops --- */
 
-/* Whose forms values have on this connection (design H13). */
-static enum redwi_server server_of(const struct redwi_session *s)
+enum redwi_server redwi_request_server(const struct redwi_session *s)
 {
     unsigned version = 0;
 
@@ -69,7 +68,7 @@ static int begin(struct redwi_job *j, struct redwi_session *s)
 
     if (!b)
         return REDW_ENOMEM;
-    r->server = server_of(s);
+    r->server = redwi_request_server(s);
     for (size_t i = 0; i < r->nparams; i++) {
         r->oids[i] = redwi_param_oid(&r->params[i], r->server);
         r->formats[i] = redwi_param_format(&r->params[i], r->server);
@@ -342,7 +341,7 @@ redw_id redwi_request_submit(redw_client *c, const struct redw_request *caller_r
     r->max_rows = rq.max_rows ? rq.max_rows : UINT64_MAX;
     r->max_bytes = rq.max_bytes ? rq.max_bytes : REDWI_RESULT_BYTES_MAX;
     r->job.ops = h ? &stream_ops : &gather_ops;
-    r->job.exclusive = h != NULL;
+    r->job.resumable = r->job.exclusive = h != NULL;
     r->job.submitted_us = c->loop.now_us(c->loop.ctx);
     r->job.deadline_us = redwi_request_deadline(c, rq.timeout_ms, rq.deadline_ms, r->job.submitted_us);
     redw_id id = redwi_client_accept(c, &r->job);

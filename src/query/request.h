@@ -37,6 +37,9 @@ struct redwi_request {
 redw_id redwi_request_submit(redw_client *c, const struct redw_request *rq,
                              const struct redw_stream_handler *h, redw_done_fn *fn, void *ctx);
 
+/* Whose forms values have on this connection (design H13). */
+enum redwi_server redwi_request_server(const struct redwi_session *s);
+
 /* When a request is late, on the loop's clock: the earlier of timeout (0: the client's) and deadline (0: none). */
 int64_t redwi_request_deadline(const redw_client *c, uint32_t timeout_ms, int64_t deadline_ms, int64_t now_us);
 

@@ -37,7 +37,7 @@ enum redw_way {
 
 struct redw_request {
     size_t size;                /* sizeof(struct redw_request) */
-    const char *sql;            /* required; exactly one statement, placeholders $1, $2 ... */
+    const char *sql;            /* exactly one statement, placeholders $1, $2 ...; this or stmt */
     size_t sql_len;             /* bytes of sql; 0: it ends with NUL */
     const redw_param *params;   /* nparams of them; 32,767 at most */
     size_t nparams;
@@ -47,7 +47,7 @@ struct redw_request {
     enum redw_wire wire;        /* default: text */
     uint64_t max_rows;          /* redw_submit: more rows are an error (REDW_EFULL); 0: no bound */
     uint64_t max_bytes;         /* redw_submit: the result's memory; beyond is REDW_EFULL; 0: 256 MiB */
-    redw_stmt *stmt;            /* instead of sql */
+    redw_stmt *stmt;            /* instead of sql: a prepared statement of this client */
     const char *query_group;    /* Redshift: the group that workload management and STL_QUERY.label see, 320
                                    bytes at most; set ahead of the statement, in the same flight, when the
                                    connection has another one. Other servers do not hear of it. NULL: the
@@ -90,8 +90,8 @@ typedef void redw_done_fn(const redw_result *res, void *ctx);
  * given connections in the order of submission. A transaction cannot span requests: a connection that
  * a statement leaves inside one (BEGIN) is closed, which rolls it back.
  *
- * > 0: accepted. REDW_EINVAL: a field is wrong (too many parameters, SQL over 16 MiB, invalid UTF-8 in a
- * parameter); REDW_EFULL: queue_max requests wait; REDW_ECLOSED; REDW_ENOMEM.
+ * > 0: accepted. REDW_EINVAL: a field is wrong (too many parameters, or not as many as the statement is known to
+ * have; SQL over 16 MiB, invalid UTF-8 in a parameter); REDW_EFULL: queue_max requests wait; REDW_ECLOSED; REDW_ENOMEM.
  */
 REDW_API REDW_MUST_USE redw_id redw_submit(redw_client *c, const struct redw_request *rq,
                                            redw_done_fn *fn, void *ctx);

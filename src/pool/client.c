@@ -273,6 +273,7 @@ static redw_client *alloc_client(const struct redw_allocator *mem, const struct 
     redwi_list_init(&c->connects);
     redwi_list_init(&c->resuming);
     redwi_list_init(&c->done);
+    redwi_list_init(&c->statements);
     c->next_id = 1;
     c->drain_us = INT64_MAX;
     c->pace_ms = REDWI_PACE_MS_MIN;
@@ -455,6 +456,7 @@ static void give_back(redw_client *c)
     c->loop.turn_fini(c->loop.ctx, c->turn);
     if (c->held)
         c->loop.release(c->loop.ctx);
+    redwi_statements_part(c);
     redwi_tls_ctx_free(c->tls);
     redwi_settings_free(&c->settings, &c->mem);
     redwi_free(&c->mem, c->slots);

@@ -53,6 +53,10 @@ struct redw_client {
     uint32_t nslots;
     uint32_t njobs;               /* accepted and not finished: holds the loop while > 0 */
     redw_id next_id;
+
+    struct redwi_link statements; /* handles that are alive, by redwi_statement.link */
+    uint64_t nstatements;         /* handles ever made: their serials */
+    uint64_t names_tag, nnames;   /* of prepared statements: this client's, and how many there were */
     uint64_t nopened;             /* connections ever begun, side connections too */
 
     unsigned depth;               /* entries from the loop and dispatches under way */

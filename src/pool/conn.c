@@ -138,7 +138,12 @@ static void left_in_transaction(struct redwi_conn *c)
 void redwi_conn_unit_ended(struct redwi_conn *c, struct redwi_job *job, char status)
 {
     const struct redwi_conn_config *config = &c->priv->config;
+    if (job)
+        redwi_prepared_unit_ended(&c->prepared, job);
     if (job && job->ops->next && job->ops->next(job, status)) {
+        /* Its unit is the last one now. */
+        redwi_list_remove(&job->conn_link);
+        redwi_list_append(&c->jobs, &job->conn_link);
         config->ops->corked(config->owner, c);
         return;
     }
@@ -452,6 +457,7 @@ int redwi_conn_start(struct redwi_conn *c, struct redwi_job *job)
     job->conn = c;
     int code = job->ops->begin(job, c->session);
     if (code) {
+        redwi_prepared_never_sent(&c->prepared, job);
         job->conn = NULL;
         return code;
     }
@@ -484,6 +490,7 @@ bool redwi_conn_take_back(struct redwi_conn *c, struct redwi_job *job)
 {
     if (!redwi_session_take_back(c->session, job))
         return false;
+    redwi_prepared_never_sent(&c->prepared, job);
     take_off(c, job);
     settle(c);
     return true;
@@ -492,6 +499,7 @@ bool redwi_conn_take_back(struct redwi_conn *c, struct redwi_job *job)
 void redwi_conn_abandon(struct redwi_conn *c, struct redwi_job *job)
 {
     struct redwi_conn_private *p = c->priv;
+    redwi_prepared_abandoned(&c->prepared, job);
     take_off(c, job);
     settle(c);
     if (p->in_rows)
@@ -522,5 +530,6 @@ void redwi_conn_close(struct redwi_conn *c, bool politely)
 void redwi_conn_free(struct redwi_conn *c)
 {
     redwi_session_free(c->session);
+    redwi_prepared_free(&c->prepared);
     redwi_free(c->priv->config.mem, c);
 }

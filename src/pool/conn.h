@@ -26,6 +26,7 @@
 #include "pool/job.h"
 #include "pool/names.h"
 #include "pool/options.h"
+#include "pool/prepared.h"
 #include "pool/sys.h"
 
 enum redwi_conn_state {
@@ -104,6 +105,7 @@ struct redwi_conn {
     struct redwi_link jobs;           /* BUSY: in the order of their units, by conn_link */
     unsigned njobs;
     struct redwi_session *session;
+    struct redwi_prepared prepared;   /* the statements prepared there; its users are jobs */
     bool paused;                      /* a row callback answered PAUSE */
 
     struct redwi_conn_private *priv;  /* socket, watchers, filter: conn.c's own */

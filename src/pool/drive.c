@@ -107,6 +107,13 @@ static void give_suspended(struct redwi_conn *c, const struct redwi_ev *ev)
         job->ops->suspended(job);
 }
 
+static void give_bound(struct redwi_conn *c, const struct redwi_ev *ev)
+{
+    struct redwi_job *job = job_of(c, ev);
+    if (job && job->ops->bound)
+        follow(c, job, job->ops->bound(job));
+}
+
 static void give_columns(struct redwi_conn *c, const struct redwi_ev *ev)
 {
     struct redwi_job *job = job_of(c, ev);
@@ -213,6 +220,9 @@ static bool take_events(struct redwi_conn *c)
             break;
         case REDWI_EV_PARAMETER_TYPES:
             give_parameter_types(c, &ev);
+            break;
+        case REDWI_EV_BOUND:
+            give_bound(c, &ev);
             break;
         case REDWI_EV_SUSPENDED:
             give_suspended(c, &ev);

@@ -34,6 +34,8 @@ struct redwi_job_ops {
     void (*parameter_types)(struct redwi_job *j, const uint8_t *oids, size_t len);
     /* A RowDescription came, or NoData for a statement (no columns). */
     enum redwi_job_flow (*columns)(struct redwi_job *j, const struct redwi_columns *columns);
+    /* BindComplete came, in a unit that asked for it to be told. NULL: none does. */
+    enum redwi_job_flow (*bound)(struct redwi_job *j);
     /* Rows from p on; *taken: how far they were taken. *corrupt: a malformed row was met. Runs user code:
      * anything may have happened to job, connection and client when it returns, but for being freed. */
     enum redwi_job_flow (*rows)(struct redwi_job *j, const uint8_t *p, const uint8_t *end,
@@ -61,6 +63,7 @@ struct redwi_job {
     bool cancelled;               /* redw_cancel was called */
     bool forgotten;               /* redw_forget was called: drop, not finish */
     bool connects_only;           /* redw_client_ready: done when a connection is open */
+    bool resumable;               /* a stream: redw_resume is for it */
     bool exclusive;               /* nothing else is sent on its connection while it is there */
     int64_t submitted_us, deadline_us; /* deadline_us INT64_MAX: none */
     int64_t sent_us;              /* ACTIVE: when it was given to its connection */

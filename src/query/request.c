@@ -9,7 +9,6 @@
  */
 #include "query/request.h"
 
-#include "data/decode.h"
 #include "data/encode.h"
 #include "data/params.h"
 #include "wire/be_read.h"
@@ -21,7 +20,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#define SQL_BYTES_MAX   ((size_t)16 << 20)
 #define DATA_ROW_HEADER 5u /* 'D' and the length word */
 
 static struct redwi_request *request_of(struct redwi_job *j)
@@ -50,8 +48,7 @@ enum redwi_job_flow redwi_request_stop(struct redwi_request *r, int code, enum r
 
 /* --- job ops --- */
 
-/* Whose forms values have on this connection (design H13). */
-static enum redwi_server server_of(const struct redwi_session *s)
+enum redwi_server redwi_request_server(const struct redwi_session *s)
 {
     unsigned version = 0;
 
@@ -63,7 +60,7 @@ static enum redwi_server server_of(const struct redwi_session *s)
     return redwi_server_of(true, version);
 }
 
-/* Parse, Bind, Describe, Execute; Sync comes with unit_end. Protocol: "Extended Query". */
+/* What of Parse has to be sent, Bind, Describe, Execute; Sync comes with unit_end. Protocol: "Extended Query". */
 static int begin(struct redwi_job *j, struct redwi_session *s)
 {
     struct redwi_request *r = request_of(j);
@@ -71,31 +68,72 @@ static int begin(struct redwi_job *j, struct redwi_session *s)
 
     if (!b)
         return REDW_ENOMEM;
-    r->server = server_of(s);
+    r->server = redwi_request_server(s);
     for (size_t i = 0; i < r->nparams; i++) {
         r->oids[i] = redwi_param_oid(&r->params[i], r->server);
         r->formats[i] = redwi_param_format(&r->params[i], r->server);
     }
-    redwi_fe_parse(b, "", r->sql, r->sql_len, r->oids, r->nparams);
-    size_t at = redwi_fe_bind_begin(b, "", "", r->formats, r->nparams);
+    const struct redwi_use_sql sql = {r->sql, r->sql_len, r->oids, r->params, r->nparams};
+    unsigned sent = redwi_use_begin(&r->use, j, b, &sql) | REDWI_SENT_BIND | REDWI_SENT_EXECUTE;
+    size_t at = redwi_fe_bind_begin(b, "", redwi_use_name(&r->use), r->formats, r->nparams);
     for (size_t i = 0; i < r->nparams; i++)
         redwi_param_put(b, &r->params[i], r->server);
-    /* A Redshift whose binary forms are not to be trusted is asked for text (protocol 5.4). */
-    redwi_fe_bind_end(b, at, r->wire == REDW_WIRE_BINARY && r->server != REDWI_REDSHIFT_BASE);
-    redwi_fe_describe_portal(b, "");
+    redwi_use_bind_end(&r->use, b, at, r->wire, r->server);
+    if (!r->use.entry) {
+        redwi_fe_describe_portal(b, "");
+        sent |= REDWI_SENT_DESCRIBE;
+    }
     redwi_fe_execute(b, "", 0);
-    return redwi_session_unit_end(
-        s, j, REDWI_SENT_PARSE | REDWI_SENT_BIND | REDWI_SENT_DESCRIBE | REDWI_SENT_EXECUTE,
-        r->on_error);
+    return redwi_session_unit_end(s, j, sent, r->on_error);
 }
 
-static enum redwi_job_flow gather_columns(struct redwi_job *j, const struct redwi_columns *columns)
+static bool next(struct redwi_job *j, char status)
 {
-    struct redwi_request *r = request_of(j);
+    return redwi_use_once_more(&request_of(j)->use, j, status);
+}
 
+static void parameter_types(struct redwi_job *j, const uint8_t *oids, size_t len)
+{
+    redwi_stmt_learn(request_of(j)->use.stmt, oids, len);
+}
+
+static enum redwi_job_flow take_columns(struct redwi_request *r, const struct redwi_columns *columns)
+{
+    if (r->on_rows)
+        return redwi_stream_columns(&r->job, columns);
     if (redwi_result_columns(r->result, columns, r->server, false))
         return redwi_request_stop(r, REDW_ENOMEM, REDW_CLASS_OUT_OF_MEMORY, "columns");
     return REDWI_JOB_GO;
+}
+
+/* Those that are kept of the statement; it may have none. */
+static enum redwi_job_flow take_kept_columns(struct redwi_request *r)
+{
+    struct redwi_columns columns;
+
+    if (!redwi_use_columns(&r->use, r->wire, r->server, &columns))
+        return REDWI_JOB_GO;
+    return take_columns(r, &columns);
+}
+
+/* Of a statement, in the unit that parsed it; or of the unnamed one's portal. */
+static enum redwi_job_flow described(struct redwi_job *j, const struct redwi_columns *columns)
+{
+    struct redwi_request *r = request_of(j);
+
+    if (!r->use.entry)
+        return take_columns(r, columns);
+    if (redwi_use_described(&r->use, j, columns, r->server))
+        return redwi_request_stop(r, REDW_ENOMEM, REDW_CLASS_OUT_OF_MEMORY, "columns");
+    return take_kept_columns(r);
+}
+
+static enum redwi_job_flow bound(struct redwi_job *j)
+{
+    struct redwi_request *r = request_of(j);
+
+    r->use.bound = true;
+    return take_kept_columns(r);
 }
 
 static enum redwi_job_flow gather_row(struct redwi_request *r, const uint8_t *body, size_t len,
@@ -155,6 +193,7 @@ static void free_request(const struct redw_allocator *mem, struct redwi_request 
 {
     redw_error_release(r->job.error);
     redw_result_release(r->result);
+    redwi_use_end(&r->use);
     redwi_params_free(mem, r->params, r->nparams);
     redwi_free_secret(mem, r, r->bytes);
 }
@@ -178,7 +217,10 @@ static void finish(struct redwi_job *j)
 
 static const struct redwi_job_ops gather_ops = {
     .begin = begin,
-    .columns = gather_columns,
+    .next = next,
+    .parameter_types = parameter_types,
+    .columns = described,
+    .bound = bound,
     .rows = gather_rows,
     .complete = complete,
     .notice = notice,
@@ -188,7 +230,10 @@ static const struct redwi_job_ops gather_ops = {
 
 static const struct redwi_job_ops stream_ops = {
     .begin = begin,
-    .columns = redwi_stream_columns,
+    .next = next,
+    .parameter_types = parameter_types,
+    .columns = described,
+    .bound = bound,
     .rows = redwi_stream_rows,
     .complete = complete,
     .notice = notice,
@@ -202,21 +247,19 @@ static const struct redwi_job_ops stream_ops = {
 static redw_id check(redw_client *c, struct redw_request *out, const struct redw_request *rq)
 {
     struct redw_diag why;
-    const char *fault;
 
     if (!rq)
         return redwi_client_refuse(c, REDW_EINVAL, "request: NULL");
     if (!redwi_struct_read(out, sizeof *out, offsetof(struct redw_request, sql) + sizeof out->sql, rq))
         return redwi_client_refuse(c, REDW_EINVAL,
                                    "request: size is wrong, or a field newer than this library is set");
-    if (!out->sql)
-        return redwi_client_refuse(c, REDW_EINVAL, "sql: NULL");
-    if (out->sql_len == 0)
-        out->sql_len = strnlen(out->sql, SQL_BYTES_MAX + 1);
-    if (out->sql_len > SQL_BYTES_MAX)
-        return redwi_client_refuse(c, REDW_EINVAL, "sql: longer than %zu bytes", SQL_BYTES_MAX);
-    if ((fault = redwi_utf8_fault(out->sql, out->sql_len)) != NULL)
-        return redwi_client_refuse(c, REDW_EINVAL, "sql: %s", fault);
+    if (out->stmt) {
+        redw_id refused = redwi_stmt_check(c, out->stmt, out->sql, out->nparams);
+        if (refused)
+            return refused;
+    } else if (redwi_sql_check(out->sql, &out->sql_len, &why)) {
+        return redwi_client_refuse(c, REDW_EINVAL, "%s", why.text);
+    }
     if (out->nparams > REDWI_PARAMS_MAX)
         return redwi_client_refuse(c, REDW_EINVAL, "params: %zu are more than %d", out->nparams,
                                    REDWI_PARAMS_MAX);
@@ -224,19 +267,19 @@ static redw_id check(redw_client *c, struct redw_request *out, const struct redw
         return redwi_client_refuse(c, REDW_EINVAL, "params: NULL, but nparams is %zu", out->nparams);
     if (redwi_params_check(out->params, out->nparams, &why))
         return redwi_client_refuse(c, REDW_EINVAL, "%s", why.text);
-    if (out->wire != REDW_WIRE_TEXT && out->wire != REDW_WIRE_BINARY)
-        return redwi_client_refuse(c, REDW_EINVAL, "wire: neither text nor binary");
+    if ((unsigned)out->wire > REDW_WIRE_AUTO)
+        return redwi_client_refuse(c, REDW_EINVAL, "wire: neither text, binary nor automatic");
     return 0;
 }
 
-/* The earlier of timeout and deadline, on the loop's clock. */
-static int64_t deadline_of(const redw_client *c, const struct redw_request *rq, int64_t now_us)
+int64_t redwi_request_deadline(const redw_client *c, uint32_t timeout_ms, int64_t deadline_ms, int64_t now_us)
 {
-    uint32_t timeout_ms = rq->timeout_ms ? rq->timeout_ms : c->settings.request_timeout_ms;
+    if (timeout_ms == 0)
+        timeout_ms = c->settings.request_timeout_ms;
     int64_t at = timeout_ms == REDW_NONE ? INT64_MAX : now_us + (int64_t)timeout_ms * 1000;
 
-    if (rq->deadline_ms != 0 && rq->deadline_ms < at / 1000)
-        at = rq->deadline_ms > INT64_MIN / 1000 ? rq->deadline_ms * 1000 : INT64_MIN;
+    if (deadline_ms != 0 && deadline_ms < at / 1000)
+        at = deadline_ms > INT64_MIN / 1000 ? deadline_ms * 1000 : INT64_MIN;
     return at;
 }
 
@@ -247,7 +290,7 @@ static struct redwi_request *create(redw_client *c, const struct redw_request *r
     size_t oids_at = timer_at + redwi_client_timer_bytes(c);
     size_t formats_at = oids_at + rq->nparams * sizeof(uint32_t);
     size_t sql_at = formats_at + rq->nparams;
-    size_t bytes = sql_at + rq->sql_len + 1;
+    size_t bytes = sql_at + (rq->stmt ? 0 : rq->sql_len + 1);
     char *p = redwi_alloc(&c->work, bytes);
 
     if (!p)
@@ -258,10 +301,15 @@ static struct redwi_request *create(redw_client *c, const struct redw_request *r
     r->job.timer = p + timer_at;
     r->oids = (uint32_t *)(void *)(p + oids_at);
     r->formats = (uint8_t *)p + formats_at;
-    r->sql = p + sql_at;
-    memcpy(r->sql, rq->sql, rq->sql_len);
-    r->sql[rq->sql_len] = '\0';
-    r->sql_len = rq->sql_len;
+    if (rq->stmt) {
+        r->use.stmt = redwi_stmt_keep(rq->stmt);
+        r->sql = rq->stmt->sql;
+        r->sql_len = rq->stmt->sql_len;
+    } else {
+        r->sql = memcpy(p + sql_at, rq->sql, rq->sql_len);
+        p[sql_at + rq->sql_len] = '\0';
+        r->sql_len = rq->sql_len;
+    }
 
     r->result = redwi_result_create(&c->work);
     r->params = redwi_params_copy(&c->work, rq->params, rq->nparams);
@@ -289,13 +337,13 @@ redw_id redwi_request_submit(redw_client *c, const struct redw_request *caller_r
     r->on_columns = h ? h->on_columns : NULL;
     r->on_rows = h ? h->on_rows : NULL;
     r->wire = rq.wire;
-    r->on_error = redwi_request_error_proves(r->sql, r->sql_len);
+    r->on_error = rq.stmt ? rq.stmt->on_error : redwi_request_error_proves(r->sql, r->sql_len);
     r->max_rows = rq.max_rows ? rq.max_rows : UINT64_MAX;
     r->max_bytes = rq.max_bytes ? rq.max_bytes : REDWI_RESULT_BYTES_MAX;
     r->job.ops = h ? &stream_ops : &gather_ops;
-    r->job.exclusive = h != NULL;
+    r->job.resumable = r->job.exclusive = h != NULL;
     r->job.submitted_us = c->loop.now_us(c->loop.ctx);
-    r->job.deadline_us = deadline_of(c, &rq, r->job.submitted_us);
+    r->job.deadline_us = redwi_request_deadline(c, rq.timeout_ms, rq.deadline_ms, r->job.submitted_us);
     redw_id id = redwi_client_accept(c, &r->job);
     if (id < 0)
         free_request(&c->work, r);

@@ -8,6 +8,7 @@
 
 #include "pool/client.h"
 #include "query/result.h"
+#include "query/stmt.h"
 #include <redw/stream.h>
 
 struct redwi_request {
@@ -22,8 +23,9 @@ struct redwi_request {
     size_t nparams;
     uint32_t *oids;   /* room for nparams, filled when sent */
     uint8_t *formats;
-    char *sql;
+    const char *sql;            /* a copy behind this struct, or its statement's */
     size_t sql_len;
+    struct redwi_use use;
     enum redw_wire wire;
     enum redwi_server server;   /* whose forms values have; known when sent */
     enum redw_outcome on_error; /* what an ErrorResponse proves, by first keyword (design H11) */
@@ -34,6 +36,12 @@ struct redwi_request {
 /* Checks, copies, hands to the pool: redw_submit with h NULL, else redw_stream. */
 redw_id redwi_request_submit(redw_client *c, const struct redw_request *rq,
                              const struct redw_stream_handler *h, redw_done_fn *fn, void *ctx);
+
+/* Whose forms values have on this connection (design H13). */
+enum redwi_server redwi_request_server(const struct redwi_session *s);
+
+/* When a request is late, on the loop's clock: the earlier of timeout (0: the client's) and deadline (0: none). */
+int64_t redwi_request_deadline(const redw_client *c, uint32_t timeout_ms, int64_t deadline_ms, int64_t now_us);
 
 /* The job ops of rows: gathered (request.c) and streamed (stream.c). */
 enum redwi_job_flow redwi_stream_columns(struct redwi_job *j, const struct redwi_columns *columns);

@@ -188,17 +188,17 @@ int redwi_result_add_row(redw_result *r, const uint8_t *body, size_t len, uint64
 }
 
 /* Tags whose trailing number counts rows; in any other a number is something else. */
-static bool tag_counts(const char *tag)
+int64_t redwi_tag_affected(const char *tag, size_t len)
 {
     static const char *const counting[] = {"INSERT ", "UPDATE ", "DELETE ", "MERGE ",
                                            "SELECT ", "COPY ",   "FETCH ",  "MOVE "};
 
-    for (size_t i = 0; i < sizeof counting / sizeof *counting; i++) {
-        if ((tag[0] | 0x20) == (counting[i][0] | 0x20) &&
-            strncasecmp(tag, counting[i], strlen(counting[i])) == 0)
-            return true;
+    for (size_t i = 0; len > 0 && i < sizeof counting / sizeof *counting; i++) {
+        size_t n = strlen(counting[i]);
+        if ((tag[0] | 0x20) == (counting[i][0] | 0x20) && len > n && strncasecmp(tag, counting[i], n) == 0)
+            return redwi_be_tag_count(tag, len);
     }
-    return false;
+    return -1;
 }
 
 void redwi_result_tag(redw_result *r, const char *tag, size_t len)
@@ -207,7 +207,7 @@ void redwi_result_tag(redw_result *r, const char *tag, size_t len)
 
     memcpy(r->tag, tag, n);
     r->tag[n] = '\0';
-    r->affected = n == len && tag_counts(r->tag) ? redwi_be_tag_count(tag, len) : -1;
+    r->affected = n == len ? redwi_tag_affected(tag, len) : -1;
 }
 
 void redwi_result_notice_add(redw_result *r, redw_error *owned)

@@ -122,8 +122,8 @@ int redw_resume(redw_client *c, redw_id id)
 
     if (!j)
         return REDW_ENOENT;
-    /* Only requests are resumed; and who waits or is done has no pause. */
-    if (j->connects_only || j->state != REDWI_JOB_ACTIVE)
+    /* Who waits or is done has no pause. */
+    if (!j->resumable || j->state != REDWI_JOB_ACTIVE)
         return 0;
     if (request_of(j)->in_rows)
         request_of(j)->resumed = true;

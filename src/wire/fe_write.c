@@ -266,3 +266,11 @@ void redwi_fe_bind_end(struct redwi_buf *b, size_t at, uint16_t result_format)
     redwi_buf_u16(b, result_format);
     redwi_buf_end(b, at);
 }
+
+void redwi_fe_bind_end_each(struct redwi_buf *b, size_t at, const uint8_t *result_formats, size_t ncolumns)
+{
+    put_count(b, ncolumns);
+    for (size_t i = 0; i < ncolumns && !b->failed; i++)
+        redwi_buf_u16(b, result_formats[i]);
+    redwi_buf_end(b, at);
+}

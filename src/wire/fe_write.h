@@ -48,8 +48,9 @@ void redwi_fe_function_call(struct redwi_buf *b, uint32_t oid, uint16_t format, 
  * Bind, in steps, so that values are encoded straight into the message:
  *   at = redwi_fe_bind_begin(b, portal, statement, formats, n);
  *   n times: redwi_fe_bind_null(b), or v = redwi_fe_bind_value(b); ...put bytes...; redwi_fe_bind_value_end(b, v);
- *   redwi_fe_bind_end(b, at, result_format);
- * formats: one code (0 text, 1 binary) per parameter. result_format: one code for all columns.
+ *   redwi_fe_bind_end(b, at, result_format), or redwi_fe_bind_end_each(b, at, result_formats, ncolumns);
+ * formats: one code (0 text, 1 binary) per parameter. result_format: one code for all columns; result_formats:
+ * one for each.
  */
 size_t redwi_fe_bind_begin(struct redwi_buf *b, const char *portal, const char *statement,
                            const uint8_t *formats, size_t n);
@@ -57,5 +58,6 @@ void redwi_fe_bind_null(struct redwi_buf *b);
 size_t redwi_fe_bind_value(struct redwi_buf *b);
 void redwi_fe_bind_value_end(struct redwi_buf *b, size_t at);
 void redwi_fe_bind_end(struct redwi_buf *b, size_t at, uint16_t result_format);
+void redwi_fe_bind_end_each(struct redwi_buf *b, size_t at, const uint8_t *result_formats, size_t ncolumns);
 
 #endif

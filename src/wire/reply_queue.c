@@ -107,6 +107,9 @@ void redwi_reply_step(struct redwi_reply *r)
 void redwi_reply_has_columns(struct redwi_reply *r)
 {
     r->sent |= REDWI_SENT_COLUMNS;
+    /* Described was the statement, not one portal of it: so it is each time it runs. */
+    if (r->due == REDWI_DUE_COLUMNS)
+        r->again |= REDWI_SENT_COLUMNS;
 }
 
 void redwi_reply_complete(struct redwi_reply *r)

@@ -56,7 +56,7 @@ static const struct message_type {
 } types[128] = {
     ['D'] = {"DataRow", {UNIT(ROWS_DUE, redwi_on_nothing)}}, /* discarded; others: rows_in_front */
     ['1'] = {"ParseComplete", {UNIT(DUE(PARSE), redwi_on_step)}},
-    ['2'] = {"BindComplete", {UNIT(DUE(BIND), redwi_on_step)}},
+    ['2'] = {"BindComplete", {UNIT(DUE(BIND), redwi_on_bound)}},
     ['3'] = {"CloseComplete", {UNIT(DUE(CLOSE), redwi_on_step)}},
     ['t'] = {"ParameterDescription", {UNIT(DUE(PARAMETERS), redwi_on_parameter_types)}},
     ['T'] = {"RowDescription", {UNIT(DUE(COLUMNS) | DUE(DESCRIBE) | DUE(QUERY), redwi_on_columns)}},

@@ -82,6 +82,7 @@ enum redwi_ev_kind {
     REDWI_EV_LOGGED_IN,  /* first ReadyForQuery: units may be sent */
     REDWI_EV_PARAMETER_TYPES, /* data: ParameterDescription, its OIDs as n = len / 4 big-endian 32-bit values */
     REDWI_EV_COLUMNS,    /* columns; none of them: NoData, which is reported for a described statement only */
+    REDWI_EV_BOUND,      /* BindComplete: the statement begins to run. Only if REDWI_SENT_REPORT_BIND was asked */
     REDWI_EV_ROWS,       /* data: from a complete DataRow message to the end of what is buffered. Take rows
                             with data/row.h, then redwi_session_rows_taken() before anything else */
     REDWI_EV_COMPLETE,   /* data: the command tag; empty for an empty query */
@@ -124,6 +125,7 @@ enum {
     REDWI_SENT_COLUMNS = 1 << 6,            /* nothing was sent, it is known: the Execute brings rows */
     REDWI_SENT_LIMIT = 1 << 7,              /* the Execute has a limit: PortalSuspended may come */
     REDWI_SENT_QUERY = 1 << 8,              /* one simple Query and nothing else: it takes no Sync */
+    REDWI_SENT_REPORT_BIND = 1 << 9,        /* nothing was sent: BindComplete is to be reported */
 };
 /* A unit: begin gives the writer (wire/fe_write.h), end adds Sync and queues the unit. NULL or a code
  * (REDW_ENOMEM, REDW_EFULL): nothing was written, nothing queued. tag: not NULL. on_error: what an
@@ -131,8 +133,8 @@ enum {
 struct redwi_buf *redwi_session_unit_begin(struct redwi_session *s);
 int redwi_session_unit_end(struct redwi_session *s, void *tag, unsigned sent, enum redw_outcome on_error);
 /* The same for many statements under one Sync, which are one transaction: `sent` for the first, then
- * `more` times `again` (a statement parsed once is only bound and executed again). COMPLETE comes for each in
- * order; the first error skips all that is left of the unit. (COPY TO STDOUT fails without stopping the
+ * `more` times `again` (a statement parsed once is only bound and executed again; what is described of it counts
+ * for all of them). COMPLETE comes for each in order; the first error skips all that is left of the unit. (COPY TO STDOUT fails without stopping the
  * server: in front of other statements it ends the session.) */
 int redwi_session_batch_end(struct redwi_session *s, void *tag, unsigned sent, unsigned again, size_t more,
                             enum redw_outcome on_error);

@@ -143,6 +143,7 @@ void redwi_conn_free(struct redwi_conn *c)
 {
     ck_assert_int_eq(c->state, REDWI_CONN_CLOSED);
     ck_assert(!fake_of(c)->freed);
+    redwi_prepared_free(&c->prepared);
     fake_of(c)->freed = true; /* kept to be looked at, and to find uses after it */
 }
 

@@ -227,7 +227,7 @@ START_TEST(wrong_requests_are_refused_with_words)
     refused(submit(REDW_REQUEST(.sql = "x", .nparams = 1)), REDW_EINVAL, "params");
     refused(submit(REDW_REQUEST(.sql = "x", .params = none, .nparams = 32768)), REDW_EINVAL, "32767");
     refused(submit(REDW_QUERY("x", redw_p_int32(1), redw_p_text("a\xff"))), REDW_EINVAL, "parameter $2");
-    refused(submit(REDW_REQUEST(.sql = "x", .wire = (enum redw_wire)2)), REDW_EINVAL, "wire");
+    refused(submit(REDW_REQUEST(.sql = "x", .wire = (enum redw_wire)3)), REDW_EINVAL, "wire");
     big.newer = 1;
     refused(submit(&big.rq), REDW_EINVAL, "size");
     big.rq.size = 8;

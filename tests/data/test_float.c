@@ -47,9 +47,12 @@ static void as_strtod(void)
     int rc = isinf(want) ? REDW_ERANGE : REDW_OK;
     if (isinf(want))
         want = 0;
-    if (*end != '\0' || redwi_text_double(fence_behind(text, length), length, &got) != rc ||
-        memcmp(&got, &want, sizeof got) != 0)
-        ck_abort_msg("%s: got %a, want %a (%d)", text, got, want, rc);
+    for (int before = 0; before < 2; before++) {
+        const char *p = before ? fence_before(text, length) : fence_behind(text, length);
+        if (*end != '\0' || redwi_text_double(p, length, &got) != rc ||
+            memcmp(&got, &want, sizeof got) != 0)
+            ck_abort_msg("%s: got %a, want %a (%d)", text, got, want, rc);
+    }
 }
 
 static double of_bits(uint64_t bits)

@@ -66,7 +66,7 @@ struct redw_options {
      * unix socket. Settings: host, port, user, password, dbname, application_name, connect_timeout
      * (seconds), keepalives_idle, keepalives_interval (seconds), keepalives_count, tcp_user_timeout (milliseconds;
      * 0 leaves these four to the system), server, require_auth, channel_binding (as below), passfile (as
-     * password_file), and of TLS: sslmode (disable, require, verify-ca, verify-full), sslrootcert (as ca_file),
+     * password_file), query_group, cancel_tls (as below), and of TLS: sslmode (disable, require, verify-ca, verify-full), sslrootcert (as ca_file),
      * sslcert, sslkey, sslname (as cert_file, key_file,
      * tls_name), sslnegotiation (postgres, the default; direct: TLS from the first byte, agreed by ALPN, for
      * PostgreSQL 17 and later). Unknown names are refused, and names given twice. The text is never echoed
@@ -160,6 +160,16 @@ struct redw_options {
      * up can be stopped on the server only if nothing else is wanted of its connection. Streams are always
      * alone. Redshift is not known to accept it. */
     uint32_t pipeline_max;
+
+    /* "session" (default): the server is asked to stop a statement over a connection as secure as the one it
+     * runs on. "plain": in clear, for servers that refuse TLS there; whoever listens on the way can then stop
+     * statements of that session. What is refused is told: REDW_CANCEL_REFUSED. */
+    const char *cancel_tls;
+
+    /* Redshift: the query group of requests that name none (redw_request.query_group); default: none. Once a
+     * request has had a group, the pool says which one a connection has; a SET of the application's own is then
+     * overridden by the next request. */
+    const char *query_group;
 };
 #define REDW_OPTIONS(...) \
     (&(const struct redw_options){.size = sizeof(struct redw_options), __VA_ARGS__})

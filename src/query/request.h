@@ -22,8 +22,9 @@ struct redwi_request {
     size_t nparams;
     uint32_t *oids;   /* room for nparams, filled when sent */
     uint8_t *formats;
-    char *sql;
+    char *sql;        /* with the label in front */
     size_t sql_len;
+    size_t label_len; /* of the comment, which is ASCII */
     enum redw_wire wire;
     enum redwi_server server;   /* whose forms values have; known when sent */
     enum redw_outcome on_error; /* what an ErrorResponse proves, by first keyword (design H11) */

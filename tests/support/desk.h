@@ -29,7 +29,7 @@ struct desk_conn {
     struct peer peer;
     struct redwi_buf in;        /* whole messages not served yet, and the beginning of one */
     unsigned units;             /* on the desk */
-    char sql[DESK_UNITS][128];  /* of them: the text of the Parse, or "Q " and that of the Query */
+    char sql[DESK_UNITS][400];  /* of them: the text of the Parse, or "Q " and that of the Query */
     bool cancel;                /* it brought a CancelRequest */
     bool ended;                 /* the client has closed its half */
 };

@@ -66,7 +66,7 @@ struct redw_options {
      * unix socket. Settings: host, port, user, password, dbname, application_name, connect_timeout
      * (seconds), keepalives_idle, keepalives_interval (seconds), keepalives_count, tcp_user_timeout (milliseconds;
      * 0 leaves these four to the system), server, require_auth, channel_binding (as below), passfile (as
-     * password_file), and of TLS: sslmode (disable, require, verify-ca, verify-full), sslrootcert (as ca_file),
+     * password_file), query_group, cancel_tls (as below), and of TLS: sslmode (disable, require, verify-ca, verify-full), sslrootcert (as ca_file),
      * sslcert, sslkey, sslname (as cert_file, key_file,
      * tls_name), sslnegotiation (postgres, the default; direct: TLS from the first byte, agreed by ALPN, for
      * PostgreSQL 17 and later). Unknown names are refused, and names given twice. The text is never echoed
@@ -166,6 +166,16 @@ struct redw_options {
      * result ends its request, both with REDW_EFULL; connections go on. Costs 16 bytes a block. At least
      * 1 MiB; default: no bound. What OpenSSL, c-ares and the loop allocate is not counted. */
     uint64_t memory_max_bytes;
+
+    /* "session" (default): the server is asked to stop a statement over a connection as secure as the one it
+     * runs on. "plain": in clear, for servers that refuse TLS there; whoever listens on the way can then stop
+     * statements of that session. What is refused is told: REDW_CANCEL_REFUSED. */
+    const char *cancel_tls;
+
+    /* Redshift: the query group of requests that name none (redw_request.query_group); default: none. Once a
+     * request has had a group, the pool says which one a connection has; a SET of the application's own is then
+     * overridden by the next request. */
+    const char *query_group;
 };
 #define REDW_OPTIONS(...) \
     (&(const struct redw_options){.size = sizeof(struct redw_options), __VA_ARGS__})

@@ -50,10 +50,11 @@ struct redw_request {
     redw_stmt *stmt;            /* instead of sql: a prepared statement of this client */
     const char *query_group;    /* Redshift: the group that workload management and STL_QUERY.label see, 320
                                    bytes at most; set ahead of the statement, in the same flight, when the
-                                   connection has another one. Other servers do not hear of it. NULL: the
-                                   client's, by default none */
+                                   connection has another one. Other servers do not hear of it. "": none; NULL:
+                                   the client's, by default none */
     const char *label;          /* a name for the statement, [A-Za-z0-9_.:-], 64 bytes at most; it goes ahead of the
-                                   SQL as a comment, so that it is seen in STL_QUERYTEXT and pg_stat_activity.
+                                   SQL as a comment, so that it is seen in STL_QUERYTEXT and pg_stat_activity;
+                                   positions in errors are those of the SQL without it.
                                    Not with stmt (give it to the statement). NULL: none */
     enum redw_priority priority;
     enum redw_way way;          /* redw_stream only */
@@ -87,7 +88,8 @@ typedef void redw_done_fn(const redw_result *res, void *ctx);
 
 /*
  * Submits a statement whose rows are gathered; fn runs once with all of them or an error. Requests are
- * given connections in the order of submission. A transaction cannot span requests: a connection that
+ * given connections by their priority, within one in the order of submission: what has a lower one waits for
+ * as long as there is something higher, until its own timeout. A transaction cannot span requests: a connection that
  * a statement leaves inside one (BEGIN) is closed, which rolls it back.
  *
  * > 0: accepted. REDW_EINVAL: a field is wrong (too many parameters, or not as many as the statement is known to
@@ -100,8 +102,8 @@ REDW_API REDW_MUST_USE redw_id redw_submit(redw_client *c, const struct redw_req
  * Gives a request up; its callback still comes, and says whether the statement ran: one that waited ends
  * at once (NOT_SENT); for one under way the server is asked to stop (CancelRequest, over TLS if the
  * session is) and has cancel_timeout_ms, after which its connection is closed (UNKNOWN). A statement
- * that finishes first ends as if nothing had been asked. 0, or REDW_ENOENT: done already, or never was.
- * Cannot fail otherwise.
+ * that finishes first ends as if nothing had been asked. What became of it: redw_result_cancel(). 0, or
+ * REDW_ENOENT: done already, or never was. Cannot fail otherwise.
  */
 REDW_API int redw_cancel(redw_client *c, redw_id id);
 

@@ -168,7 +168,7 @@ static long long elapsed_ms(const struct redwi_conn *c, int64_t since_us)
 
 /* What is put in front of a failure: what was being done, and with whom; of a unit whether it was sent, and
  * how long ago it came. Dialling says it itself. */
-static const char *doing(const struct redwi_conn *c, char *text, size_t cap)
+static const char *doing(const struct redwi_conn *c, const struct redwi_job *job, char *text, size_t cap)
 {
     char peer[160];
     const char *phase = "query";
@@ -183,10 +183,10 @@ static const char *doing(const struct redwi_conn *c, char *text, size_t cap)
     else if (c->state == REDWI_CONN_IDLE)
         phase = "idle connection";
     redwi_address_text(&c->priv->peer, peer, sizeof peer);
-    if (c->njobs) {
-        enum redw_outcome outcome = redwi_session_outcome(c->session, redwi_conn_job(c));
+    if (job) {
+        enum redw_outcome outcome = redwi_session_outcome(c->session, job);
         snprintf(text, cap, "%s: %s (%s, after %lld ms)", phase, peer,
-                 outcome == REDW_OUTCOME_NOT_SENT ? "not sent" : "sent", elapsed_ms(c, redwi_conn_job(c)->sent_us));
+                 outcome == REDW_OUTCOME_NOT_SENT ? "not sent" : "sent", elapsed_ms(c, job->sent_us));
         return text;
     }
     snprintf(text, cap, "%s: %s", phase, peer);
@@ -194,13 +194,14 @@ static const char *doing(const struct redwi_conn *c, char *text, size_t cap)
 }
 
 /* Each with its own outcome: of a unit that waits behind others perhaps nothing was sent. */
-static void fail_jobs(struct redwi_conn *c, const redw_error *why, const char *how)
+static void fail_jobs(struct redwi_conn *c, const redw_error *why)
 {
+    char text[224];
     for (struct redwi_link *l = c->jobs.next; l != &c->jobs; l = l->next) {
         struct redwi_job *job = REDWI_OF(l, struct redwi_job, conn_link);
         enum redw_outcome outcome = redwi_session_outcome(c->session, job);
         if (!job->error)
-            job->error = redwi_err_again(c->priv->config.mem, why, outcome, how);
+            job->error = redwi_err_again(c->priv->config.mem, why, outcome, doing(c, job, text, sizeof text));
     }
 }
 
@@ -210,9 +211,9 @@ void redwi_conn_lost(struct redwi_conn *c, redw_error *why)
     redw_error *told = NULL;
     if (why) {
         char text[224];
-        const char *how = doing(c, text, sizeof text);
+        const char *how = doing(c, redwi_conn_job(c), text, sizeof text);
         told = redwi_err_again(config->mem, why, REDW_OUTCOME_NOT_SENT, how);
-        fail_jobs(c, why, how);
+        fail_jobs(c, why);
     }
     shut(c, false);
     config->ops->closed(config->owner, c, told);
@@ -306,6 +307,13 @@ bool redwi_conn_opened(struct redwi_conn *c, int fd, int sys_errno)
 
 /* Made and unmade. */
 
+/* A side connection does as the session it is for, unless the settings say otherwise. */
+static bool wants_tls(const struct redwi_conn_config *config)
+{
+    const struct redwi_settings *settings = config->settings;
+    return settings->tls_mode != REDWI_TLS_DISABLE && !(config->cancels && settings->cancel_plain);
+}
+
 static struct redwi_conn *conn_new(const struct redwi_conn_config *config)
 {
     const struct redw_loop *loop = config->loop;
@@ -324,7 +332,7 @@ static struct redwi_conn *conn_new(const struct redwi_conn_config *config)
     redwi_list_init(&c->cork_link);
     redwi_list_init(&c->jobs);
     p->config = *config;
-    if (config->settings->tls_mode == REDWI_TLS_DISABLE)
+    if (!wants_tls(config))
         p->config.tls = NULL;
     p->sys = config->env && config->env->sys ? config->env->sys : &redwi_sys_real;
     p->side = config->cancels != NULL;
@@ -433,7 +441,7 @@ void redwi_conn_redial(struct redwi_conn *c, redw_error *why)
 int redwi_conn_open(struct redwi_conn **out, const struct redwi_conn_config *config)
 {
     /* Never in clear what was to be encrypted. */
-    if (config->settings->tls_mode != REDWI_TLS_DISABLE && !config->tls)
+    if (wants_tls(config) && !config->tls)
         return REDW_EINVAL;
     struct redwi_conn *c = conn_new(config);
     if (!c)
@@ -454,8 +462,11 @@ int redwi_conn_open(struct redwi_conn **out, const struct redwi_conn_config *con
 int redwi_conn_start(struct redwi_conn *c, struct redwi_job *job)
 {
     const struct redwi_conn_config *config = &c->priv->config;
+    struct redwi_ahead *ahead = &c->priv->ahead;
     job->conn = c;
-    int code = job->ops->begin(job, c->session);
+    int code = redwi_ahead_put(ahead, c->session, config->mem, c, job->query_group);
+    if (!code && (code = job->ops->begin(job, c->session)) != 0)
+        redwi_ahead_take_back(ahead, c->session, c);
     if (code) {
         redwi_prepared_never_sent(&c->prepared, job);
         job->conn = NULL;
@@ -491,6 +502,7 @@ bool redwi_conn_take_back(struct redwi_conn *c, struct redwi_job *job)
     if (!redwi_session_take_back(c->session, job))
         return false;
     redwi_prepared_never_sent(&c->prepared, job);
+    redwi_ahead_take_back(&c->priv->ahead, c->session, c);
     take_off(c, job);
     settle(c);
     return true;

@@ -93,6 +93,8 @@ struct redwi_conn {
     bool corked;                      /* in the owner's list of connections to flush */
     bool spoiled;                     /* a cancel may still hit it late: close when its unit has ended */
     bool given_up;                    /* something on it is to be stopped: it is sent nothing new until idle */
+    bool told;                        /* the server was told to stop its unit, once at least */
+    redw_error *refused;              /* why the server could not be told; owned. NULL: nothing failed */
     struct redwi_conn *cancel;        /* side connection under way for this one; NULL: none */
     struct redwi_conn *cancels;       /* the other way round */
     redw_id opening;                  /* what redw_open_done names it by; 0: none */
@@ -137,11 +139,17 @@ static inline struct redwi_job *redwi_conn_job(const struct redwi_conn *c)
     return c->njobs ? REDWI_OF(c->jobs.next, struct redwi_job, conn_link) : NULL;
 }
 
+/* The newest; there must be one. */
+static inline struct redwi_job *redwi_conn_last_job(const struct redwi_conn *c)
+{
+    return REDWI_OF(c->jobs.prev, struct redwi_job, conn_link);
+}
+
 /* Takes the oldest job off, for an owner that closes the connection; NULL: there is none. */
 struct redwi_job *redwi_conn_take_job(struct redwi_conn *c);
 
 /* Takes a job off whose unit is the last one written, and of which nothing was sent: it never will be.
- * False: it was, or others are behind it. */
+ * False: it was, or others are behind it. What was sent ahead of it for its sake may be under way: DRAINING. */
 bool redwi_conn_take_back(struct redwi_conn *c, struct redwi_job *job);
 
 /* Takes a job off; its answers are dropped. From inside ops or job callbacks too. */

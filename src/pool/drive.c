@@ -75,6 +75,12 @@ static struct redwi_job *job_of(const struct redwi_conn *c, const struct redwi_e
     return ev->unit && ev->unit == redwi_conn_job(c) ? ev->unit : NULL;
 }
 
+/* Of a unit that was sent ahead of a job's. */
+static bool is_ahead(const struct redwi_conn *c, const struct redwi_ev *ev)
+{
+    return ev->unit == c;
+}
+
 /* Does what a callback of the job answered, unless it took its job away meanwhile. */
 static void follow(struct redwi_conn *c, struct redwi_job *job, enum redwi_job_flow flow)
 {
@@ -149,9 +155,25 @@ static void give_rows(struct redwi_conn *c, const struct redwi_ev *ev)
     follow(c, job, flow);
 }
 
+/* A setting was refused; the statement behind it runs none the less, and hears of it as a notice. While
+ * something here is given up, nobody knows whose it was. */
+static void ahead_failed(struct redwi_conn *c, redw_error *owned)
+{
+    struct redwi_job *job = c->given_up ? NULL : redwi_conn_job(c);
+    redwi_ahead_failed(&c->priv->ahead);
+    if (job)
+        job->ops->notice(job, owned);
+    else
+        redw_error_release(owned);
+}
+
 static void give_error(struct redwi_conn *c, const struct redwi_ev *ev)
 {
     struct redwi_job *job = job_of(c, ev);
+    if (is_ahead(c, ev)) {
+        ahead_failed(c, ev->error);
+        return;
+    }
     if (job && !job->error)
         job->error = ev->error;
     else
@@ -170,6 +192,8 @@ static void give_notice(struct redwi_conn *c, const struct redwi_ev *ev)
 static void give_tag(struct redwi_conn *c, const struct redwi_ev *ev)
 {
     struct redwi_job *job = job_of(c, ev);
+    if (!is_ahead(c, ev))
+        redwi_ahead_saw(&c->priv->ahead, (const char *)ev->data, ev->len);
     if (job)
         job->ops->complete(job, (const char *)ev->data, ev->len);
 }
@@ -242,6 +266,10 @@ static bool take_events(struct redwi_conn *c)
         case REDWI_EV_PARAMETER:
             break;
         case REDWI_EV_READY:
+            if (is_ahead(c, &ev))
+                redwi_ahead_ended(&c->priv->ahead);
+            else if (!ev.unit)
+                redwi_ahead_doubt(&c->priv->ahead);
             redwi_conn_unit_ended(c, job_of(c, &ev), ev.status);
             break;
         case REDWI_EV_FATAL:

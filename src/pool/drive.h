@@ -7,6 +7,7 @@
 #ifndef REDWI_POOL_DRIVE_H
 #define REDWI_POOL_DRIVE_H
 
+#include "pool/ahead.h"
 #include "pool/conn.h"
 #include "pool/dial.h"
 #include "pool/transport.h"
@@ -20,6 +21,7 @@ struct redwi_conn_private {
     struct redwi_dial *dial;          /* DIALING only */
     struct redwi_transport transport; /* after DIALING */
     struct redwi_address peer;
+    struct redwi_ahead ahead; /* its units have the connection for a tag */
     void *io, *timer, *turn;
     int64_t started_us;
     size_t parsed;      /* bytes that went into the session in this wake-up */

@@ -13,6 +13,7 @@
 #include "pool/list.h"
 #include "wire/session.h"
 #include <redw/client.h>
+#include <redw/request.h>
 
 struct redwi_job;
 struct redwi_conn;
@@ -52,6 +53,8 @@ struct redwi_job_ops {
 
 enum redwi_job_state { REDWI_JOB_NEW = 0, REDWI_JOB_WAITING, REDWI_JOB_ACTIVE, REDWI_JOB_DONE };
 
+#define REDWI_RANKS 4u /* of priority */
+
 struct redwi_job {
     const struct redwi_job_ops *ops;
     redw_client *client;
@@ -61,10 +64,14 @@ struct redwi_job {
     redw_id id;
     enum redwi_job_state state;
     bool cancelled;               /* redw_cancel was called */
+    enum redw_cancel_verdict verdict; /* what became of that */
     bool forgotten;               /* redw_forget was called: drop, not finish */
     bool connects_only;           /* redw_client_ready: done when a connection is open */
     bool resumable;               /* a stream: redw_resume is for it */
     bool exclusive;               /* nothing else is sent on its connection while it is there */
+    unsigned rank;                /* WAITING: in which list, 0 is served first; below REDWI_RANKS */
+    const char *query_group;      /* Redshift: what the connection is to have while the unit runs, "" none; NULL
+                                     is "". The job's owner keeps it */
     int64_t submitted_us, deadline_us; /* deadline_us INT64_MAX: none */
     int64_t sent_us;              /* ACTIVE: when it was given to its connection */
     int64_t acquire_us;           /* WAITING no longer than this; INT64_MAX: only by deadline_us */

@@ -11,6 +11,7 @@
 
 #include "data/encode.h"
 #include "data/params.h"
+#include "pool/options.h"
 #include "wire/be_read.h"
 #include "wire/cursor.h"
 #include "wire/fe_write.h"
@@ -20,6 +21,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#define LABEL_BYTES_MAX 64
 #define DATA_ROW_HEADER 5u /* 'D' and the length word */
 
 static struct redwi_request *request_of(struct redwi_job *j)
@@ -186,6 +188,7 @@ static void complete(struct redwi_job *j, const char *tag, size_t len)
 
 static void notice(struct redwi_job *j, redw_error *owned)
 {
+    redwi_err_shift_position(owned, request_of(j)->label_len);
     redwi_result_notice_add(request_of(j)->result, owned);
 }
 
@@ -208,8 +211,10 @@ static void finish(struct redwi_job *j)
     struct redwi_request *r = request_of(j);
     const struct redw_loop *loop = &j->client->loop;
 
+    redwi_err_shift_position(j->error, r->label_len);
     r->result->error = j->error;
     j->error = NULL;
+    r->result->cancel = j->verdict;
     r->result->elapsed_us = loop->now_us(loop->ctx) - j->submitted_us;
     r->done(r->result, r->ctx);
     drop(j);
@@ -243,10 +248,50 @@ static const struct redwi_job_ops stream_ops = {
 
 /* --- submitting --- */
 
+/* What is wrong with a label; NULL: nothing. Nothing of it may end the comment it goes into. */
+static const char *label_fault(const char *label)
+{
+    size_t n = strnlen(label, LABEL_BYTES_MAX + 1);
+
+    if (n == 0)
+        return "is empty";
+    if (n > LABEL_BYTES_MAX)
+        return "is longer than 64 bytes";
+    for (size_t i = 0; i < n; i++) {
+        char c = label[i];
+        bool word = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+        if (!word && c != '_' && c != '.' && c != ':' && c != '-')
+            return "may have letters, digits, '_', '.', ':' and '-' only";
+    }
+    return NULL;
+}
+
+/* What goes with the statement. */
+static redw_id check_company(redw_client *c, const struct redw_request *rq)
+{
+    const char *fault;
+
+    if (rq->query_group && (fault = redwi_query_group_fault(rq->query_group)) != NULL)
+        return redwi_client_refuse(c, REDW_EINVAL, "query_group %s", fault);
+    if (rq->label && rq->stmt)
+        return redwi_client_refuse(c, REDW_EINVAL, "label: not with stmt, whose text is the server's already");
+    if (rq->label && (fault = label_fault(rq->label)) != NULL)
+        return redwi_client_refuse(c, REDW_EINVAL, "label %s", fault);
+    if ((unsigned)rq->priority > REDW_PRIORITY_BULK)
+        return redwi_client_refuse(c, REDW_EINVAL, "priority: %d is none", (int)rq->priority);
+    return 0;
+}
+
+static size_t label_bytes(const struct redw_request *rq)
+{
+    return rq->label ? strlen(rq->label) + sizeof "/*  */ " - 1 : 0;
+}
+
 /* The caller's struct, whatever its version, with sql_len filled in. */
 static redw_id check(redw_client *c, struct redw_request *out, const struct redw_request *rq)
 {
     struct redw_diag why;
+    redw_id refused;
 
     if (!rq)
         return redwi_client_refuse(c, REDW_EINVAL, "request: NULL");
@@ -254,8 +299,7 @@ static redw_id check(redw_client *c, struct redw_request *out, const struct redw
         return redwi_client_refuse(c, REDW_EINVAL,
                                    "request: size is wrong, or a field newer than this library is set");
     if (out->stmt) {
-        redw_id refused = redwi_stmt_check(c, out->stmt, out->sql, out->nparams);
-        if (refused)
+        if ((refused = redwi_stmt_check(c, out->stmt, out->sql, out->nparams)) != 0)
             return refused;
     } else if (redwi_sql_check(out->sql, &out->sql_len, &why)) {
         return redwi_client_refuse(c, REDW_EINVAL, "%s", why.text);
@@ -269,6 +313,10 @@ static redw_id check(redw_client *c, struct redw_request *out, const struct redw
         return redwi_client_refuse(c, REDW_EINVAL, "%s", why.text);
     if ((unsigned)out->wire > REDW_WIRE_AUTO)
         return redwi_client_refuse(c, REDW_EINVAL, "wire: neither text, binary nor automatic");
+    if ((refused = check_company(c, out)) != 0)
+        return refused;
+    if (out->sql_len + label_bytes(out) > REDWI_SQL_BYTES_MAX)
+        return redwi_client_refuse(c, REDW_EINVAL, "sql: longer than %zu bytes with its label", REDWI_SQL_BYTES_MAX);
     return 0;
 }
 
@@ -283,14 +331,61 @@ int64_t redwi_request_deadline(const redw_client *c, uint32_t timeout_ms, int64_
     return at;
 }
 
-/* One piece: the struct, the timer, OIDs, formats, SQL. NULL: no memory. */
+static const char *group_of(const redw_client *c, const struct redw_request *rq)
+{
+    if (rq->query_group)
+        return rq->query_group;
+    return c->settings.query_group ? c->settings.query_group : "";
+}
+
+static unsigned rank_of(enum redw_priority priority)
+{
+    switch (priority) {
+    case REDW_PRIORITY_HIGH:
+        return 0;
+    case REDW_PRIORITY_NORMAL:
+        return 1;
+    case REDW_PRIORITY_LOW:
+        return 2;
+    case REDW_PRIORITY_BULK:
+        return 3;
+    }
+    return REDWI_RANKS - 1;
+}
+
+/* Of the request's own copy. A statement has its text. */
+static size_t sql_bytes(const struct redw_request *rq)
+{
+    return rq->stmt ? 0 : label_bytes(rq) + rq->sql_len + 1;
+}
+
+static void take_sql(struct redwi_request *r, const struct redw_request *rq, char *copy)
+{
+    if (rq->stmt) {
+        r->use.stmt = redwi_stmt_keep(rq->stmt);
+        r->sql = rq->stmt->sql;
+        r->sql_len = rq->stmt->sql_len;
+        return;
+    }
+    r->label_len = label_bytes(rq);
+    if (rq->label)
+        snprintf(copy, r->label_len + 1, "/* %s */ ", rq->label);
+    memcpy(copy + r->label_len, rq->sql, rq->sql_len);
+    r->sql_len = r->label_len + rq->sql_len;
+    copy[r->sql_len] = '\0';
+    r->sql = copy;
+}
+
+/* One piece: the struct, the timer, OIDs, formats, SQL, query group. NULL: no memory. */
 static struct redwi_request *create(redw_client *c, const struct redw_request *rq)
 {
     size_t timer_at = redwi_align(sizeof(struct redwi_request));
     size_t oids_at = timer_at + redwi_client_timer_bytes(c);
     size_t formats_at = oids_at + rq->nparams * sizeof(uint32_t);
     size_t sql_at = formats_at + rq->nparams;
-    size_t bytes = sql_at + (rq->stmt ? 0 : rq->sql_len + 1);
+    const char *group = group_of(c, rq);
+    size_t group_at = sql_at + sql_bytes(rq);
+    size_t bytes = group_at + strlen(group) + 1;
     char *p = redwi_alloc(&c->work, bytes);
 
     if (!p)
@@ -301,15 +396,10 @@ static struct redwi_request *create(redw_client *c, const struct redw_request *r
     r->job.timer = p + timer_at;
     r->oids = (uint32_t *)(void *)(p + oids_at);
     r->formats = (uint8_t *)p + formats_at;
-    if (rq->stmt) {
-        r->use.stmt = redwi_stmt_keep(rq->stmt);
-        r->sql = rq->stmt->sql;
-        r->sql_len = rq->stmt->sql_len;
-    } else {
-        r->sql = memcpy(p + sql_at, rq->sql, rq->sql_len);
-        p[sql_at + rq->sql_len] = '\0';
-        r->sql_len = rq->sql_len;
-    }
+    take_sql(r, rq, p + sql_at);
+    memcpy(p + group_at, group, strlen(group) + 1);
+    r->job.query_group = p + group_at;
+    r->job.rank = rank_of(rq->priority);
 
     r->result = redwi_result_create(&c->work);
     r->params = redwi_params_copy(&c->work, rq->params, rq->nparams);

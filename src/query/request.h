@@ -23,8 +23,9 @@ struct redwi_request {
     size_t nparams;
     uint32_t *oids;   /* room for nparams, filled when sent */
     uint8_t *formats;
-    const char *sql;            /* a copy behind this struct, or its statement's */
+    const char *sql;  /* a copy behind this struct, with the label in front; or its statement's */
     size_t sql_len;
+    size_t label_len; /* of the comment, which is ASCII */
     struct redwi_use use;
     enum redw_wire wire;
     enum redwi_server server;   /* whose forms values have; known when sent */

@@ -248,6 +248,33 @@ int64_t redw_result_elapsed_us(const redw_result *r)
     return r->elapsed_us;
 }
 
+int64_t redw_result_query_id(const redw_result *r)
+{
+    int64_t id = redw_error_query_id(r->error);
+
+    for (size_t i = 0; i < r->nnotices && id < 0; i++)
+        id = redw_error_query_id(r->notices[i]);
+    return id;
+}
+
+enum redw_cancel_verdict redw_result_cancel(const redw_result *r)
+{
+    return r->cancel;
+}
+
+const char *redw_cancel_verdict_name(enum redw_cancel_verdict v)
+{
+    switch (v) {
+    case REDW_CANCEL_NOT_ASKED: return "not_asked";
+    case REDW_CANCEL_STOPPED: return "stopped";
+    case REDW_CANCEL_FINISHED_FIRST: return "finished_first";
+    case REDW_CANCEL_NOT_SENT: return "not_sent";
+    case REDW_CANCEL_REFUSED: return "refused";
+    case REDW_CANCEL_UNANSWERED: return "unanswered";
+    }
+    return "unknown";
+}
+
 size_t redw_result_notice_count(const redw_result *r)
 {
     return r->nnotices;

@@ -50,8 +50,7 @@ enum redwi_job_flow redwi_request_stop(struct redwi_request *r, int code, enum r
 
 /* --- job ops --- */
 
-/* Whose forms values have on this connection (design H13). */
-static enum redwi_server server_of(const struct redwi_session *s)
+enum redwi_server redwi_request_server(const struct redwi_session *s)
 {
     unsigned version = 0;
 
@@ -63,30 +62,35 @@ static enum redwi_server server_of(const struct redwi_session *s)
     return redwi_server_of(true, version);
 }
 
-/* Parse, Bind, Describe, Execute; Sync comes with unit_end. Protocol: "Extended Query". */
-static int begin(struct redwi_job *j, struct redwi_session *s)
+/* Sync comes with unit_end. Protocol: "Extended Query". */
+int redwi_request_put(struct redwi_request *r, struct redwi_session *s, const char *portal, uint32_t max_rows)
 {
-    struct redwi_request *r = request_of(j);
     struct redwi_buf *b = redwi_session_unit_begin(s);
 
     if (!b)
         return REDW_ENOMEM;
-    r->server = server_of(s);
+    r->server = redwi_request_server(s);
     for (size_t i = 0; i < r->nparams; i++) {
         r->oids[i] = redwi_param_oid(&r->params[i], r->server);
         r->formats[i] = redwi_param_format(&r->params[i], r->server);
     }
     redwi_fe_parse(b, "", r->sql, r->sql_len, r->oids, r->nparams);
-    size_t at = redwi_fe_bind_begin(b, "", "", r->formats, r->nparams);
+    size_t at = redwi_fe_bind_begin(b, portal, "", r->formats, r->nparams);
     for (size_t i = 0; i < r->nparams; i++)
         redwi_param_put(b, &r->params[i], r->server);
     /* A Redshift whose binary forms are not to be trusted is asked for text (protocol 5.4). */
     redwi_fe_bind_end(b, at, r->wire == REDW_WIRE_BINARY && r->server != REDWI_REDSHIFT_BASE);
-    redwi_fe_describe_portal(b, "");
-    redwi_fe_execute(b, "", 0);
-    return redwi_session_unit_end(
-        s, j, REDWI_SENT_PARSE | REDWI_SENT_BIND | REDWI_SENT_DESCRIBE | REDWI_SENT_EXECUTE,
-        r->on_error);
+    redwi_fe_describe_portal(b, portal);
+    redwi_fe_execute(b, portal, max_rows);
+    return redwi_session_unit_end(s, &r->job,
+                                  REDWI_SENT_PARSE | REDWI_SENT_BIND | REDWI_SENT_DESCRIBE | REDWI_SENT_EXECUTE |
+                                      (max_rows ? REDWI_SENT_LIMIT : 0u),
+                                  r->on_error);
+}
+
+static int begin(struct redwi_job *j, struct redwi_session *s)
+{
+    return redwi_request_put(request_of(j), s, "", 0);
 }
 
 static enum redwi_job_flow gather_columns(struct redwi_job *j, const struct redwi_columns *columns)
@@ -196,6 +200,39 @@ static const struct redwi_job_ops stream_ops = {
     .drop = drop,
 };
 
+static const struct redwi_job_ops cursor_ops = {
+    .begin = redwi_cursor_begin,
+    .next = redwi_cursor_next,
+    .clean = redwi_cursor_clean,
+    .columns = redwi_way_columns,
+    .rows = redwi_way_rows,
+    .complete = redwi_way_complete,
+    .notice = notice,
+    .finish = finish,
+    .drop = drop,
+};
+
+static const struct redwi_job_ops portal_ops = {
+    .begin = redwi_portal_begin,
+    .next = redwi_portal_next,
+    .clean = redwi_portal_clean,
+    .columns = redwi_way_columns,
+    .rows = redwi_way_rows,
+    .complete = redwi_way_complete,
+    .suspended = redwi_way_suspended,
+    .notice = notice,
+    .finish = finish,
+    .drop = drop,
+};
+
+/* By way; gathered results have rows only. */
+static const struct redwi_job_ops *ops_of(const struct redw_request *rq, const struct redw_stream_handler *h)
+{
+    if (!h)
+        return &gather_ops;
+    return rq->way == REDW_WAY_CURSOR ? &cursor_ops : rq->way == REDW_WAY_PORTAL ? &portal_ops : &stream_ops;
+}
+
 /* --- submitting --- */
 
 /* The caller's struct, whatever its version, with sql_len filled in. */
@@ -277,10 +314,13 @@ redw_id redwi_request_submit(redw_client *c, const struct redw_request *caller_r
                              const struct redw_stream_handler *h, redw_done_fn *fn, void *ctx)
 {
     struct redw_request rq;
+    const char *fault;
     redw_id refused = check(c, &rq, caller_rq);
 
     if (refused)
         return refused;
+    if ((fault = redwi_way_fault(&rq, h != NULL)) != NULL)
+        return redwi_client_refuse(c, REDW_EINVAL, "%s", fault);
     struct redwi_request *r = create(c, &rq);
     if (!r)
         return redwi_client_refuse(c, REDW_ENOMEM, "out of memory");
@@ -292,7 +332,8 @@ redw_id redwi_request_submit(redw_client *c, const struct redw_request *caller_r
     r->on_error = redwi_request_error_proves(r->sql, r->sql_len);
     r->max_rows = rq.max_rows ? rq.max_rows : UINT64_MAX;
     r->max_bytes = rq.max_bytes ? rq.max_bytes : REDWI_RESULT_BYTES_MAX;
-    r->job.ops = h ? &stream_ops : &gather_ops;
+    r->job.ops = ops_of(&rq, h);
+    redwi_way_init(r, rq.way, rq.fetch_rows);
     r->job.exclusive = h != NULL;
     r->job.submitted_us = c->loop.now_us(c->loop.ctx);
     r->job.deadline_us = deadline_of(c, &rq, r->job.submitted_us);

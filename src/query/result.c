@@ -43,6 +43,7 @@ redw_result *redwi_result_create(const struct redw_allocator *mem)
     r->next_chunk = CHUNK_BYTES_MIN;
     r->bytes = RESULT_BYTES;
     r->affected = -1;
+    r->way = REDW_WAY_ROWS;
     return r;
 }
 
@@ -246,6 +247,11 @@ const char *redw_result_tag(const redw_result *r)
 int64_t redw_result_elapsed_us(const redw_result *r)
 {
     return r->elapsed_us;
+}
+
+enum redw_way redw_result_way(const redw_result *r)
+{
+    return r->way;
 }
 
 size_t redw_result_notice_count(const redw_result *r)

@@ -34,6 +34,7 @@ struct redw_result {
     size_t nnotices;            /* kept */
     char tag[64];
     int64_t affected, elapsed_us;
+    enum redw_way way; /* taken, so far as it is known */
 };
 
 redw_result *redwi_result_create(const struct redw_allocator *mem); /* one reference; NULL: no memory */

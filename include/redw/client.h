@@ -160,6 +160,12 @@ struct redw_options {
      * up can be stopped on the server only if nothing else is wanted of its connection. Streams are always
      * alone. Redshift is not known to accept it. */
     uint32_t pipeline_max;
+
+    /* One bound for the memory of the whole client: waiting requests with their parameters, results that are being
+     * gathered or are kept, buffers of connections and streams. At the bound a submit is refused and a growing
+     * result ends its request, both with REDW_EFULL; connections go on. Costs 16 bytes a block. At least
+     * 1 MiB; default: no bound. What OpenSSL, c-ares and the loop allocate is not counted. */
+    uint64_t memory_max_bytes;
 };
 #define REDW_OPTIONS(...) \
     (&(const struct redw_options){.size = sizeof(struct redw_options), __VA_ARGS__})

@@ -38,7 +38,7 @@ enum redwi_job_flow redwi_request_stop(struct redwi_request *r, int code, enum r
     va_list args;
 
     if (code == REDW_ENOMEM) {
-        r->job.error = redwi_err_no_memory(REDW_OUTCOME_UNKNOWN);
+        r->job.error = redwi_client_no_memory(r->job.client);
         return REDWI_JOB_STOP;
     }
     va_start(args, fmt);
@@ -165,7 +165,7 @@ static void free_request(const struct redw_allocator *mem, struct redwi_request 
 
 static void drop(struct redwi_job *j)
 {
-    free_request(&j->client->mem, request_of(j));
+    free_request(&j->client->work, request_of(j));
 }
 
 static void finish(struct redwi_job *j)
@@ -285,7 +285,7 @@ static struct redwi_request *create(redw_client *c, const struct redw_request *r
     size_t formats_at = oids_at + rq->nparams * sizeof(uint32_t);
     size_t sql_at = formats_at + rq->nparams;
     size_t bytes = sql_at + rq->sql_len + 1;
-    char *p = redwi_alloc(&c->mem, bytes);
+    char *p = redwi_alloc(&c->work, bytes);
 
     if (!p)
         return NULL;
@@ -300,11 +300,11 @@ static struct redwi_request *create(redw_client *c, const struct redw_request *r
     r->sql[rq->sql_len] = '\0';
     r->sql_len = rq->sql_len;
 
-    r->result = redwi_result_create(&c->mem);
-    r->params = redwi_params_copy(&c->mem, rq->params, rq->nparams);
+    r->result = redwi_result_create(&c->work);
+    r->params = redwi_params_copy(&c->work, rq->params, rq->nparams);
     r->nparams = r->params ? rq->nparams : 0;
     if (!r->result || r->nparams != rq->nparams) {
-        free_request(&c->mem, r);
+        free_request(&c->work, r);
         return NULL;
     }
     return r;
@@ -323,7 +323,7 @@ redw_id redwi_request_submit(redw_client *c, const struct redw_request *caller_r
         return redwi_client_refuse(c, REDW_EINVAL, "%s", fault);
     struct redwi_request *r = create(c, &rq);
     if (!r)
-        return redwi_client_refuse(c, REDW_ENOMEM, "out of memory");
+        return redwi_client_refuse_memory(c);
     r->done = fn;
     r->ctx = ctx;
     r->on_columns = h ? h->on_columns : NULL;
@@ -339,7 +339,7 @@ redw_id redwi_request_submit(redw_client *c, const struct redw_request *caller_r
     r->job.deadline_us = deadline_of(c, &rq, r->job.submitted_us);
     redw_id id = redwi_client_accept(c, &r->job);
     if (id < 0)
-        free_request(&c->mem, r);
+        free_request(&c->work, r);
     return id;
 }
 

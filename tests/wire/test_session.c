@@ -359,6 +359,56 @@ START_TEST(a_unit_that_was_not_ended_is_not_sent)
 }
 END_TEST
 
+START_TEST(a_unit_of_which_nothing_was_sent_can_be_taken_back)
+{
+    struct solo r;
+    size_t n;
+    solo_init(&r);
+    solo_reach(&r, SOLO_AT_IDLE);
+    ck_assert(!redwi_session_take_back(r.s, &solo_unit)); /* no such unit */
+    ck_assert_int_eq(solo_queue_unit(&r, &solo_unit, "a"), 0);
+    ck_assert(redwi_session_take_back(r.s, &solo_unit));
+    redwi_session_output(r.s, &n);
+    ck_assert_uint_eq(n, 0);
+    ck_assert_uint_eq(redwi_session_units(r.s), 0);
+
+    ck_assert_int_eq(solo_queue_unit(&r, &solo_unit, "a"), 0);
+    redwi_session_output(r.s, &n);
+    size_t one = n;
+    ck_assert_int_eq(solo_queue_unit(&r, &tag_b, "b"), 0);
+    ck_assert(!redwi_session_take_back(r.s, &solo_unit)); /* not the last */
+    ck_assert(redwi_session_take_back(r.s, &tag_b));
+    redwi_session_output(r.s, &n);
+    ck_assert_uint_eq(n, one);
+    redwi_session_sent(r.s, 1);
+    ck_assert(!redwi_session_take_back(r.s, &solo_unit)); /* begun */
+    solo_send_all(&r);
+    SOLO_FEED(&r, '1', "");
+    SOLO_FEED(&r, '2', "");
+    SOLO_FEED(&r, 'n', "");
+    SOLO_FEED(&r, 'C', "SET\0");
+    SOLO_FEED(&r, 'Z', "I");
+    ck_assert_uint_eq(r.seen.units_ready, 1);
+    solo_free(&r);
+}
+END_TEST
+
+START_TEST(a_unit_with_something_behind_it_in_the_output_is_not_taken_back)
+{
+    struct solo r;
+    size_t n, before;
+    solo_init(&r);
+    solo_reach(&r, SOLO_AT_EXECUTE);
+    ck_assert_int_eq(solo_queue_unit(&r, &tag_b, "b"), 0);
+    SOLO_FEED(&r, 'G', "\0\0\0"); /* CopyFail for the unit in front */
+    redwi_session_output(r.s, &before);
+    ck_assert(!redwi_session_take_back(r.s, &tag_b));
+    redwi_session_output(r.s, &n);
+    ck_assert_uint_eq(n, before);
+    solo_free(&r);
+}
+END_TEST
+
 START_TEST(copy_fail_takes_an_unfinished_unit_back)
 {
     struct solo r;
@@ -671,6 +721,8 @@ int main(void)
     tcase_add_test(c, a_row_the_owner_finds_malformed_ends_the_session);
     tcase_add_test(c, the_outcome_depends_on_the_first_byte_of_the_unit);
     tcase_add_test(c, a_unit_that_was_not_ended_is_not_sent);
+    tcase_add_test(c, a_unit_of_which_nothing_was_sent_can_be_taken_back);
+    tcase_add_test(c, a_unit_with_something_behind_it_in_the_output_is_not_taken_back);
     tcase_add_test(c, copy_fail_takes_an_unfinished_unit_back);
     tcase_add_test(c, copy_fail_without_memory_ends_the_session);
     tcase_add_test(c, fatal_after_the_units_own_error_still_ends_the_session);

@@ -27,14 +27,6 @@ enum redw_wire {
  * the oldest. */
 enum redw_priority { REDW_PRIORITY_NORMAL = 0, REDW_PRIORITY_HIGH, REDW_PRIORITY_LOW, REDW_PRIORITY_BULK };
 
-/* How the rows of a stream are fetched: redw/stream.h. */
-enum redw_way {
-    REDW_WAY_AUTO = 0, /* rows */
-    REDW_WAY_ROWS,     /* as they arrive; a pause stops reading the socket */
-    REDW_WAY_CURSOR,   /* DECLARE, FETCH ..., CLOSE */
-    REDW_WAY_PORTAL,   /* a named portal, executed with a limit again and again */
-};
-
 struct redw_request {
     size_t size;                /* sizeof(struct redw_request) */
     const char *sql;            /* exactly one statement, placeholders $1, $2 ...; this or stmt */

@@ -57,6 +57,14 @@ struct redw_column {
     const char *catalog, *schema, *table, *base_name; /* where it comes from, and its name there */
 };
 
+/* How the rows of a stream are fetched: redw/stream.h. */
+enum redw_way {
+    REDW_WAY_AUTO = 0, /* rows */
+    REDW_WAY_ROWS,     /* as they arrive; a pause stops reading the socket */
+    REDW_WAY_CURSOR,   /* DECLARE, FETCH ..., CLOSE */
+    REDW_WAY_PORTAL,   /* a named portal, executed with a limit again and again */
+};
+
 /* All getters take a result that was received or kept; they cannot fail. */
 REDW_API const redw_error *redw_result_error(const redw_result *r);    /* NULL: success */
 REDW_API uint64_t redw_result_row_count(const redw_result *r);         /* rows held, or streamed so far */
@@ -65,6 +73,7 @@ REDW_API const char *redw_result_tag(const redw_result *r);            /* "INSER
 REDW_API int64_t redw_result_elapsed_us(const redw_result *r);         /* submit to completion */
 REDW_API int64_t redw_result_query_id(const redw_result *r);           /* Redshift's, if the error or a notice
                                                                           names it; else -1 */
+REDW_API enum redw_way redw_result_way(const redw_result *r);          /* taken; never AUTO */
 REDW_API size_t redw_result_notice_count(const redw_result *r);        /* kept: at most 64, in order */
 REDW_API const redw_error *redw_result_notice(const redw_result *r, size_t i); /* NULL beyond the end */
 REDW_API size_t redw_result_column_count(const redw_result *r);

@@ -135,18 +135,41 @@ static void left_in_transaction(struct redwi_conn *c)
                                       "a statement ahead on this connection left a transaction open"));
 }
 
+/* After a job that was abandoned: have its units ended, does it leave a transaction, are its own words for
+ * that written? False: nothing is left to be waited for. */
+static bool cleans_up(struct redwi_conn *c, char status)
+{
+    struct redwi_conn_private *p = c->priv;
+    const struct redwi_conn_config *config = &p->config;
+    if (p->clean && redwi_session_units(c->session))
+        return true;
+    bool finish = p->cleaning || !p->clean || status == 'I';
+    if (!finish && p->clean(c->session, c, status) == 0) {
+        redwi_session_discard(c->session, c); /* nobody waits for the answers */
+        p->cleaning = true;
+        config->ops->corked(config->owner, c);
+        return true;
+    }
+    p->clean = NULL;
+    p->cleaning = false;
+    return false;
+}
+
 void redwi_conn_unit_ended(struct redwi_conn *c, struct redwi_job *job, char status)
 {
     const struct redwi_conn_config *config = &c->priv->config;
     if (job)
         redwi_prepared_unit_ended(&c->prepared, job);
     if (job && job->ops->next && job->ops->next(job, status)) {
+        job->went_on = true;
         /* Its unit is the last one now. */
         redwi_list_remove(&job->conn_link);
         redwi_list_append(&c->jobs, &job->conn_link);
         config->ops->corked(config->owner, c);
         return;
     }
+    if (!job && cleans_up(c, status))
+        return;
     if (job)
         take_off(c, job);
     settle(c);
@@ -158,6 +181,12 @@ void redwi_conn_unit_ended(struct redwi_conn *c, struct redwi_job *job, char sta
     config->ops->ended(config->owner, c, job);
     if (more && open && c->state != REDWI_CONN_CLOSED)
         left_in_transaction(c);
+}
+
+/* What is known of a job's statement while nothing has answered: later units follow one that was sent. */
+static enum redw_outcome outcome_of(const struct redwi_conn *c, const struct redwi_job *job)
+{
+    return job->went_on ? REDW_OUTCOME_UNKNOWN : redwi_session_outcome(c->session, job);
 }
 
 static long long elapsed_ms(const struct redwi_conn *c, int64_t since_us)
@@ -184,7 +213,7 @@ static const char *doing(const struct redwi_conn *c, const struct redwi_job *job
         phase = "idle connection";
     redwi_address_text(&c->priv->peer, peer, sizeof peer);
     if (job) {
-        enum redw_outcome outcome = redwi_session_outcome(c->session, job);
+        enum redw_outcome outcome = outcome_of(c, job);
         snprintf(text, cap, "%s: %s (%s, after %lld ms)", phase, peer,
                  outcome == REDW_OUTCOME_NOT_SENT ? "not sent" : "sent", elapsed_ms(c, job->sent_us));
         return text;
@@ -199,7 +228,7 @@ static void fail_jobs(struct redwi_conn *c, const redw_error *why)
     char text[224];
     for (struct redwi_link *l = c->jobs.next; l != &c->jobs; l = l->next) {
         struct redwi_job *job = REDWI_OF(l, struct redwi_job, conn_link);
-        enum redw_outcome outcome = redwi_session_outcome(c->session, job);
+        enum redw_outcome outcome = outcome_of(c, job);
         if (!job->error)
             job->error = redwi_err_again(c->priv->config.mem, why, outcome, doing(c, job, text, sizeof text));
     }
@@ -464,6 +493,7 @@ int redwi_conn_start(struct redwi_conn *c, struct redwi_job *job)
     const struct redwi_conn_config *config = &c->priv->config;
     struct redwi_ahead *ahead = &c->priv->ahead;
     job->conn = c;
+    job->went_on = false;
     int code = redwi_ahead_put(ahead, c->session, config->mem, c, job->query_group);
     if (!code && (code = job->ops->begin(job, c->session)) != 0)
         redwi_ahead_take_back(ahead, c->session, c);
@@ -499,7 +529,7 @@ void redwi_conn_resume(struct redwi_conn *c)
 
 bool redwi_conn_take_back(struct redwi_conn *c, struct redwi_job *job)
 {
-    if (!redwi_session_take_back(c->session, job))
+    if (job->went_on || !redwi_session_take_back(c->session, job))
         return false;
     redwi_prepared_never_sent(&c->prepared, job);
     redwi_ahead_take_back(&c->priv->ahead, c->session, c);
@@ -514,6 +544,7 @@ void redwi_conn_abandon(struct redwi_conn *c, struct redwi_job *job)
     redwi_prepared_abandoned(&c->prepared, job);
     take_off(c, job);
     settle(c);
+    p->clean = job->ops->clean;
     if (p->in_rows)
         p->dropped = job;
     else

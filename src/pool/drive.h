@@ -27,6 +27,9 @@ struct redwi_conn_private {
     size_t parsed;      /* bytes that went into the session in this wake-up */
     redw_error *broken; /* sending failed: what the server said last is still read, then this is the end */
     void *dropped;      /* a job abandoned by its own row callback: the session hears of it afterwards */
+    /* What ends the transaction of a job that was abandoned in the middle of it; NULL: nothing is to be done. */
+    int (*clean)(struct redwi_session *s, void *tag, char status);
+    bool cleaning;      /* that was written */
     bool side;          /* cancels */
     bool in_rows;       /* a row callback is running */
     bool working;       /* the login derives its keys: goes on in the next turn */

@@ -29,8 +29,13 @@ struct redwi_job_ops {
      * code with nothing written: the job then fails with it, NOT_SENT. */
     int (*begin)(struct redwi_job *j, struct redwi_session *s);
     /* The job's unit has ended; status: the transaction's (I, T or E); j->error: what failed. True: another
-     * one was written, and the job stays where it is. NULL: jobs of one unit. No user code may run. */
+     * one was written, or is under way already, and the job stays where it is. NULL: jobs of one unit. No
+     * user code may run. */
     bool (*next)(struct redwi_job *j, char status);
+    /* Writes the units that end the transaction such a job had begun (status: T or E), when it was taken off its
+     * connection in the middle and may be gone: all of them with `tag`. 0, or a code with nothing written.
+     * NULL: jobs that begin none. */
+    int (*clean)(struct redwi_session *s, void *tag, char status);
     /* A ParameterDescription came: n = len / 4 big-endian OIDs. NULL: never asked for. */
     void (*parameter_types)(struct redwi_job *j, const uint8_t *oids, size_t len);
     /* A RowDescription came, or NoData for a statement (no columns). */
@@ -72,6 +77,7 @@ struct redwi_job {
     unsigned rank;                /* WAITING: in which list, 0 is served first; below REDWI_RANKS */
     const char *query_group;      /* Redshift: what the connection is to have while the unit runs, "" none; NULL
                                      is "". The job's owner keeps it */
+    bool went_on;                 /* ACTIVE: its first unit has ended, so it is not unsent any more */
     int64_t submitted_us, deadline_us; /* deadline_us INT64_MAX: none */
     int64_t sent_us;              /* ACTIVE: when it was given to its connection */
     int64_t acquire_us;           /* WAITING no longer than this; INT64_MAX: only by deadline_us */

@@ -62,10 +62,10 @@ enum redwi_server redwi_request_server(const struct redwi_session *s)
     return redwi_server_of(true, version);
 }
 
-/* What of Parse has to be sent, Bind, Describe, Execute; Sync comes with unit_end. Protocol: "Extended Query". */
-static int begin(struct redwi_job *j, struct redwi_session *s)
+/* What of Parse has to be sent, Bind, Describe, Execute; Sync comes with unit_end. A named portal is made of a
+ * statement without a name. Protocol: "Extended Query". */
+int redwi_request_put(struct redwi_request *r, struct redwi_session *s, const char *portal, uint32_t max_rows)
 {
-    struct redwi_request *r = request_of(j);
     struct redwi_buf *b = redwi_session_unit_begin(s);
 
     if (!b)
@@ -76,17 +76,25 @@ static int begin(struct redwi_job *j, struct redwi_session *s)
         r->formats[i] = redwi_param_format(&r->params[i], r->server);
     }
     const struct redwi_use_sql sql = {r->sql, r->sql_len, r->oids, r->params, r->nparams};
-    unsigned sent = redwi_use_begin(&r->use, j, b, &sql) | REDWI_SENT_BIND | REDWI_SENT_EXECUTE;
-    size_t at = redwi_fe_bind_begin(b, "", redwi_use_name(&r->use), r->formats, r->nparams);
+    struct redwi_use unnamed = {0}, *use = *portal ? &unnamed : &r->use;
+    unsigned sent = redwi_use_begin(use, &r->job, b, &sql) | REDWI_SENT_BIND | REDWI_SENT_EXECUTE;
+    size_t at = redwi_fe_bind_begin(b, portal, redwi_use_name(use), r->formats, r->nparams);
     for (size_t i = 0; i < r->nparams; i++)
         redwi_param_put(b, &r->params[i], r->server);
-    redwi_use_bind_end(&r->use, b, at, r->wire, r->server);
-    if (!r->use.entry) {
-        redwi_fe_describe_portal(b, "");
+    redwi_use_bind_end(use, b, at, r->wire, r->server);
+    if (!use->entry) {
+        redwi_fe_describe_portal(b, portal);
         sent |= REDWI_SENT_DESCRIBE;
     }
-    redwi_fe_execute(b, "", 0);
-    return redwi_session_unit_end(s, j, sent, r->on_error);
+    redwi_fe_execute(b, portal, max_rows);
+    if (max_rows)
+        sent |= REDWI_SENT_LIMIT;
+    return redwi_session_unit_end(s, &r->job, sent, r->on_error);
+}
+
+static int begin(struct redwi_job *j, struct redwi_session *s)
+{
+    return redwi_request_put(request_of(j), s, "", 0);
 }
 
 static bool next(struct redwi_job *j, char status)
@@ -245,6 +253,39 @@ static const struct redwi_job_ops stream_ops = {
     .finish = finish,
     .drop = drop,
 };
+
+static const struct redwi_job_ops cursor_ops = {
+    .begin = redwi_cursor_begin,
+    .next = redwi_cursor_next,
+    .clean = redwi_cursor_clean,
+    .columns = redwi_way_columns,
+    .rows = redwi_way_rows,
+    .complete = redwi_way_complete,
+    .notice = notice,
+    .finish = finish,
+    .drop = drop,
+};
+
+static const struct redwi_job_ops portal_ops = {
+    .begin = redwi_portal_begin,
+    .next = redwi_portal_next,
+    .clean = redwi_portal_clean,
+    .columns = redwi_way_columns,
+    .rows = redwi_way_rows,
+    .complete = redwi_way_complete,
+    .suspended = redwi_way_suspended,
+    .notice = notice,
+    .finish = finish,
+    .drop = drop,
+};
+
+/* By way; gathered results have rows only. */
+static const struct redwi_job_ops *ops_of(const struct redw_request *rq, const struct redw_stream_handler *h)
+{
+    if (!h)
+        return &gather_ops;
+    return rq->way == REDW_WAY_CURSOR ? &cursor_ops : rq->way == REDW_WAY_PORTAL ? &portal_ops : &stream_ops;
+}
 
 /* --- submitting --- */
 
@@ -415,10 +456,13 @@ redw_id redwi_request_submit(redw_client *c, const struct redw_request *caller_r
                              const struct redw_stream_handler *h, redw_done_fn *fn, void *ctx)
 {
     struct redw_request rq;
+    const char *fault;
     redw_id refused = check(c, &rq, caller_rq);
 
     if (refused)
         return refused;
+    if ((fault = redwi_way_fault(&rq, h != NULL)) != NULL)
+        return redwi_client_refuse(c, REDW_EINVAL, "%s", fault);
     struct redwi_request *r = create(c, &rq);
     if (!r)
         return redwi_client_refuse_memory(c);
@@ -430,7 +474,8 @@ redw_id redwi_request_submit(redw_client *c, const struct redw_request *caller_r
     r->on_error = rq.stmt ? rq.stmt->on_error : redwi_request_error_proves(r->sql, r->sql_len);
     r->max_rows = rq.max_rows ? rq.max_rows : UINT64_MAX;
     r->max_bytes = rq.max_bytes ? rq.max_bytes : REDWI_RESULT_BYTES_MAX;
-    r->job.ops = h ? &stream_ops : &gather_ops;
+    r->job.ops = ops_of(&rq, h);
+    redwi_way_init(r, rq.way, rq.fetch_rows);
     r->job.resumable = r->job.exclusive = h != NULL;
     r->job.submitted_us = c->loop.now_us(c->loop.ctx);
     r->job.deadline_us = redwi_request_deadline(c, rq.timeout_ms, rq.deadline_ms, r->job.submitted_us);

@@ -9,6 +9,7 @@
 #include "pool/client.h"
 #include "query/result.h"
 #include "query/stmt.h"
+#include "query/ways.h"
 #include <redw/stream.h>
 
 struct redwi_request {
@@ -32,6 +33,7 @@ struct redwi_request {
     enum redw_outcome on_error; /* what an ErrorResponse proves, by first keyword (design H11) */
     uint64_t max_rows, max_bytes;
     bool in_rows, resumed; /* redw_resume was called from inside on_rows */
+    struct redwi_walk walk; /* streams by cursor or portal */
 };
 
 /* Checks, copies, hands to the pool: redw_submit with h NULL, else redw_stream. */
@@ -48,6 +50,13 @@ int64_t redwi_request_deadline(const redw_client *c, uint32_t timeout_ms, int64_
 enum redwi_job_flow redwi_stream_columns(struct redwi_job *j, const struct redwi_columns *columns);
 enum redwi_job_flow redwi_stream_rows(struct redwi_job *j, const uint8_t *p, const uint8_t *end,
                                       const uint8_t **taken, bool *corrupt);
+
+/* Whose forms values have on a connection (design H13). */
+enum redwi_server redwi_request_server(const struct redwi_session *s);
+
+/* The caller's statement as a unit: Parse, Bind, Describe, Execute. portal "": the unnamed one; max_rows 0: no
+ * limit, which the unnamed one has on Redshift anyway (protocol 6.1). Codes as of ops->begin. */
+int redwi_request_put(struct redwi_request *r, struct redwi_session *s, const char *portal, uint32_t max_rows);
 
 /* Sets the job's error and answers STOP. REDW_ENOMEM needs no text. */
 enum redwi_job_flow redwi_request_stop(struct redwi_request *r, int code, enum redw_class cls,

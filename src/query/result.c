@@ -43,6 +43,7 @@ redw_result *redwi_result_create(const struct redw_allocator *mem)
     r->next_chunk = CHUNK_BYTES_MIN;
     r->bytes = RESULT_BYTES;
     r->affected = -1;
+    r->way = REDW_WAY_ROWS;
     return r;
 }
 
@@ -273,6 +274,11 @@ const char *redw_cancel_verdict_name(enum redw_cancel_verdict v)
     case REDW_CANCEL_UNANSWERED: return "unanswered";
     }
     return "unknown";
+}
+
+enum redw_way redw_result_way(const redw_result *r)
+{
+    return r->way;
 }
 
 size_t redw_result_notice_count(const redw_result *r)

@@ -35,6 +35,7 @@ struct redw_result {
     char tag[64];
     int64_t affected, elapsed_us;
     enum redw_cancel_verdict cancel;
+    enum redw_way way; /* taken, so far as it is known */
 };
 
 redw_result *redwi_result_create(const struct redw_allocator *mem); /* one reference; NULL: no memory */

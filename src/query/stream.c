@@ -56,6 +56,7 @@ static int part_from_kept(struct redwi_request *r, const struct redwi_columns *c
     }
     for (size_t i = 0; i < r->result->nnotices; i++)
         redwi_result_notice_add(own, redw_error_keep(r->result->notices[i]));
+    own->way = r->result->way;
     redw_result_release(r->result);
     r->result = own;
     return 0;

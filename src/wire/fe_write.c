@@ -121,7 +121,13 @@ void redwi_fe_token(struct redwi_buf *b, const char *token, size_t n)
 
 void redwi_fe_query(struct redwi_buf *b, const char *sql, size_t n)
 {
+    redwi_fe_query_with(b, "", sql, n);
+}
+
+void redwi_fe_query_with(struct redwi_buf *b, const char *head, const char *sql, size_t n)
+{
     size_t at = redwi_buf_message(b, 'Q');
+    redwi_buf_bytes(b, head, strlen(head));
     redwi_buf_text(b, sql, n);
     redwi_buf_end(b, at);
 }

@@ -27,6 +27,8 @@ void redwi_fe_digest(struct redwi_buf *b, const uint8_t digest[REDWI_DIGEST_BYTE
 void redwi_fe_token(struct redwi_buf *b, const char *token, size_t n);
 
 void redwi_fe_query(struct redwi_buf *b, const char *sql, size_t n);
+/* One text of two: `head` as it is, then sql. */
+void redwi_fe_query_with(struct redwi_buf *b, const char *head, const char *sql, size_t n);
 void redwi_fe_parse(struct redwi_buf *b, const char *statement, const char *sql, size_t sql_len,
                     const uint32_t *oids, size_t noids);
 void redwi_fe_describe_statement(struct redwi_buf *b, const char *statement);

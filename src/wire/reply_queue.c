@@ -78,6 +78,16 @@ struct redwi_reply *redwi_reply_queue_find(const struct redwi_reply_queue *q, co
     return NULL;
 }
 
+bool redwi_reply_queue_ends_with(const struct redwi_reply_queue *q, const struct redwi_reply *first)
+{
+    for (size_t i = 0; i < q->count; i++) {
+        const struct redwi_reply *r = reply_at(q, i);
+        if (r->at >= first->at && r->tag != first->tag)
+            return false;
+    }
+    return true;
+}
+
 /* After the answer that was due; the order is that of enum redwi_due. */
 void redwi_reply_step(struct redwi_reply *r)
 {

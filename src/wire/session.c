@@ -590,14 +590,17 @@ int redwi_session_query(struct redwi_session *s, void *tag, const char *sql, siz
 
 bool redwi_session_take_back(struct redwi_session *s, const void *tag)
 {
-    const struct redwi_reply *last = redwi_reply_queue_back(&s->queue);
-    if (!last || last->tag != tag || s->sent > last->at || s->phase != REDWI_PHASE_BUSY)
+    const struct redwi_reply *first = redwi_reply_queue_find(&s->queue, tag);
+    if (!first || s->sent > first->at || s->phase != REDWI_PHASE_BUSY)
         return false;
+    uint64_t at = first->at;
     redwi_session_take_back_unit(s);
-    if (s->sent + redwi_buf_mark(&s->out) != last->end) /* CopyFail for a unit ahead is behind it */
+    if (!redwi_reply_queue_ends_with(&s->queue, first) ||
+        s->sent + redwi_buf_mark(&s->out) != redwi_reply_queue_back(&s->queue)->end) /* CopyFail is behind it */
         return false;
-    redwi_buf_cut(&s->out, (size_t)(last->at - s->sent));
-    redwi_reply_queue_pop_back(&s->queue);
+    redwi_buf_cut(&s->out, (size_t)(at - s->sent));
+    while (s->queue.count && redwi_reply_queue_back(&s->queue)->at >= at)
+        redwi_reply_queue_pop_back(&s->queue);
     redwi_session_set_phase(s, s->queue.count ? REDWI_PHASE_BUSY : REDWI_PHASE_READY);
     return true;
 }

@@ -39,6 +39,26 @@ int redwi_session_unit_end(struct redwi_session *s, void *tag, unsigned sent, en
     return unit_rc;
 }
 
+/* Of streams by cursor and portal, which are tested with a whole server behind them (test_ways.c). */
+int redwi_session_query(struct redwi_session *s, void *tag, const char *sql, size_t n, enum redw_outcome on_error)
+{
+    (void)s, (void)tag, (void)sql, (void)n, (void)on_error;
+    ck_abort_msg("a stream of rows sends nothing of its own");
+    return REDW_EINVAL;
+}
+
+bool redwi_session_take_back(struct redwi_session *s, const void *tag)
+{
+    (void)s, (void)tag;
+    return false;
+}
+
+size_t redwi_session_units(const struct redwi_session *s)
+{
+    (void)s;
+    return 0;
+}
+
 /* Whose session it is: NULL, PostgreSQL's; else what Redshift says its version is, "" for nothing. */
 static const char *redshift;
 

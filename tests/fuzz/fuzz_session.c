@@ -193,14 +193,7 @@ struct run {
 
 static char tags[3];
 
-/* Its own branches say nothing about the library's. */
-#ifdef __clang__
-#define UNCOUNTED __attribute__((no_sanitize("coverage")))
-#else
-#define UNCOUNTED
-#endif
-
-UNCOUNTED static void note(struct run *r, const void *p, size_t n)
+static void note(struct run *r, const void *p, size_t n)
 {
     const uint8_t *at = p;
     uint64_t h = r->hash;
@@ -217,7 +210,7 @@ UNCOUNTED static void note(struct run *r, const void *p, size_t n)
     r->hash = (h ^ n) * 1099511628211u;
 }
 
-UNCOUNTED static void note_number(struct run *r, uint64_t v)
+static void note_number(struct run *r, uint64_t v)
 {
     note(r, &v, sizeof v);
 }

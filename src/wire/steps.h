@@ -97,7 +97,10 @@ redwi_on_message redwi_on_parameter;      /* at any time */
 redwi_on_message redwi_on_notice;
 redwi_on_message redwi_on_last_words;
 redwi_on_message redwi_on_step;           /* of a unit */
+redwi_on_message redwi_on_parameter_types;
 redwi_on_message redwi_on_columns;
+redwi_on_message redwi_on_no_columns;
+redwi_on_message redwi_on_suspended;
 redwi_on_message redwi_on_complete;
 redwi_on_message redwi_on_empty;
 redwi_on_message redwi_on_unit_error;

@@ -10,6 +10,7 @@ import re
 import struct
 
 UNITS, REDSHIFT, TLS, ANY_METHOD, DISCARD = 3, 16, 32, 64, 128
+NAMED, PORTAL, QUERY = 1, 2, 3
 ITEM = re.compile(r'z?"(?:\\.|[^"\\])*"|x:[0-9a-f]*|i(?:8|16|32):-?\d+')
 
 
@@ -31,8 +32,13 @@ def items(line):
     return b"".join(item(m) for m in ITEM.findall(line))
 
 
+def kind_of(sent):
+    """What the units of a session are, from all their letters together."""
+    return PORTAL if "L" in sent else NAMED if set(sent) & set("SKC") else QUERY if "Q" in sent else 0
+
+
 def seed(path):
-    choices, units, out = 0, 0, b""
+    choices, units, sent, out = 0, 0, "", b""
     for line in open(path, encoding="utf-8"):
         line = line.strip()
         if line.startswith("<<"):
@@ -42,14 +48,15 @@ def seed(path):
             out += kind.encode() + struct.pack(">I", len(body) + 4) + body
         elif line.startswith("* unit"):
             units += 1
+            sent += line.split()[3]
         elif line.startswith("* batch"):
             units = 9
         for word, bit in (("! redshift", REDSHIFT), ("! verified", TLS), ("! tls", TLS),
                           ("! require_auth", ANY_METHOD), ("* discard", DISCARD)):
             if line.startswith(word):
                 choices |= bit
-    choices |= 0 if not units else 1 if units == 1 else 3 if units > 3 else 2
-    return bytes([choices, 16]) + out
+    choices |= 0 if not units else 1 if units == 1 else 3 if units > 4 else 2
+    return bytes([choices, kind_of(sent) << 6 | 16]) + out
 
 
 for path in sorted(glob.glob("tests/golden/*.session")):

@@ -37,6 +37,8 @@ $(call tree,fuzz)/tests/fuzz/fuzz_%: $(call tree,fuzz)/tests/fuzz/fuzz_%.o $(cal
 # messages and needs no such hints.
 SAN_fuzzcore := $(SAN_fuzz) -fno-sanitize-coverage=trace-cmp
 $(eval $(call variant_rules,fuzzcore))
+# The target's own branches say nothing about the library's.
+$(call tree,fuzzcore)/tests/fuzz/fuzz_session.o: SAN_fuzzcore += -fno-sanitize=fuzzer-no-link
 $(call tree,fuzz)/tests/fuzz/fuzz_session: $(call tree,fuzzcore)/tests/fuzz/fuzz_session.o $(call tree,fuzzcore)/libredw.a
 	@mkdir -p $(@D)
 	$(CC) -fsanitize=fuzzer,address,undefined $(CFLAGS) $(LDFLAGS) $^ -lm -lpthread $(LIBS) -o $@

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The client's whole core against a hostile server: session, login, the walk over rows, results, getters.
- * Input: a byte of choices, a byte that says how the rest is cut into receives, then what the server sends.
+ * Input: a byte of choices; a byte whose two highest bits say what the units are, and all of which says how
+ * the rest is cut into receives; then what the server sends.
  *
  * What must hold: any cut gives the same events; every unit ends at most once and the session once; memory
  * stays in proportion to the input. The mutator knows messages: it changes, repeats, moves and makes them, and
@@ -27,7 +28,7 @@ __attribute__((weak)) size_t LLVMFuzzerMutate(uint8_t *data, size_t size, size_t
 
 /* Choices. */
 enum {
-    UNITS = 3,        /* 0, 1, 3, or one of three statements */
+    UNITS = 3,        /* 0, 1, 4, or one of three statements */
     LOGGED_IN = 4,    /* the server's part begins after a login... */
     IN_ROWS = 8,      /* ...and in the middle of a result */
     REDSHIFT = 16,
@@ -183,7 +184,7 @@ static void arena_restore(const struct image *image)
 struct run {
     struct redwi_session *s;
     struct redwi_session_config config;
-    uint8_t choices;
+    uint8_t choices, kind;
     redw_result *result;
     uint64_t hash;
     size_t units, ready;
@@ -191,16 +192,11 @@ struct run {
     bool quiet; /* what happens is not part of what is compared */
 };
 
-static char tags[3];
+#define UNITS_MAX 4
 
-/* Its own branches say nothing about the library's. */
-#ifdef __clang__
-#define UNCOUNTED __attribute__((no_sanitize("coverage")))
-#else
-#define UNCOUNTED
-#endif
+static char tags[UNITS_MAX];
 
-UNCOUNTED static void note(struct run *r, const void *p, size_t n)
+static void note(struct run *r, const void *p, size_t n)
 {
     const uint8_t *at = p;
     uint64_t h = r->hash;
@@ -217,7 +213,7 @@ UNCOUNTED static void note(struct run *r, const void *p, size_t n)
     r->hash = (h ^ n) * 1099511628211u;
 }
 
-UNCOUNTED static void note_number(struct run *r, uint64_t v)
+static void note_number(struct run *r, uint64_t v)
 {
     note(r, &v, sizeof v);
 }
@@ -234,27 +230,53 @@ static void note_error(struct run *r, redw_error *e)
     redw_error_release(e);
 }
 
+/* What the units send, one after the other, and each further statement of a batch. */
+#define PARSED   (REDWI_SENT_PARSE | REDWI_SENT_BIND | REDWI_SENT_DESCRIBE | REDWI_SENT_EXECUTE)
+#define PREPARED (REDWI_SENT_PARSE | REDWI_SENT_DESCRIBE_STATEMENT | REDWI_SENT_BIND | REDWI_SENT_EXECUTE)
+#define BOUND    (REDWI_SENT_BIND | REDWI_SENT_EXECUTE)
+#define KNOWN    (BOUND | REDWI_SENT_COLUMNS)
+#define FETCHED  (REDWI_SENT_EXECUTE | REDWI_SENT_COLUMNS | REDWI_SENT_LIMIT)
+
+enum { ONCE, NAMED, PORTAL, QUERY, KINDS };
+
+static const struct {
+    unsigned sent[UNITS_MAX], again;
+} kinds[KINDS] = {
+    [ONCE] = {{PARSED, PARSED, PARSED, PARSED}, BOUND},
+    [NAMED] = {{PREPARED, KNOWN, REDWI_SENT_CLOSE | PARSED, KNOWN}, KNOWN},
+    [PORTAL] = {{PARSED | REDWI_SENT_LIMIT, FETCHED, FETCHED, PARSED}, BOUND | REDWI_SENT_LIMIT},
+    [QUERY] = {{0}, 0},
+};
+
 static void put_statement(struct redwi_buf *b, unsigned sent)
 {
+    if (sent & REDWI_SENT_CLOSE)
+        redwi_fe_close_statement(b, "s");
     if (sent & REDWI_SENT_PARSE)
         redwi_fe_parse(b, "", "select", 6, NULL, 0);
-    redwi_fe_bind_end(b, redwi_fe_bind_begin(b, "", "", NULL, 0), 0);
+    if (sent & REDWI_SENT_DESCRIBE_STATEMENT)
+        redwi_fe_describe_statement(b, "");
+    if (sent & REDWI_SENT_BIND)
+        redwi_fe_bind_end(b, redwi_fe_bind_begin(b, "", "", NULL, 0), 0);
     if (sent & REDWI_SENT_DESCRIBE)
         redwi_fe_describe_portal(b, "");
-    redwi_fe_execute(b, "", 0);
+    redwi_fe_execute(b, "", sent & REDWI_SENT_LIMIT ? 2 : 0);
 }
 
 static void queue_unit(struct run *r, size_t i, size_t more)
 {
-    const unsigned again = REDWI_SENT_BIND | REDWI_SENT_EXECUTE;
-    const unsigned first = again | REDWI_SENT_PARSE | REDWI_SENT_DESCRIBE;
+    const unsigned first = kinds[r->kind].sent[i], again = kinds[r->kind].again;
+    r->units++;
+    if (r->kind == QUERY) {
+        must(redwi_session_query(r->s, &tags[i], "fetch", 5, REDW_OUTCOME_NOT_EXECUTED) == 0);
+        return;
+    }
     struct redwi_buf *b = redwi_session_unit_begin(r->s);
     must(b != NULL);
     put_statement(b, first);
     for (size_t k = 0; k < more; k++)
         put_statement(b, again);
     must(redwi_session_batch_end(r->s, &tags[i], first, again, more, REDW_OUTCOME_NOT_EXECUTED) == 0);
-    r->units++;
 }
 
 static void send_all(struct run *r)
@@ -269,7 +291,7 @@ static void queue_units(struct run *r)
     unsigned n = r->choices & UNITS;
     if (n == 3)
         queue_unit(r, 0, 2);
-    for (unsigned i = 0; n < 3 && i < n * 2 - (n == 1); i++)
+    for (unsigned i = 0; n < 3 && i < (n == 2 ? UNITS_MAX : n); i++)
         queue_unit(r, i, 0);
     send_all(r); /* at once: what a failure says of them depends on it */
 }
@@ -370,12 +392,14 @@ static void take_event(struct run *r, const struct redwi_ev *ev)
         redwi_session_ended(r->s, NULL);
         break;
     case REDWI_EV_LOGGED_IN: queue_units(r); break;
+    case REDWI_EV_PARAMETER_TYPES: note(r, ev->data, ev->len); break;
     case REDWI_EV_COLUMNS: take_columns(r, ev); break;
     case REDWI_EV_ROWS: take_rows(r, ev); break;
     case REDWI_EV_COMPLETE:
         note(r, ev->data, ev->len);
         note_number(r, (uint64_t)redwi_be_tag_count((const char *)ev->data, ev->len));
         break;
+    case REDWI_EV_SUSPENDED: break;
     case REDWI_EV_ERROR:
     case REDWI_EV_NOTICE: note_error(r, ev->error); break;
     case REDWI_EV_PARAMETER: note(r, ev->data, ev->len); break;
@@ -425,9 +449,9 @@ static int counting_entropy(void *ctx, void *p, size_t n)
     return 0;
 }
 
-static void open_session(struct run *r, uint8_t choices)
+static void open_session(struct run *r, uint8_t choices, uint8_t kind)
 {
-    *r = (struct run){.choices = choices, .hash = 14695981039346656037u};
+    *r = (struct run){.choices = choices, .kind = kind, .hash = 14695981039346656037u};
     r->config = (struct redwi_session_config){
         .mem = &arena_mem,
         .startup = {.user = "app",
@@ -449,6 +473,13 @@ static void open_session(struct run *r, uint8_t choices)
 
 #define BYTES(text) text, sizeof(text) - 1
 
+#define FOUR_COLUMNS                                                \
+    "T\0\0\0\136\0\4"                                              \
+    "a\0\0\0\0\0\0\0\0\0\0\27\0\4\377\377\377\377\0\0"          \
+    "b\0\0\0\0\0\0\0\0\0\4\23\377\377\377\377\377\377\0\0"      \
+    "c\0\0\0\0\0\0\0\0\0\2\275\0\10\377\377\377\377\0\1"        \
+    "d\0\0\0\0\0\0\0\0\0\6\244\377\377\0\22\0\6\0\1"
+
 static void skip_login(struct run *r)
 {
     r->quiet = true;
@@ -458,12 +489,13 @@ static void skip_login(struct run *r)
     if (r->choices & REDSHIFT)
         feed(r, BYTES("S\0\0\0\36server_protocol_version\0" "2\0"));
     feed(r, BYTES("K\0\0\0\14\0\0\0\1abcdZ\0\0\0\5I"));
-    if (r->choices & IN_ROWS && r->choices & UNITS)
-        feed(r, BYTES("1\0\0\0\4" "2\0\0\0\4" "T\0\0\0\136\0\4"
-                      "a\0\0\0\0\0\0\0\0\0\0\27\0\4\377\377\377\377\0\0"
-                      "b\0\0\0\0\0\0\0\0\0\4\23\377\377\377\377\377\377\0\0"
-                      "c\0\0\0\0\0\0\0\0\0\2\275\0\10\377\377\377\377\0\1"
-                      "d\0\0\0\0\0\0\0\0\0\6\244\377\377\0\22\0\6\0\1"));
+    bool in_rows = r->choices & IN_ROWS && r->choices & UNITS;
+    if (in_rows && r->kind == NAMED)
+        feed(r, BYTES("1\0\0\0\4" "t\0\0\0\12\0\1\0\0\0\27" FOUR_COLUMNS "2\0\0\0\4"));
+    else if (in_rows && r->kind == QUERY)
+        feed(r, BYTES(FOUR_COLUMNS));
+    else if (in_rows)
+        feed(r, BYTES("1\0\0\0\4" "2\0\0\0\4" FOUR_COLUMNS));
     r->quiet = false;
 }
 
@@ -473,16 +505,16 @@ static struct {
     bool made;
     struct run run;
     struct image image;
-} logged_in[256];
+} logged_in[KINDS << 8];
 
 static void make_logged_in(void)
 {
-    for (unsigned i = 0; i < 256; i++) {
+    for (unsigned i = 0; i < KINDS << 8; i++) {
         if (!(i & LOGGED_IN))
             continue;
         struct run *r = &logged_in[i].run;
         arena_begin();
-        open_session(r, (uint8_t)i);
+        open_session(r, (uint8_t)i, (uint8_t)(i >> 8));
         skip_login(r);
         arena_save(&logged_in[i].image);
         logged_in[i].made = true;
@@ -493,15 +525,16 @@ static void make_logged_in(void)
 }
 
 /* The rest of the input in receives of the length that the seed draws; 0: as it is. */
-static uint64_t play(const uint8_t *data, size_t size, uint8_t choices, uint32_t seed)
+static uint64_t play(const uint8_t *data, size_t size, uint8_t choices, uint8_t kind, uint32_t seed)
 {
     struct run r;
+    unsigned start = (unsigned)kind << 8 | choices;
     arena_begin();
     if (choices & LOGGED_IN) {
-        r = logged_in[choices].run;
-        arena_restore(&logged_in[choices].image);
+        r = logged_in[start].run;
+        arena_restore(&logged_in[start].image);
     } else {
-        open_session(&r, choices);
+        open_session(&r, choices, kind);
     }
     while (size && !r.fatal && !r.stopped) {
         seed ^= seed << 13;
@@ -533,13 +566,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         make_logged_in();
     if (size < 2)
         return 0;
-    uint8_t choices = data[0], cut = data[1];
+    uint8_t choices = data[0], cut = data[1], kind = cut >> 6;
     /* In clear, what comes in one receive with the S is another matter than what comes behind it. */
     bool one = (choices & TLS) && !(choices & LOGGED_IN);
-    uint64_t whole = play(data + 2, size - 2, choices, one ? cut + 1u : 0);
+    uint64_t whole = play(data + 2, size - 2, choices, kind, one ? cut + 1u : 0);
     must(arena_peak <= BASE_BYTES + 16 * size);
     if (cut % 16 == 0 && !one)
-        must(play(data + 2, size - 2, choices, cut + 1u) == whole);
+        must(play(data + 2, size - 2, choices, kind, cut + 1u) == whole);
     return 0;
 }
 
@@ -629,6 +662,9 @@ static const struct {
     {BYTES("1\0\0\0\4")},
     {BYTES("2\0\0\0\4")},
     {BYTES("n\0\0\0\4")},
+    {BYTES("3\0\0\0\4")},
+    {BYTES("t\0\0\0\12\0\1\0\0\0\27")},
+    {BYTES("s\0\0\0\4")},
     {BYTES("I\0\0\0\4")},
     {BYTES("T\0\0\0\32\0\1a\0\0\0\0\0\0\0\0\0\0\27\0\4\377\377\377\377\0\0")},
     {BYTES("T\0\0\0\52\0\1a\0\0\0\0\0\0\0\0\0\6\244\377\377\377\377\377\377\0\1pub\0t\0id\0dev\0\20\1")},

@@ -17,12 +17,14 @@
 
 #define AT(where)  (1u << SOLO_AT_##where)
 #define SASL       (AT(SASL_FIRST) | AT(SASL_FINAL) | AT(SASL_DONE))
-#define LOGIN      (AT(AUTH) | SASL)
+#define LOGIN      (AT(AUTH) | AT(ANSWERED) | SASL)
 #define NO_LOGIN   (LOGIN | AT(SETTLING))
+#define BATCH      (AT(BATCH_BIND) | AT(BATCH_EXECUTE))
 #define UNIT                                                                                            \
     (AT(PARSE) | AT(BIND) | AT(DESCRIBE) | AT(EXECUTE) | AT(ROWS) | AT(SYNC) | AT(FAILED) |             \
      AT(COPY_IN) | AT(COPY_OUT) | AT(CLOSE) | AT(PARAMETERS) | AT(COLUMNS) | AT(KNOWN_ROWS) |           \
-     AT(LIMIT_ROWS) | AT(QUERY) | AT(QUERY_ROWS))
+     AT(LIMIT_ROWS) | AT(QUERY) | AT(QUERY_ROWS) | BATCH)
+#define EXECUTING (AT(EXECUTE) | AT(BATCH_EXECUTE))
 #define ALL_ROWS  (AT(ROWS) | AT(KNOWN_ROWS) | AT(LIMIT_ROWS) | AT(QUERY_ROWS))
 #define LOGGED_IN (AT(IDLE) | UNIT)
 
@@ -42,17 +44,18 @@ static const struct bounds {
     {'S', "ParameterStatus", 6, 64 * KIB, NO_LOGIN | LOGGED_IN},
     {'A', "NotificationResponse", 10, 64 * KIB, LOGGED_IN},
     {'1', "ParseComplete", 4, 4, AT(PARSE)},
-    {'2', "BindComplete", 4, 4, AT(BIND)},
+    {'2', "BindComplete", 4, 4, AT(BIND) | AT(BATCH_BIND)},
     {'3', "CloseComplete", 4, 4, AT(CLOSE)},
     {'t', "ParameterDescription", 6, 6 + 4 * 32767, AT(PARAMETERS)},
-    {'s', "PortalSuspended", 4, 4, AT(ROWS) | AT(KNOWN_ROWS) | AT(LIMIT_ROWS) | AT(EXECUTE)}, /* with its limit or without: the length comes first */
+    /* With a limit or without one: the length comes first. */
+    {'s', "PortalSuspended", 4, 4, EXECUTING | AT(ROWS) | AT(KNOWN_ROWS) | AT(LIMIT_ROWS)},
     {'T', "RowDescription", 6, 4 * MIB, AT(DESCRIBE) | AT(COLUMNS) | AT(QUERY)},
     {'n', "NoData", 4, 4, AT(DESCRIBE) | AT(COLUMNS)},
     {'D', "DataRow", 6, ROW_MAX, ALL_ROWS},
-    {'C', "CommandComplete", 5, 1 * KIB, AT(EXECUTE) | ALL_ROWS | AT(QUERY) | AT(COPY_OUT)},
-    {'I', "EmptyQueryResponse", 4, 4, AT(EXECUTE) | AT(QUERY)},
-    {'G', "CopyInResponse", 7, 7 + 2 * 1664, AT(EXECUTE)},
-    {'H', "CopyOutResponse", 7, 7 + 2 * 1664, AT(EXECUTE)},
+    {'C', "CommandComplete", 5, 1 * KIB, EXECUTING | ALL_ROWS | AT(QUERY) | AT(COPY_OUT)},
+    {'I', "EmptyQueryResponse", 4, 4, EXECUTING | AT(QUERY)},
+    {'G', "CopyInResponse", 7, 7 + 2 * 1664, EXECUTING},
+    {'H', "CopyOutResponse", 7, 7 + 2 * 1664, EXECUTING},
     {'d', "CopyData", 4, ROW_MAX, AT(COPY_OUT)},
     {'c', "CopyDone", 4, 4, AT(COPY_OUT)},
 };
@@ -138,6 +141,30 @@ START_TEST(each_length_of_each_type_in_each_state_where_it_is_legal)
 }
 END_TEST
 
+/* So no state is left out of the table: what has no row for a state is refused there. */
+START_TEST(each_type_in_each_state_where_it_is_not_legal)
+{
+    for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
+        unsigned legal = 0;
+        for (size_t k = 0; k < sizeof table / sizeof table[0]; k++)
+            legal |= table[k].type == table[i].type ? table[k].where : 0;
+        for (int where = 0; where < SOLO_STATES; where++) {
+            struct solo r;
+            if (legal & 1u << where)
+                continue;
+            solo_init(&r);
+            solo_reach(&r, (enum solo_where)where);
+            solo_feed_header(&r, table[i].type, table[i].min);
+            ck_assert_msg(r.seen.fatal == 1, "%s in state %d", table[i].name, where);
+            ck_assert_ptr_nonnull(strstr(redw_error_message(r.seen.fatal_error), "unexpected"));
+            ck_assert_ptr_nonnull(strstr(redw_error_message(r.seen.fatal_error), table[i].name));
+            solo_must_be_dead(&r, REDW_EPROTOCOL);
+            solo_free(&r);
+        }
+    }
+}
+END_TEST
+
 START_TEST(a_type_that_is_never_legal_is_refused_at_any_length)
 {
     static const char never[] = "VWzkm";
@@ -216,6 +243,7 @@ int main(void)
     TCase *c = tcase_create("session_lengths");
     tcase_set_timeout(c, 120);
     tcase_add_test(c, each_length_of_each_type_in_each_state_where_it_is_legal);
+    tcase_add_test(c, each_type_in_each_state_where_it_is_not_legal);
     tcase_add_test(c, a_type_that_is_never_legal_is_refused_at_any_length);
     tcase_add_test(c, the_bound_of_a_row_is_the_owners_within_reason);
     tcase_add_test(c, a_row_over_its_bound_is_refused_however_much_was_buffered);

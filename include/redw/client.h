@@ -153,6 +153,19 @@ struct redw_options {
      * comment). The first line that fits counts; none is no error. The file must be regular, 1 MiB at most, and
      * group and others must have no rights to it (mode 0600). Default: none; ~/.pgpass is not looked at. */
     const char *password_file;
+
+    /* How many requests may be on their way on one connection behind each other, each with a Sync of its own, when
+     * pool_max connections are in use; 1..1,000; default 1: a request has its connection to itself. More saves
+     * round trips for many short statements; a slow one delays those behind it, and a request that is given
+     * up can be stopped on the server only if nothing else is wanted of its connection. Streams are always
+     * alone. Redshift is not known to accept it. */
+    uint32_t pipeline_max;
+
+    /* One bound for the memory of the whole client: waiting requests with their parameters, results that are being
+     * gathered or are kept, buffers of connections and streams. At the bound a submit is refused and a growing
+     * result ends its request, both with REDW_EFULL; connections go on. Costs 16 bytes a block. At least
+     * 1 MiB; default: no bound. What OpenSSL, c-ares and the loop allocate is not counted. */
+    uint64_t memory_max_bytes;
 };
 #define REDW_OPTIONS(...) \
     (&(const struct redw_options){.size = sizeof(struct redw_options), __VA_ARGS__})

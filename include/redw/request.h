@@ -12,10 +12,27 @@
 extern "C" {
 #endif
 
-/* The format in which the server is asked for values. */
+typedef struct redw_stmt redw_stmt; /* a prepared statement: redw/statement.h */
+
+/* The format in which the server is asked for values. The typed getters read both. */
 enum redw_wire {
     REDW_WIRE_TEXT = 0,
     REDW_WIRE_BINARY, /* all columns; half the decoding cost or less. Raw cells are then binary */
+    REDW_WIRE_AUTO,   /* of a statement (redw_stmt) whose columns are known: binary for those whose types this
+                         library decodes, text for the others; before they are known, and without a
+                         statement: text. See redw_column.binary */
+};
+
+/* Which of the requests that wait is given the next connection: the highest priority first, within one
+ * the oldest. */
+enum redw_priority { REDW_PRIORITY_NORMAL = 0, REDW_PRIORITY_HIGH, REDW_PRIORITY_LOW, REDW_PRIORITY_BULK };
+
+/* How the rows of a stream are fetched: redw/stream.h. */
+enum redw_way {
+    REDW_WAY_AUTO = 0, /* rows */
+    REDW_WAY_ROWS,     /* as they arrive; a pause stops reading the socket */
+    REDW_WAY_CURSOR,   /* DECLARE, FETCH ..., CLOSE */
+    REDW_WAY_PORTAL,   /* a named portal, executed with a limit again and again */
 };
 
 struct redw_request {
@@ -30,6 +47,18 @@ struct redw_request {
     enum redw_wire wire;        /* default: text */
     uint64_t max_rows;          /* redw_submit: more rows are an error (REDW_EFULL); 0: no bound */
     uint64_t max_bytes;         /* redw_submit: the result's memory; beyond is REDW_EFULL; 0: 256 MiB */
+    redw_stmt *stmt;            /* instead of sql */
+    const char *query_group;    /* Redshift: the group that workload management and STL_QUERY.label see, 320
+                                   bytes at most; set ahead of the statement, in the same flight, when the
+                                   connection has another one. Other servers do not hear of it. NULL: the
+                                   client's, by default none */
+    const char *label;          /* a name for the statement, [A-Za-z0-9_.:-], 64 bytes at most; it goes ahead of the
+                                   SQL as a comment, so that it is seen in STL_QUERYTEXT and pg_stat_activity.
+                                   Not with stmt (give it to the statement). NULL: none */
+    enum redw_priority priority;
+    enum redw_way way;          /* redw_stream only */
+    uint32_t fetch_rows;        /* ways cursor and portal: rows asked for at once; 2..100,000; 0: 1,000, which a
+                                   Redshift of one node allows */
 };
 #define REDW_REQUEST(...) \
     (&(const struct redw_request){.size = sizeof(struct redw_request), __VA_ARGS__})
@@ -49,6 +78,8 @@ struct redw_request {
 #ifndef __cplusplus
 #define REDW_QUERY(...)                                                                             \
     REDW_REQUEST(.sql = REDW_FIRST_(__VA_ARGS__, 0), REDW_LIST(REDW_REST_(__VA_ARGS__, redw_p_end_())))
+#define REDW_EXEC(...)                                                                              \
+    REDW_REQUEST(.stmt = REDW_FIRST_(__VA_ARGS__, 0), REDW_LIST(REDW_REST_(__VA_ARGS__, redw_p_end_())))
 #endif
 
 /* The final callback of a request. res is never NULL and dies with the call: redw_result_keep(). */

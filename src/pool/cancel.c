@@ -10,6 +10,9 @@
  * A CancelRequest that overtakes its statement is lost: the server process has nothing to stop, and says
  * nothing. So while the unit runs on, the server is asked again, in growing pauses, until the connection's
  * time to obey is over.
+ *
+ * For the same reason a connection on which something is wanted still, because several units are in flight
+ * there, is not stopped: what was given up is waited out, and nothing new is sent behind it.
  */
 #include "pool/dispatch.h"
 
@@ -26,11 +29,6 @@ static int64_t elapsed_ms(const redw_client *c, const struct redwi_job *j)
     return (now_us(c) - j->submitted_us) / 1000;
 }
 
-static int64_t cancel_deadline(const redw_client *c)
-{
-    return now_us(c) + (int64_t)c->settings.cancel_timeout_ms * 1000;
-}
-
 #define ASK_PAUSE_MS 250 /* between the end of one asking and the next; doubles */
 
 /* Asks the server to stop what runs on conn. False: impossible. */
@@ -44,7 +42,8 @@ static bool ask_to_stop(redw_client *c, struct redwi_conn *conn)
         return true;
     if (conn->ask_pause_ms == 0) {
         conn->ask_pause_ms = ASK_PAUSE_MS;
-        conn->cancel_until_us = cancel_deadline(c);
+        conn->cancel_until_us = now_us(c) + (int64_t)c->settings.cancel_timeout_ms * 1000;
+        redwi_conn_limit(conn, conn->cancel_until_us);
     }
     redwi_session_key(conn->session, &pid, &key, &n);
     return key && redwi_pool_open(c, conn) != NULL;
@@ -87,26 +86,6 @@ void redwi_cancel_ask_again(void *arg)
     redwi_pool_leave(c);
 }
 
-void redwi_cancel_abandon(redw_client *c, struct redwi_conn *conn)
-{
-    redwi_conn_abandon(conn, cancel_deadline(c));
-    if (!ask_to_stop(c, conn))
-        redwi_pool_close(c, conn, false);
-}
-
-/* An active job leaves its connection: what is known of it then. A unit of which nothing was sent yet stays
- * unsent: its caller is told so, and may send it again, so its connection goes with it. */
-static enum redw_outcome take_off(redw_client *c, struct redwi_job *j)
-{
-    enum redw_outcome outcome = redwi_session_outcome(j->conn->session, j);
-
-    if (outcome == REDW_OUTCOME_NOT_SENT)
-        redwi_pool_close(c, j->conn, false);
-    else
-        redwi_cancel_abandon(c, j->conn);
-    return outcome;
-}
-
 static redw_error *cancelled(redw_client *c, enum redw_outcome outcome, const char *what)
 {
     return redwi_err_make(&c->mem,
@@ -114,6 +93,54 @@ static redw_error *cancelled(redw_client *c, enum redw_outcome outcome, const ch
                                                    .cls = REDW_CLASS_QUERY_CANCELLED,
                                                    .outcome = outcome},
                           "cancelled %s", what);
+}
+
+/* It cannot be asked: the server learns from the end of the connection, sooner or later. */
+static void cut_off(redw_client *c, struct redwi_conn *conn)
+{
+    struct redwi_job *j;
+
+    while ((j = redwi_conn_take_job(conn)) != NULL)
+        redwi_pool_end(
+            c, j, cancelled(c, REDW_OUTCOME_UNKNOWN, "by closing the connection: the server could not be asked"));
+    redwi_pool_close(c, conn, false);
+}
+
+static bool wanted(const struct redwi_conn *conn)
+{
+    for (const struct redwi_link *l = conn->jobs.next; l != &conn->jobs; l = l->next) {
+        if (!REDWI_OF(l, struct redwi_job, conn_link)->cancelled)
+            return true;
+    }
+    return false;
+}
+
+void redwi_cancel_look(redw_client *c, struct redwi_conn *conn)
+{
+    conn->given_up = true;
+    if (!wanted(conn) && !ask_to_stop(c, conn))
+        cut_off(c, conn);
+}
+
+void redwi_cancel_abandon(redw_client *c, struct redwi_job *j)
+{
+    struct redwi_conn *conn = j->conn;
+
+    redwi_conn_abandon(conn, j);
+    redwi_cancel_look(c, conn);
+}
+
+/* An active job leaves its connection: what is known of it then. */
+static enum redw_outcome take_off(redw_client *c, struct redwi_job *j)
+{
+    struct redwi_conn *conn = j->conn;
+
+    if (redwi_conn_take_back(conn, j)) {
+        redwi_pool_unit_ended(c, conn);
+        return REDW_OUTCOME_NOT_SENT;
+    }
+    redwi_cancel_abandon(c, j);
+    return REDW_OUTCOME_UNKNOWN;
 }
 
 redw_error *redwi_cancel_late(redw_client *c, const struct redwi_job *j)
@@ -139,7 +166,7 @@ static redw_error *unanswered(redw_client *c, const struct redwi_job *j, enum re
                                                    .cls = REDW_CLASS_QUERY_TIMEOUT,
                                                    .outcome = outcome},
                           outcome == REDW_OUTCOME_NOT_SENT
-                              ? "query (not sent): not complete within %lld ms; its connection was closed"
+                              ? "query (not sent): not complete within %lld ms"
                               : "query (sent): not complete within %lld ms; the server was asked to stop it",
                           (long long)elapsed_ms(c, j));
 }
@@ -173,9 +200,9 @@ void redwi_cancel_all(redw_client *c)
     redwi_cancel_waiting(c, &c->waiting);
     redwi_cancel_waiting(c, &c->connects);
     while (l != head) {
-        struct redwi_job *j = REDWI_OF(l, struct redwi_conn, link)->job;
+        struct redwi_conn *conn = REDWI_OF(l, struct redwi_conn, link);
         l = l->next;
-        if (j)
+        for (struct redwi_job *j; (j = redwi_conn_job(conn)) != NULL;)
             redwi_pool_end(c, j, redwi_err_closed(take_off(c, j)));
     }
 }
@@ -201,16 +228,12 @@ static void cancel_active(redw_client *c, struct redwi_job *j)
         redwi_pool_end(c, j, cancelled(c, take_off(c, j), "while paused"));
         return;
     }
-    if (redwi_session_outcome(conn->session, j) == REDW_OUTCOME_NOT_SENT) {
-        redwi_pool_end(c, j, cancelled(c, take_off(c, j), "before it was sent"));
+    if (redwi_conn_take_back(conn, j)) {
+        redwi_pool_end(c, j, cancelled(c, REDW_OUTCOME_NOT_SENT, "before it was sent"));
+        redwi_pool_unit_ended(c, conn);
         return;
     }
-    redwi_conn_limit(conn, cancel_deadline(c));
-    if (ask_to_stop(c, conn))
-        return;
-    redwi_pool_close(c, conn, false);
-    redwi_pool_end(c, j,
-                   cancelled(c, REDW_OUTCOME_UNKNOWN, "by closing the connection: the server could not be asked"));
+    redwi_cancel_look(c, conn);
 }
 
 int redw_cancel(redw_client *c, redw_id id)

@@ -66,13 +66,30 @@ void redwi_conn_set_state(struct redwi_conn *c, enum redwi_conn_state state)
     c->state = state;
 }
 
-static struct redwi_job *take_off(struct redwi_conn *c)
+static void take_off(struct redwi_conn *c, struct redwi_job *job)
 {
-    struct redwi_job *job = c->job;
-    c->job = NULL;
+    redwi_list_remove(&job->conn_link);
+    c->njobs--;
+    job->conn = NULL;
+}
+
+struct redwi_job *redwi_conn_take_job(struct redwi_conn *c)
+{
+    struct redwi_job *job = redwi_conn_job(c);
     if (job)
-        job->conn = NULL;
+        take_off(c, job);
     return job;
+}
+
+/* By what is on it. */
+static void settle(struct redwi_conn *c)
+{
+    if (c->njobs)
+        redwi_conn_set_state(c, REDWI_CONN_BUSY);
+    else if (redwi_session_units(c->session))
+        redwi_conn_set_state(c, REDWI_CONN_DRAINING);
+    else
+        redwi_conn_set_state(c, REDWI_CONN_IDLE);
 }
 
 /* The last words go only where they cannot be mistaken: a unit that was written and not sent stays
@@ -104,16 +121,38 @@ static void shut(struct redwi_conn *c, bool politely)
     redwi_conn_set_state(c, REDWI_CONN_CLOSED);
 }
 
-void redwi_conn_unit_ended(struct redwi_conn *c, char status)
+/* Its server process keeps the transaction: what is behind in flight would become a part of it. */
+static void left_in_transaction(struct redwi_conn *c)
 {
     const struct redwi_conn_config *config = &c->priv->config;
-    struct redwi_job *job = take_off(c);
-    stop_timer(c);
-    if (status == 'I')
-        redwi_conn_set_state(c, REDWI_CONN_IDLE);
-    else
+    const struct redwi_err_spec spec = {
+        .code = REDW_ECONNECT,
+        .cls = REDW_CLASS_CONNECTION_FAILED,
+        .outcome = REDW_OUTCOME_UNKNOWN,
+        .origin = REDW_ORIGIN_LIBRARY,
+    };
+    redwi_conn_lost(c, redwi_err_make(config->mem, &spec,
+                                      "a statement ahead on this connection left a transaction open"));
+}
+
+void redwi_conn_unit_ended(struct redwi_conn *c, struct redwi_job *job, char status)
+{
+    const struct redwi_conn_config *config = &c->priv->config;
+    if (job && job->ops->next && job->ops->next(job, status)) {
+        config->ops->corked(config->owner, c);
+        return;
+    }
+    if (job)
+        take_off(c, job);
+    settle(c);
+    bool more = c->state != REDWI_CONN_IDLE, open = status != 'I';
+    if (!more)
+        stop_timer(c);
+    if (!more && open)
         shut(c, true);
     config->ops->ended(config->owner, c, job);
+    if (more && open && c->state != REDWI_CONN_CLOSED)
+        left_in_transaction(c);
 }
 
 static long long elapsed_ms(const struct redwi_conn *c, int64_t since_us)
@@ -139,27 +178,39 @@ static const char *doing(const struct redwi_conn *c, char *text, size_t cap)
     else if (c->state == REDWI_CONN_IDLE)
         phase = "idle connection";
     redwi_address_text(&c->priv->peer, peer, sizeof peer);
-    if (c->job) {
-        enum redw_outcome outcome = redwi_session_outcome(c->session, c->job);
+    if (c->njobs) {
+        enum redw_outcome outcome = redwi_session_outcome(c->session, redwi_conn_job(c));
         snprintf(text, cap, "%s: %s (%s, after %lld ms)", phase, peer,
-                 outcome == REDW_OUTCOME_NOT_SENT ? "not sent" : "sent", elapsed_ms(c, c->priv->unit_us));
+                 outcome == REDW_OUTCOME_NOT_SENT ? "not sent" : "sent", elapsed_ms(c, redwi_conn_job(c)->sent_us));
         return text;
     }
     snprintf(text, cap, "%s: %s", phase, peer);
     return text;
 }
 
+/* Each with its own outcome: of a unit that waits behind others perhaps nothing was sent. */
+static void fail_jobs(struct redwi_conn *c, const redw_error *why, const char *how)
+{
+    for (struct redwi_link *l = c->jobs.next; l != &c->jobs; l = l->next) {
+        struct redwi_job *job = REDWI_OF(l, struct redwi_job, conn_link);
+        enum redw_outcome outcome = redwi_session_outcome(c->session, job);
+        if (!job->error)
+            job->error = redwi_err_again(c->priv->config.mem, why, outcome, how);
+    }
+}
+
 void redwi_conn_lost(struct redwi_conn *c, redw_error *why)
 {
     const struct redwi_conn_config *config = &c->priv->config;
-    char text[224];
-    enum redw_outcome outcome = c->job ? redwi_session_outcome(c->session, c->job) : REDW_OUTCOME_NOT_SENT;
-    redw_error *told = why ? redwi_err_again(config->mem, why, outcome, doing(c, text, sizeof text)) : NULL;
-    struct redwi_job *job = take_off(c);
-    if (job && !job->error)
-        job->error = redw_error_keep(told);
+    redw_error *told = NULL;
+    if (why) {
+        char text[224];
+        const char *how = doing(c, text, sizeof text);
+        told = redwi_err_again(config->mem, why, REDW_OUTCOME_NOT_SENT, how);
+        fail_jobs(c, why, how);
+    }
     shut(c, false);
-    config->ops->closed(config->owner, c, job, told);
+    config->ops->closed(config->owner, c, told);
     redw_error_release(told);
     redw_error_release(why);
 }
@@ -266,6 +317,7 @@ static struct redwi_conn *conn_new(const struct redwi_conn_config *config)
     struct redwi_conn_private *p = c->priv = (struct redwi_conn_private *)(void *)(block + priv);
     redwi_list_init(&c->link);
     redwi_list_init(&c->cork_link);
+    redwi_list_init(&c->jobs);
     p->config = *config;
     if (config->settings->tls_mode == REDWI_TLS_DISABLE)
         p->config.tls = NULL;
@@ -397,12 +449,15 @@ int redwi_conn_open(struct redwi_conn **out, const struct redwi_conn_config *con
 int redwi_conn_start(struct redwi_conn *c, struct redwi_job *job)
 {
     const struct redwi_conn_config *config = &c->priv->config;
-    int code = job->ops->begin(job, c->session);
-    if (code)
-        return code;
-    c->job = job;
     job->conn = c;
-    c->priv->unit_us = config->loop->now_us(config->loop->ctx);
+    int code = job->ops->begin(job, c->session);
+    if (code) {
+        job->conn = NULL;
+        return code;
+    }
+    redwi_list_append(&c->jobs, &job->conn_link);
+    c->njobs++;
+    job->sent_us = config->loop->now_us(config->loop->ctx);
     redwi_conn_set_state(c, REDWI_CONN_BUSY);
     config->ops->corked(config->owner, c);
     return 0;
@@ -425,14 +480,20 @@ void redwi_conn_resume(struct redwi_conn *c)
     c->priv->config.ops->corked(c->priv->config.owner, c);
 }
 
-void redwi_conn_abandon(struct redwi_conn *c, int64_t deadline_us)
+bool redwi_conn_take_back(struct redwi_conn *c, struct redwi_job *job)
+{
+    if (!redwi_session_take_back(c->session, job))
+        return false;
+    take_off(c, job);
+    settle(c);
+    return true;
+}
+
+void redwi_conn_abandon(struct redwi_conn *c, struct redwi_job *job)
 {
     struct redwi_conn_private *p = c->priv;
-    if (c->state != REDWI_CONN_BUSY)
-        return;
-    struct redwi_job *job = take_off(c);
-    redwi_conn_set_state(c, REDWI_CONN_DRAINING);
-    set_timer(c, deadline_us);
+    take_off(c, job);
+    settle(c);
     if (p->in_rows)
         p->dropped = job;
     else
@@ -445,11 +506,7 @@ void redwi_conn_abandon(struct redwi_conn *c, int64_t deadline_us)
 
 void redwi_conn_limit(struct redwi_conn *c, int64_t deadline_us)
 {
-    if (c->state != REDWI_CONN_BUSY)
-        return;
-    if (deadline_us == INT64_MAX)
-        stop_timer(c);
-    else
+    if (c->state == REDWI_CONN_BUSY || c->state == REDWI_CONN_DRAINING)
         set_timer(c, deadline_us);
 }
 
@@ -457,7 +514,8 @@ void redwi_conn_close(struct redwi_conn *c, bool politely)
 {
     if (c->state == REDWI_CONN_CLOSED)
         return;
-    take_off(c);
+    while (redwi_conn_take_job(c))
+        ;
     shut(c, politely);
 }
 

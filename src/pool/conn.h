@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * One connection: addresses tried in turn inside one deadline, the socket, the TLS filter, the session,
- * and the job that is on it.
+ * and the jobs that are on it: one, or several whose units are in flight behind each other.
  *
  *   DIALING -> SECURING -> LOGIN -> IDLE <-> BUSY        (any) -> CLOSED
  *                                     BUSY -> DRAINING -> IDLE
@@ -9,8 +9,8 @@
  * LOGIN goes back to DIALING once if the server did not take Redshift's startup names: the same address, the
  * same deadline, without them.
  *
- * DRAINING: the job was taken away (redwi_conn_abandon); its answers are read and dropped. All changes
- * go through set_state in conn.c. A connection whose unit ended with a transaction open is closed: the
+ * BUSY: there is a job. DRAINING: the last one was taken away (redwi_conn_abandon); its answers are read and
+ * dropped. All changes go through set_state in conn.c. A connection whose unit ended with a transaction open is closed: the
  * server rolls back, and nothing of it reaches the next job.
  *
  * Every entry from the loop is bracketed by ops->enter and ops->leave; in between nothing is freed, so a
@@ -55,16 +55,16 @@ struct redwi_conn_ops {
     void (*leave)(void *owner);
     /* Logged in: IDLE from now on. */
     void (*ready)(void *owner, struct redwi_conn *c);
-    /* The unit ended. job: whose unit it was, now off the connection, j->error set if it failed; NULL
-     * after DRAINING. c->state tells what became of the connection: IDLE again, or CLOSED because a
-     * transaction was left open; `closed` is then not called. */
+    /* A unit ended, and with it its job, which is now off the connection, j->error set if it failed; NULL if
+     * it had been taken away before. c->state tells what became of the connection: IDLE again, BUSY or DRAINING
+     * with what is behind, or CLOSED because a transaction was left open; `closed` is then not called. */
     void (*ended)(void *owner, struct redwi_conn *c, struct redwi_job *job);
     /* A row callback answered STOP: the job is still on the connection. The owner completes it and calls
      * redwi_conn_abandon. */
     void (*stopped)(void *owner, struct redwi_conn *c, struct redwi_job *job);
-    /* CLOSED by itself: why is lent (NULL: a side connection that did its work). job: what was on it, now
-     * off, with j->error set and its own outcome; NULL: none. */
-    void (*closed)(void *owner, struct redwi_conn *c, struct redwi_job *job, const redw_error *why);
+    /* CLOSED by itself: why is lent (NULL: a side connection that did its work). The jobs on it have their
+     * error set, each with its own outcome; the owner takes them off (redwi_conn_take_job). */
+    void (*closed)(void *owner, struct redwi_conn *c, const redw_error *why);
     /* settings->open is set: asks for a socket, as it does. */
     int (*open)(void *owner, struct redwi_conn *c);
     /* Output waits: call redwi_conn_flush before the loop sleeps. */
@@ -91,6 +91,7 @@ struct redwi_conn {
     int place;                        /* which of the owner's lists it is in: enum redwi_place */
     bool corked;                      /* in the owner's list of connections to flush */
     bool spoiled;                     /* a cancel may still hit it late: close when its unit has ended */
+    bool given_up;                    /* something on it is to be stopped: it is sent nothing new until idle */
     struct redwi_conn *cancel;        /* side connection under way for this one; NULL: none */
     struct redwi_conn *cancels;       /* the other way round */
     redw_id opening;                  /* what redw_open_done names it by; 0: none */
@@ -100,7 +101,8 @@ struct redwi_conn {
 
     /* To read by the owner. */
     enum redwi_conn_state state;
-    struct redwi_job *job;            /* BUSY only */
+    struct redwi_link jobs;           /* BUSY: in the order of their units, by conn_link */
+    unsigned njobs;
     struct redwi_session *session;
     bool paused;                      /* a row callback answered PAUSE */
 
@@ -115,8 +117,8 @@ int redwi_conn_open(struct redwi_conn **out, const struct redwi_conn_config *con
 /* The answer to ops->open that came later. False: nobody waits for it. */
 bool redwi_conn_opened(struct redwi_conn *c, int fd, int sys_errno);
 
-/* IDLE only: the job writes its unit and is on the connection; it goes out by redwi_conn_flush. 0, or
- * the code begin returned: the connection is IDLE still. */
+/* IDLE, or BUSY to queue behind what is there: the job writes its unit and is on the connection; it goes
+ * out by redwi_conn_flush. 0, or the code begin returned: nothing has changed. */
 int redwi_conn_start(struct redwi_conn *c, struct redwi_job *job);
 
 /* Sends what waits, as far as the socket takes it; the rest goes when it is writable. May end in
@@ -127,16 +129,27 @@ void redwi_conn_flush(struct redwi_conn *c);
  * reading), never from inside this call. */
 void redwi_conn_resume(struct redwi_conn *c);
 
-/* BUSY: takes the job off; its answers are dropped. Closed by itself if the server has not ended the
- * unit at deadline_us. From inside ops or job callbacks too. Outside BUSY it does nothing. */
-void redwi_conn_abandon(struct redwi_conn *c, int64_t deadline_us);
+/* The oldest job on it; NULL: none. */
+static inline struct redwi_job *redwi_conn_job(const struct redwi_conn *c)
+{
+    return c->njobs ? REDWI_OF(c->jobs.next, struct redwi_job, conn_link) : NULL;
+}
 
-/* BUSY: closed by itself (ETIMEDOUT, job's outcome unknown) if the unit has not ended at deadline_us.
- * INT64_MAX takes it back. */
+/* Takes the oldest job off, for an owner that closes the connection; NULL: there is none. */
+struct redwi_job *redwi_conn_take_job(struct redwi_conn *c);
+
+/* Takes a job off whose unit is the last one written, and of which nothing was sent: it never will be.
+ * False: it was, or others are behind it. */
+bool redwi_conn_take_back(struct redwi_conn *c, struct redwi_job *job);
+
+/* Takes a job off; its answers are dropped. From inside ops or job callbacks too. */
+void redwi_conn_abandon(struct redwi_conn *c, struct redwi_job *job);
+
+/* BUSY, DRAINING: closed by itself (ETIMEDOUT, outcome unknown) if not everything has ended at deadline_us. */
 void redwi_conn_limit(struct redwi_conn *c, int64_t deadline_us);
 
 /* CLOSED now: watchers stopped, descriptor closed, Terminate and close_notify sent first as far as the
- * socket takes them at once if `politely`. No ops are called; a job on it is the caller's again. */
+ * socket takes them at once if `politely`. No ops are called; there is no job on it any more. */
 void redwi_conn_close(struct redwi_conn *c, bool politely);
 /* CLOSED only, not between enter and leave. */
 void redwi_conn_free(struct redwi_conn *c);

@@ -38,6 +38,12 @@ static bool is_open(const redw_client *c)
     return c->counts[REDWI_AT_IDLE] + c->counts[REDWI_AT_BUSY] > 0;
 }
 
+/* Connections that count for pool_max. */
+static uint32_t in_use(const redw_client *c)
+{
+    return c->counts[REDWI_AT_OPENING] + c->counts[REDWI_AT_IDLE] + c->counts[REDWI_AT_BUSY];
+}
+
 static bool close_may_finish(const redw_client *c)
 {
     return c->closing && !c->closed_ran && c->njobs == 0 && c->counts[REDWI_AT_BUSY] == 0 &&
@@ -195,22 +201,31 @@ void redwi_pool_close(redw_client *c, struct redwi_conn *conn, bool politely)
     taken_out(c, conn);
 }
 
-/* The connection's unit has ended: idle, unless a cancel is still on its way to it. A late CancelRequest
- * would stop somebody else's statement. */
-static void unit_ended(redw_client *c, struct redwi_conn *conn)
+/* Idle, unless a cancel is still on its way to it. A late CancelRequest would stop somebody else's
+ * statement. */
+static void has_nothing_to_do(redw_client *c, struct redwi_conn *conn)
 {
-    if (conn->state == REDWI_CONN_CLOSED) { /* it ended in a transaction */
-        taken_out(c, conn);
-        return;
-    }
     conn->ask_again_us = 0;
     if (conn->cancel)
         return;
     conn->ask_pause_ms = 0;
+    conn->given_up = false;
     if (conn->spoiled)
         redwi_pool_close(c, conn, true);
     else
         redwi_pool_move(c, conn, REDWI_AT_IDLE);
+}
+
+void redwi_pool_unit_ended(redw_client *c, struct redwi_conn *conn)
+{
+    if (conn->state == REDWI_CONN_CLOSED) /* it ended in a transaction */
+        taken_out(c, conn);
+    else if (conn->state == REDWI_CONN_IDLE)
+        has_nothing_to_do(c, conn);
+    else if (conn->given_up)
+        redwi_cancel_look(c, conn);
+    else if (c->nwaiting > 0)
+        redwi_pool_want_turn(c);
 }
 
 /* From half of it to all of it, by chance: clients that were refused together do not come back together. */
@@ -329,17 +344,15 @@ static void on_ended(void *owner, struct redwi_conn *conn, struct redwi_job *j)
         tell_who_cancelled(c, j);
         redwi_pool_end(c, j, NULL);
     }
-    if (conn->state == REDWI_CONN_CLOSED) /* a transaction was left open */
-        taken_out(c, conn);
-    else
-        unit_ended(c, conn);
+    redwi_pool_unit_ended(c, conn);
 }
 
 static void on_stopped(void *owner, struct redwi_conn *conn, struct redwi_job *j)
 {
     redw_client *c = client_of(owner);
 
-    redwi_cancel_abandon(c, conn);
+    (void)conn;
+    redwi_cancel_abandon(c, j);
     redwi_pool_end(c, j, NULL);
 }
 
@@ -371,14 +384,15 @@ static void side_closed(redw_client *c, struct redwi_conn *side, bool did_its_wo
     if (target->place != REDWI_AT_BUSY)
         return;
     if (target->state == REDWI_CONN_IDLE)
-        unit_ended(c, target);
+        has_nothing_to_do(c, target);
     else if (did_its_work)
         redwi_cancel_ask_later(c, target);
 }
 
-static void on_closed(void *owner, struct redwi_conn *conn, struct redwi_job *j, const redw_error *why)
+static void on_closed(void *owner, struct redwi_conn *conn, const redw_error *why)
 {
     redw_client *c = client_of(owner);
+    struct redwi_job *j;
     bool was_opening = conn->place == REDWI_AT_OPENING;
 
     if (conn->place == REDWI_AT_SIDE) {
@@ -386,7 +400,7 @@ static void on_closed(void *owner, struct redwi_conn *conn, struct redwi_job *j,
         return;
     }
     taken_out(c, conn);
-    if (j) {
+    while ((j = redwi_conn_take_job(conn)) != NULL) {
         name_the_cancel(c, j);
         redwi_pool_end(c, j, NULL);
     }
@@ -503,29 +517,66 @@ static void end_of_waiting(redw_client *c, struct redwi_job *j)
         c->loop.timer_set(c->loop.ctx, j->timer, j->deadline_us);
 }
 
+/* May a job be sent behind what is on its way there already? */
+static bool takes_more(const redw_client *c, const struct redwi_conn *conn)
+{
+    return conn->state == REDWI_CONN_BUSY && conn->njobs < c->settings.pipeline_max && !conn->given_up &&
+           !redwi_conn_job(conn)->exclusive;
+}
+
+/* All connections there may be are in use: the one with the least to do, of those that take one more job. */
+static struct redwi_conn *shared_conn(redw_client *c)
+{
+    struct redwi_link *head = &c->places[REDWI_AT_BUSY];
+    struct redwi_conn *best = NULL;
+
+    if (c->settings.pipeline_max <= 1 || in_use(c) < c->settings.pool_max)
+        return NULL;
+    for (struct redwi_link *l = head->next; l != head; l = l->next) {
+        struct redwi_conn *conn = REDWI_OF(l, struct redwi_conn, link);
+        if (takes_more(c, conn) && (!best || conn->njobs < best->njobs))
+            best = conn;
+    }
+    return best;
+}
+
+static struct redwi_conn *conn_for(redw_client *c, const struct redwi_job *j)
+{
+    if (c->counts[REDWI_AT_IDLE] > 0)
+        return first_conn(&c->places[REDWI_AT_IDLE]);
+    return j->exclusive ? NULL : shared_conn(c);
+}
+
+static void give(redw_client *c, struct redwi_job *j, struct redwi_conn *conn)
+{
+    int rc = redwi_conn_start(conn, j);
+
+    if (rc) {
+        redwi_pool_end(c, j, not_begun(c, rc));
+        return;
+    }
+    redwi_list_remove(&j->link);
+    c->nwaiting--;
+    j->state = REDWI_JOB_ACTIVE;
+    if (j->acquire_us != INT64_MAX)
+        end_of_waiting(c, j);
+    if (conn->place == REDWI_AT_IDLE)
+        redwi_pool_move(c, conn, REDWI_AT_BUSY);
+}
+
 static void assign(redw_client *c, int64_t now_us)
 {
-    while (c->nwaiting > 0 && c->counts[REDWI_AT_IDLE] > 0) {
+    while (c->nwaiting > 0) {
         struct redwi_job *j = first_job(&c->waiting);
-        struct redwi_conn *conn = first_conn(&c->places[REDWI_AT_IDLE]);
+        struct redwi_conn *conn = conn_for(c, j);
 
+        if (!conn)
+            return;
         /* Nothing is sent after its deadline, whichever of timer and turn comes first. */
-        if (redwi_job_wait_until(j) <= now_us) {
+        if (redwi_job_wait_until(j) <= now_us)
             redwi_pool_end(c, j, redwi_cancel_late(c, j));
-            continue;
-        }
-        int rc = redwi_conn_start(conn, j);
-        if (rc) {
-            redwi_pool_end(c, j, not_begun(c, rc));
-            continue;
-        }
-        redwi_list_remove(&j->link);
-        c->nwaiting--;
-        j->state = REDWI_JOB_ACTIVE;
-        if (j->acquire_us != INT64_MAX)
-            end_of_waiting(c, j);
-        j->conn = conn;
-        redwi_pool_move(c, conn, REDWI_AT_BUSY);
+        else
+            give(c, j, conn);
     }
 }
 
@@ -534,7 +585,7 @@ static bool needs_more(const redw_client *c)
     uint32_t opening = c->counts[REDWI_AT_OPENING];
 
     if (c->nwaiting > opening)
-        return opening + c->counts[REDWI_AT_IDLE] + c->counts[REDWI_AT_BUSY] < c->settings.pool_max;
+        return in_use(c) < c->settings.pool_max;
     return !redwi_list_empty(&c->connects) && opening == 0 && !is_open(c);
 }
 

@@ -24,8 +24,10 @@ void redwi_pool_want_turn(redw_client *c);
 void redwi_pool_settle_hold(redw_client *c);
 
 void redwi_pool_move(redw_client *c, struct redwi_conn *conn, enum redwi_place place);
-/* Closes a connection and takes it out of the pool; a job on it is the caller's. */
+/* Closes a connection without a job and takes it out of the pool. */
 void redwi_pool_close(redw_client *c, struct redwi_conn *conn, bool politely);
+/* Something on the connection has ended: it goes to where it now belongs. */
+void redwi_pool_unit_ended(redw_client *c, struct redwi_conn *conn);
 /* cancels NULL: one more for the pool; else a side connection that cancels what runs there. NULL: no
  * memory. */
 struct redwi_conn *redwi_pool_open(redw_client *c, struct redwi_conn *cancels);
@@ -50,9 +52,11 @@ redw_loop_fn redwi_cancel_deadline; /* arg: the job whose deadline came */
 redw_loop_fn redwi_cancel_drained;  /* arg: the client whose drain is over */
 redw_error *redwi_cancel_late(redw_client *c, const struct redwi_job *j); /* a waiting job's deadline */
 
-/* BUSY -> draining: its job is off, the server is asked to stop, and the connection comes back when it
- * is certain that the cancel is spent; or it is closed. */
-void redwi_cancel_abandon(redw_client *c, struct redwi_conn *conn);
+/* The job goes off its connection; the server is asked to stop once nothing there is wanted any more, and the
+ * connection comes back when it is certain that the cancel is spent; or it is closed. */
+void redwi_cancel_abandon(redw_client *c, struct redwi_job *j);
+/* The connection is given up in part: asks the server to stop it if nothing on it is wanted any more. */
+void redwi_cancel_look(redw_client *c, struct redwi_conn *conn);
 /* The server has been asked to stop what runs on conn, and it still runs: asks again after a pause. */
 void redwi_cancel_ask_later(redw_client *c, struct redwi_conn *conn);
 redw_loop_fn redwi_cancel_ask_again; /* arg: the client, one of whose pauses is over */

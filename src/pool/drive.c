@@ -72,14 +72,14 @@ static void logged_in(struct redwi_conn *c, char status)
 /* Whose event it is; NULL: nobody's any more. */
 static struct redwi_job *job_of(const struct redwi_conn *c, const struct redwi_ev *ev)
 {
-    return ev->unit == c->job ? c->job : NULL;
+    return ev->unit && ev->unit == redwi_conn_job(c) ? ev->unit : NULL;
 }
 
 /* Does what a callback of the job answered, unless it took its job away meanwhile. */
 static void follow(struct redwi_conn *c, struct redwi_job *job, enum redwi_job_flow flow)
 {
     const struct redwi_conn_config *config = &c->priv->config;
-    if (c->job != job)
+    if (!job || job->conn != c)
         return;
     switch (flow) {
     case REDWI_JOB_GO:
@@ -90,10 +90,21 @@ static void follow(struct redwi_conn *c, struct redwi_job *job, enum redwi_job_f
     case REDWI_JOB_STOP:
         config->ops->stopped(config->owner, c, job);
         break;
-    case REDWI_JOB_DRAIN:
-        redwi_session_discard(c->session, job);
-        break;
     }
+}
+
+static void give_parameter_types(struct redwi_conn *c, const struct redwi_ev *ev)
+{
+    struct redwi_job *job = job_of(c, ev);
+    if (job && job->ops->parameter_types)
+        job->ops->parameter_types(job, ev->data, ev->len);
+}
+
+static void give_suspended(struct redwi_conn *c, const struct redwi_ev *ev)
+{
+    struct redwi_job *job = job_of(c, ev);
+    if (job && job->ops->suspended)
+        job->ops->suspended(job);
 }
 
 static void give_columns(struct redwi_conn *c, const struct redwi_ev *ev)
@@ -119,7 +130,7 @@ static void give_rows(struct redwi_conn *c, const struct redwi_ev *ev)
     }
     if (c->state == REDWI_CONN_CLOSED)
         return;
-    bool stuck = flow == REDWI_JOB_GO && c->job == job && taken == ev->data;
+    bool stuck = job && flow == REDWI_JOB_GO && job->conn == c && taken == ev->data;
     if (corrupt || stuck) {
         redwi_session_corrupt(c->session, corrupt ? "malformed value" : "nobody takes the rows");
         return;
@@ -200,6 +211,12 @@ static bool take_events(struct redwi_conn *c)
         case REDWI_EV_COLUMNS:
             give_columns(c, &ev);
             break;
+        case REDWI_EV_PARAMETER_TYPES:
+            give_parameter_types(c, &ev);
+            break;
+        case REDWI_EV_SUSPENDED:
+            give_suspended(c, &ev);
+            break;
         case REDWI_EV_ROWS:
             give_rows(c, &ev);
             break;
@@ -215,7 +232,7 @@ static bool take_events(struct redwi_conn *c)
         case REDWI_EV_PARAMETER:
             break;
         case REDWI_EV_READY:
-            redwi_conn_unit_ended(c, ev.status);
+            redwi_conn_unit_ended(c, job_of(c, &ev), ev.status);
             break;
         case REDWI_EV_FATAL:
             fatal(c, ev.error);

@@ -22,7 +22,6 @@ struct redwi_conn_private {
     struct redwi_address peer;
     void *io, *timer, *turn;
     int64_t started_us;
-    int64_t unit_us;    /* when the job came */
     size_t parsed;      /* bytes that went into the session in this wake-up */
     redw_error *broken; /* sending failed: what the server said last is still read, then this is the end */
     void *dropped;      /* a job abandoned by its own row callback: the session hears of it afterwards */
@@ -40,8 +39,8 @@ void redwi_drive_end(struct redwi_conn *c, redw_error *why);
 
 /* conn.c */
 void redwi_conn_set_state(struct redwi_conn *c, enum redwi_conn_state state);
-/* The unit of the connection has ended: IDLE, or CLOSED if the transaction status says so. */
-void redwi_conn_unit_ended(struct redwi_conn *c, char status);
+/* A unit of the connection has ended, that of job (NULL: nobody's any more). */
+void redwi_conn_unit_ended(struct redwi_conn *c, struct redwi_job *job, char status);
 /* The login failed for Redshift's startup names: DIALING again, without them; or lost. why: owned. */
 void redwi_conn_redial(struct redwi_conn *c, redw_error *why);
 /* CLOSED by itself. why: owned; NULL: a side connection that did its work. */

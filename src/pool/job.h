@@ -21,20 +21,26 @@ enum redwi_job_flow {
     REDWI_JOB_GO = 0,
     REDWI_JOB_PAUSE, /* no more rows until redwi_client_resume */
     REDWI_JOB_STOP,  /* enough: job->error is set; cancel on the server, end now */
-    REDWI_JOB_DRAIN, /* job->error is set; read the rest without the job, end when the unit has ended */
 };
 
 struct redwi_job_ops {
-    /* Writes the unit (redwi_session_unit_begin .. unit_end with the job as tag). 0, or a code with
-     * nothing written: the job then fails with it, NOT_SENT. */
+    /* Writes the unit (redwi_session_unit_begin .. unit_end with the job as tag); j->conn is set. 0, or a
+     * code with nothing written: the job then fails with it, NOT_SENT. */
     int (*begin)(struct redwi_job *j, struct redwi_session *s);
-    /* A RowDescription came. */
+    /* The job's unit has ended; status: the transaction's (I, T or E); j->error: what failed. True: another
+     * one was written, and the job stays where it is. NULL: jobs of one unit. No user code may run. */
+    bool (*next)(struct redwi_job *j, char status);
+    /* A ParameterDescription came: n = len / 4 big-endian OIDs. NULL: never asked for. */
+    void (*parameter_types)(struct redwi_job *j, const uint8_t *oids, size_t len);
+    /* A RowDescription came, or NoData for a statement (no columns). */
     enum redwi_job_flow (*columns)(struct redwi_job *j, const struct redwi_columns *columns);
     /* Rows from p on; *taken: how far they were taken. *corrupt: a malformed row was met. Runs user code:
      * anything may have happened to job, connection and client when it returns, but for being freed. */
     enum redwi_job_flow (*rows)(struct redwi_job *j, const uint8_t *p, const uint8_t *end,
                                 const uint8_t **taken, bool *corrupt);
     void (*complete)(struct redwi_job *j, const char *tag, size_t len);
+    /* The limit of an Execute was met. NULL: none has one. */
+    void (*suspended)(struct redwi_job *j);
     void (*notice)(struct redwi_job *j, redw_error *owned);
     /* The final callback; j->error tells (NULL: success). Frees the job. */
     void (*finish)(struct redwi_job *j);
@@ -49,12 +55,15 @@ struct redwi_job {
     redw_client *client;
     struct redwi_conn *conn;      /* ACTIVE only */
     struct redwi_link link;       /* WAITING: in a waiting list; ACTIVE: resuming, or none; DONE: done list */
+    struct redwi_link conn_link;  /* ACTIVE: among the jobs of its connection */
     redw_id id;
     enum redwi_job_state state;
     bool cancelled;               /* redw_cancel was called */
     bool forgotten;               /* redw_forget was called: drop, not finish */
     bool connects_only;           /* redw_client_ready: done when a connection is open */
+    bool exclusive;               /* nothing else is sent on its connection while it is there */
     int64_t submitted_us, deadline_us; /* deadline_us INT64_MAX: none */
+    int64_t sent_us;              /* ACTIVE: when it was given to its connection */
     int64_t acquire_us;           /* WAITING no longer than this; INT64_MAX: only by deadline_us */
     void *timer;                  /* room for one loop timer, embedded by the job's owner */
     redw_error *error;            /* why it failed; owned */

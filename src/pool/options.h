@@ -36,10 +36,11 @@ struct redwi_settings {
     redw_trace_fn *trace; /* NULL: none */
     void *trace_ctx;
     bool trace_values;
-    uint32_t pool_max, queue_max, connect_timeout_ms, request_timeout_ms, cancel_timeout_ms;
+    uint32_t pool_max, pipeline_max, queue_max, connect_timeout_ms, request_timeout_ms, cancel_timeout_ms;
     uint32_t acquire_timeout_ms; /* REDW_NONE: no bound of its own */
     uint32_t connect_retries;
     struct redwi_tcp tcp;
+    uint64_t memory_max_bytes; /* 0: no bound */
     redw_open_fn *open; /* NULL: sockets are made and connected here */
     void *open_ctx;
 };
@@ -51,6 +52,9 @@ void redwi_settings_free(struct redwi_settings *s, const struct redw_allocator *
 
 /* 0, or REDW_EINVAL: an allocator of the options, filled and complete, or the default. */
 int redwi_settings_allocator(struct redw_allocator *out, const struct redw_options *o, struct redw_diag *why);
+
+/* 0, or REDW_EINVAL: the bound of the client's memory, 0 for none. */
+int redwi_settings_memory_max(uint64_t *out, const struct redw_options *o, struct redw_diag *why);
 
 /* Reads a struct that a caller filled and that begins with its size: dst gets the `known` bytes of this
  * version, what the caller's version lacks is zero. False: smaller than `least`, or larger than known

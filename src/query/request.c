@@ -38,7 +38,7 @@ enum redwi_job_flow redwi_request_stop(struct redwi_request *r, int code, enum r
     va_list args;
 
     if (code == REDW_ENOMEM) {
-        r->job.error = redwi_err_no_memory(REDW_OUTCOME_UNKNOWN);
+        r->job.error = redwi_client_no_memory(r->job.client);
         return REDWI_JOB_STOP;
     }
     va_start(args, fmt);
@@ -161,7 +161,7 @@ static void free_request(const struct redw_allocator *mem, struct redwi_request 
 
 static void drop(struct redwi_job *j)
 {
-    free_request(&j->client->mem, request_of(j));
+    free_request(&j->client->work, request_of(j));
 }
 
 static void finish(struct redwi_job *j)
@@ -248,7 +248,7 @@ static struct redwi_request *create(redw_client *c, const struct redw_request *r
     size_t formats_at = oids_at + rq->nparams * sizeof(uint32_t);
     size_t sql_at = formats_at + rq->nparams;
     size_t bytes = sql_at + rq->sql_len + 1;
-    char *p = redwi_alloc(&c->mem, bytes);
+    char *p = redwi_alloc(&c->work, bytes);
 
     if (!p)
         return NULL;
@@ -263,11 +263,11 @@ static struct redwi_request *create(redw_client *c, const struct redw_request *r
     r->sql[rq->sql_len] = '\0';
     r->sql_len = rq->sql_len;
 
-    r->result = redwi_result_create(&c->mem);
-    r->params = redwi_params_copy(&c->mem, rq->params, rq->nparams);
+    r->result = redwi_result_create(&c->work);
+    r->params = redwi_params_copy(&c->work, rq->params, rq->nparams);
     r->nparams = r->params ? rq->nparams : 0;
     if (!r->result || r->nparams != rq->nparams) {
-        free_request(&c->mem, r);
+        free_request(&c->work, r);
         return NULL;
     }
     return r;
@@ -283,7 +283,7 @@ redw_id redwi_request_submit(redw_client *c, const struct redw_request *caller_r
         return refused;
     struct redwi_request *r = create(c, &rq);
     if (!r)
-        return redwi_client_refuse(c, REDW_ENOMEM, "out of memory");
+        return redwi_client_refuse_memory(c);
     r->done = fn;
     r->ctx = ctx;
     r->on_columns = h ? h->on_columns : NULL;
@@ -293,11 +293,12 @@ redw_id redwi_request_submit(redw_client *c, const struct redw_request *caller_r
     r->max_rows = rq.max_rows ? rq.max_rows : UINT64_MAX;
     r->max_bytes = rq.max_bytes ? rq.max_bytes : REDWI_RESULT_BYTES_MAX;
     r->job.ops = h ? &stream_ops : &gather_ops;
+    r->job.exclusive = h != NULL;
     r->job.submitted_us = c->loop.now_us(c->loop.ctx);
     r->job.deadline_us = deadline_of(c, &rq, r->job.submitted_us);
     redw_id id = redwi_client_accept(c, &r->job);
     if (id < 0)
-        free_request(&c->mem, r);
+        free_request(&c->work, r);
     return id;
 }
 

@@ -58,6 +58,16 @@ void redwi_reply_queue_pop(struct redwi_reply_queue *q)
     q->count--;
 }
 
+void redwi_reply_queue_pop_back(struct redwi_reply_queue *q)
+{
+    q->count--;
+}
+
+struct redwi_reply *redwi_reply_queue_back(const struct redwi_reply_queue *q)
+{
+    return q->count ? reply_at(q, q->count - 1) : NULL;
+}
+
 struct redwi_reply *redwi_reply_queue_find(const struct redwi_reply_queue *q, const void *tag)
 {
     for (size_t i = 0; i < q->count; i++) {
@@ -68,28 +78,43 @@ struct redwi_reply *redwi_reply_queue_find(const struct redwi_reply_queue *q, co
     return NULL;
 }
 
+/* After the answer that was due; the order is that of enum redwi_due. */
 void redwi_reply_step(struct redwi_reply *r)
 {
     static const struct {
         unsigned sent;
         enum redwi_due due;
     } order[] = {
+        {REDWI_SENT_CLOSE, REDWI_DUE_CLOSE},
         {REDWI_SENT_PARSE, REDWI_DUE_PARSE},
+        {REDWI_SENT_DESCRIBE_STATEMENT, REDWI_DUE_PARAMETERS},
+        {REDWI_SENT_DESCRIBE_STATEMENT, REDWI_DUE_COLUMNS},
         {REDWI_SENT_BIND, REDWI_DUE_BIND},
         {REDWI_SENT_DESCRIBE, REDWI_DUE_DESCRIBE},
         {REDWI_SENT_EXECUTE, REDWI_DUE_EXECUTE},
+        {REDWI_SENT_QUERY, REDWI_DUE_QUERY},
     };
     for (size_t i = 0; i < sizeof order / sizeof order[0]; i++) {
-        if (order[i].due > r->due && (r->sent & order[i].sent)) {
-            r->due = order[i].due;
-            return;
-        }
+        if (order[i].due <= r->due || !(r->sent & order[i].sent))
+            continue;
+        bool rows = order[i].due == REDWI_DUE_EXECUTE && (r->sent & REDWI_SENT_COLUMNS);
+        r->due = rows ? REDWI_DUE_ROWS : order[i].due;
+        return;
     }
     r->due = REDWI_DUE_SYNC;
 }
 
+void redwi_reply_has_columns(struct redwi_reply *r)
+{
+    r->sent |= REDWI_SENT_COLUMNS;
+}
+
 void redwi_reply_complete(struct redwi_reply *r)
 {
+    if (r->sent & REDWI_SENT_QUERY) {
+        r->due = REDWI_DUE_QUERY;
+        return;
+    }
     r->due = REDWI_DUE_SYNC;
     if (!r->more)
         return;

@@ -4,8 +4,9 @@
  * unit come in a fixed order (PostgreSQL documentation, "Extended Query"), so an entry is no more than
  * the one thing that is due next.
  *
- *   PARSE -> BIND -> DESCRIBE -> EXECUTE or ROWS -> SYNC
- *                                  |  COPY_IN, COPY_OUT      (any) -> FAILED
+ *   CLOSE -> PARSE -> PARAMETERS -> COLUMNS -> BIND -> DESCRIBE -> EXECUTE or ROWS -> SYNC
+ *                                                               |  COPY_IN, COPY_OUT
+ *   QUERY <-> QUERY_ROWS           a simple Query                   (any) -> FAILED
  *
  * What was not sent is skipped over. A unit of many statements starts over after each but the last.
  * Pushing cannot fail after redwi_reply_queue_reserve().
@@ -17,11 +18,16 @@
 
 enum redwi_due {
     REDWI_DUE_NOTHING = 0, /* no unit is queued */
+    REDWI_DUE_CLOSE,       /* CloseComplete */
     REDWI_DUE_PARSE,       /* ParseComplete */
+    REDWI_DUE_PARAMETERS,  /* ParameterDescription */
+    REDWI_DUE_COLUMNS,     /* RowDescription or NoData, of a statement */
     REDWI_DUE_BIND,        /* BindComplete */
-    REDWI_DUE_DESCRIBE,    /* RowDescription or NoData */
+    REDWI_DUE_DESCRIBE,    /* RowDescription or NoData, of a portal */
     REDWI_DUE_EXECUTE,     /* CommandComplete or EmptyQueryResponse; no columns, so no rows */
-    REDWI_DUE_ROWS,        /* DataRow any number of times, CommandComplete */
+    REDWI_DUE_ROWS,        /* DataRow any number of times, CommandComplete or PortalSuspended */
+    REDWI_DUE_QUERY,       /* of a Query: RowDescription, CommandComplete, ..., ReadyForQuery */
+    REDWI_DUE_QUERY_ROWS,  /* of a Query: DataRow any number of times, CommandComplete */
     REDWI_DUE_COPY_IN,     /* CopyFail was sent: the ErrorResponse to it */
     REDWI_DUE_COPY_OUT,    /* its error was reported; CopyData, CopyDone, CommandComplete are dropped */
     REDWI_DUE_SYNC,        /* all was answered: ReadyForQuery, or an ErrorResponse from the commit */
@@ -30,7 +36,7 @@ enum redwi_due {
 
 struct redwi_reply {
     void *tag;                  /* whose unit; NULL: discarded */
-    uint64_t at;                /* where in all that was ever put out its first byte stands */
+    uint64_t at, end;           /* where in all that was ever put out it stands */
     enum redw_outcome on_error; /* what an ErrorResponse proves */
     enum redwi_due due;
     unsigned sent;              /* REDWI_SENT_*, of the statement that is answered now */
@@ -51,17 +57,22 @@ void redwi_reply_queue_free(struct redwi_reply_queue *q);
 bool redwi_reply_queue_reserve(struct redwi_reply_queue *q);
 /* reply->due is set to the first answer that reply->sent asks for. */
 void redwi_reply_queue_push(struct redwi_reply_queue *q, const struct redwi_reply *reply);
-void redwi_reply_queue_pop(struct redwi_reply_queue *q); /* the oldest; there must be one */
+void redwi_reply_queue_pop(struct redwi_reply_queue *q);      /* the oldest; there must be one */
+void redwi_reply_queue_pop_back(struct redwi_reply_queue *q); /* the newest; there must be one */
 
 static inline struct redwi_reply *redwi_reply_queue_front(const struct redwi_reply_queue *q)
 {
     return q->count ? &q->ring[q->head] : NULL;
 }
+/* The newest; NULL: none. */
+struct redwi_reply *redwi_reply_queue_back(const struct redwi_reply_queue *q);
 /* The oldest entry of a tag; NULL: none. */
 struct redwi_reply *redwi_reply_queue_find(const struct redwi_reply_queue *q, const void *tag);
 
 /* The answer that was due has come: the next one the unit asks for. */
 void redwi_reply_step(struct redwi_reply *r);
+/* The statement has columns: its Execute brings rows. */
+void redwi_reply_has_columns(struct redwi_reply *r);
 /* A statement of the unit is complete: on to the next, or to Sync. */
 void redwi_reply_complete(struct redwi_reply *r);
 

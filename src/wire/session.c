@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The protocol machine. What may come when is one table (rules): a message that has no row for the phase
+ * The protocol machine. What may come when is one table (types): a message that has no row for the phase
  * and for what is due ends the session. What a message does is in steps.c, the login's answers are in
  * auth.c, what is due in reply_queue.c. Protocol: PostgreSQL documentation, "Message Flow".
  *
@@ -43,76 +43,79 @@
 #define ALWAYS    (IN(LOGIN) | IN(SETTLING) | IN(READY) | IN(BUSY))
 #define ANY_ERROR (DUE(FAILED) | DUE(COPY_OUT)) /* the unit's error was reported already */
 
-static const struct rule {
-    char type;
-    const char *name;
-    unsigned phases;
-    unsigned dues; /* BUSY: what the unit in front waits for */
+/* What may be done with a type, by phase and, in BUSY, by what the unit in front waits for. */
+struct rule {
+    unsigned phases, dues;
     redwi_on_message *take;
-} rules[] = {
-    {'D', "DataRow", IN(BUSY), DUE(ROWS), redwi_on_nothing}, /* discarded; others: rows_in_front */
-    {'1', "ParseComplete", IN(BUSY), DUE(PARSE), redwi_on_step},
-    {'2', "BindComplete", IN(BUSY), DUE(BIND), redwi_on_step},
-    {'T', "RowDescription", IN(BUSY), DUE(DESCRIBE), redwi_on_columns},
-    {'n', "NoData", IN(BUSY), DUE(DESCRIBE), redwi_on_step},
-    {'C', "CommandComplete", IN(BUSY), DUE(EXECUTE) | DUE(ROWS), redwi_on_complete},
-    {'C', "CommandComplete", IN(BUSY), DUE(COPY_OUT), redwi_on_copy_complete},
-    {'I', "EmptyQueryResponse", IN(BUSY), DUE(EXECUTE), redwi_on_empty},
-    {'Z', "ReadyForQuery", IN(BUSY), DUE(SYNC) | DUE(FAILED), redwi_on_ready},
-    {'Z', "ReadyForQuery", IN(SETTLING), ANY, redwi_on_logged_in},
-    {'E', "ErrorResponse", IN(BUSY), ANY & ~ANY_ERROR, redwi_on_unit_error},
-    {'E', "ErrorResponse", IN(BUSY), ANY_ERROR, redwi_on_later_error},
-    {'E', "ErrorResponse", IN(LOGIN) | IN(SETTLING) | IN(READY), ANY, redwi_on_last_words},
-    {'N', "NoticeResponse", ALWAYS, ANY, redwi_on_notice},
-    {'S', "ParameterStatus", ALWAYS, ANY, redwi_on_parameter},
-    {'A', "NotificationResponse", IN(READY) | IN(BUSY), ANY, redwi_on_nothing},
-    {'R', "Authentication", IN(LOGIN), ANY, redwi_on_authentication},
-    {'v', "NegotiateProtocolVersion", IN(LOGIN), ANY, redwi_on_negotiate},
-    {'K', "BackendKeyData", IN(SETTLING), ANY, redwi_on_key},
-    {'G', "CopyInResponse", IN(BUSY), DUE(EXECUTE), redwi_on_copy_in},
-    {'H', "CopyOutResponse", IN(BUSY), DUE(EXECUTE), redwi_on_copy_out},
-    {'d', "CopyData", IN(BUSY), DUE(COPY_OUT), redwi_on_nothing},
-    {'c', "CopyDone", IN(BUSY), DUE(COPY_OUT), redwi_on_nothing},
-    /* Never asked for; here for their names. PortalSuspended: no Execute of ours has a limit that a
-     * result could be cut off at without anybody noticing. */
-    {'s', "PortalSuspended", 0, 0, redwi_on_nothing},
-    {'3', "CloseComplete", 0, 0, redwi_on_nothing},
-    {'t', "ParameterDescription", 0, 0, redwi_on_nothing},
-    {'V', "FunctionCallResponse", 0, 0, redwi_on_nothing},
-    {'W', "CopyBothResponse", 0, 0, redwi_on_nothing},
-    {'z', "compression (Redshift)", 0, 0, redwi_on_nothing},
-    {'k', "switch of compression (Redshift)", 0, 0, redwi_on_nothing},
-    {'m', "compressed data (Redshift)", 0, 0, redwi_on_nothing},
 };
 
-static bool applies(const struct redwi_session *s, const struct rule *rule)
+#define ROWS_DUE (DUE(ROWS) | DUE(QUERY_ROWS))
+#define UNIT(dues, take) {IN(BUSY), (dues), (take)}
+
+#define RULES_MAX 3
+static const struct message_type {
+    const char *name;
+    struct rule rules[RULES_MAX];
+} types[128] = {
+    ['D'] = {"DataRow", {UNIT(ROWS_DUE, redwi_on_nothing)}}, /* discarded; others: rows_in_front */
+    ['1'] = {"ParseComplete", {UNIT(DUE(PARSE), redwi_on_step)}},
+    ['2'] = {"BindComplete", {UNIT(DUE(BIND), redwi_on_step)}},
+    ['3'] = {"CloseComplete", {UNIT(DUE(CLOSE), redwi_on_step)}},
+    ['t'] = {"ParameterDescription", {UNIT(DUE(PARAMETERS), redwi_on_parameter_types)}},
+    ['T'] = {"RowDescription", {UNIT(DUE(COLUMNS) | DUE(DESCRIBE) | DUE(QUERY), redwi_on_columns)}},
+    ['n'] = {"NoData", {UNIT(DUE(DESCRIBE), redwi_on_step), UNIT(DUE(COLUMNS), redwi_on_no_columns)}},
+    ['C'] = {"CommandComplete",
+             {UNIT(DUE(EXECUTE) | DUE(QUERY) | ROWS_DUE, redwi_on_complete),
+              UNIT(DUE(COPY_OUT), redwi_on_copy_complete)}},
+    ['I'] = {"EmptyQueryResponse", {UNIT(DUE(EXECUTE) | DUE(QUERY), redwi_on_empty)}},
+    ['s'] = {"PortalSuspended", {UNIT(DUE(EXECUTE) | DUE(ROWS), redwi_on_suspended)}},
+    ['Z'] = {"ReadyForQuery",
+             {UNIT(DUE(SYNC) | DUE(FAILED) | DUE(QUERY), redwi_on_ready),
+              {IN(SETTLING), ANY, redwi_on_logged_in}}},
+    ['E'] = {"ErrorResponse",
+             {UNIT(ANY & ~ANY_ERROR, redwi_on_unit_error),
+              UNIT(ANY_ERROR, redwi_on_later_error),
+              {IN(LOGIN) | IN(SETTLING) | IN(READY), ANY, redwi_on_last_words}}},
+    ['N'] = {"NoticeResponse", {{ALWAYS, ANY, redwi_on_notice}}},
+    ['S'] = {"ParameterStatus", {{ALWAYS, ANY, redwi_on_parameter}}},
+    ['A'] = {"NotificationResponse", {{IN(READY) | IN(BUSY), ANY, redwi_on_nothing}}},
+    ['R'] = {"Authentication", {{IN(LOGIN), ANY, redwi_on_authentication}}},
+    ['v'] = {"NegotiateProtocolVersion", {{IN(LOGIN), ANY, redwi_on_negotiate}}},
+    ['K'] = {"BackendKeyData", {{IN(SETTLING), ANY, redwi_on_key}}},
+    ['G'] = {"CopyInResponse", {UNIT(DUE(EXECUTE), redwi_on_copy_in)}},
+    ['H'] = {"CopyOutResponse", {UNIT(DUE(EXECUTE), redwi_on_copy_out)}},
+    ['d'] = {"CopyData", {UNIT(DUE(COPY_OUT), redwi_on_nothing)}},
+    ['c'] = {"CopyDone", {UNIT(DUE(COPY_OUT), redwi_on_nothing)}},
+    /* Never asked for; here for their names. */
+    ['V'] = {.name = "FunctionCallResponse"},
+    ['W'] = {.name = "CopyBothResponse"},
+    ['z'] = {.name = "compression (Redshift)"},
+    ['k'] = {.name = "switch of compression (Redshift)"},
+    ['m'] = {.name = "compressed data (Redshift)"},
+};
+
+static void die_unexpected(struct redwi_session *s, uint8_t type)
 {
-    if (!(rule->phases & (1u << s->phase)))
-        return false;
-    return s->phase != REDWI_PHASE_BUSY ||
-           (rule->dues & (1u << redwi_reply_queue_front(&s->queue)->due));
+    static const char hex[] = "0123456789abcdef";
+    char unknown[] = "message type 0x00";
+    const char *name = type < 128 ? types[type].name : NULL;
+    unknown[sizeof unknown - 3] = hex[type >> 4];
+    unknown[sizeof unknown - 2] = hex[type & 15];
+    redwi_die_protocol(s, "unexpected", name ? name : unknown);
 }
 
 /* The rule for a type now; NULL, and the session is dead, if there is none. */
 static const struct rule *rule_for(struct redwi_session *s, uint8_t type)
 {
-    const char *name = NULL;
-    for (size_t i = 0; i < sizeof rules / sizeof rules[0]; i++) {
-        if ((uint8_t)rules[i].type != type)
-            continue;
-        if (applies(s, &rules[i]))
-            return &rules[i];
-        name = rules[i].name;
+    unsigned phase = 1u << s->phase, due = ANY;
+    if (s->phase == REDWI_PHASE_BUSY)
+        due = 1u << redwi_reply_queue_front(&s->queue)->due;
+    for (size_t i = 0; type < 128 && i < RULES_MAX; i++) {
+        const struct rule *rule = &types[type].rules[i];
+        if ((rule->phases & phase) && (rule->dues & due))
+            return rule;
     }
-    char unknown[sizeof "message type 0x00"] = "message type 0x";
-    static const char hex[] = "0123456789abcdef";
-    if (!name) {
-        size_t n = strlen(unknown);
-        unknown[n] = hex[type >> 4];
-        unknown[n + 1] = hex[type & 15];
-        name = unknown;
-    }
-    redwi_die_protocol(s, "unexpected", name);
+    die_unexpected(s, type);
     return NULL;
 }
 
@@ -130,9 +133,9 @@ static const struct rule *check_header(struct redwi_session *s)
         return NULL;
     /* What has no bounds is outside them. */
     size_t len = redwi_load32(p + 1), min = SIZE_MAX, max = 0;
-    (void)redwi_be_limits(rule->type, redwi_session_logged_in(s), s->row_max, &min, &max);
+    (void)redwi_be_limits((char)p[0], redwi_session_logged_in(s), s->row_max, &min, &max);
     if (len < min || len > max) {
-        redwi_die_protocol(s, "length out of bounds in", rule->name);
+        redwi_die_protocol(s, "length out of bounds in", types[p[0]].name);
         return NULL;
     }
     s->need = len + 1;
@@ -325,7 +328,7 @@ void redwi_session_free(struct redwi_session *s)
     redwi_auth_end(&s->auth);
     redwi_reply_queue_free(&s->queue);
     redwi_parameters_free(&s->parameters);
-    s->in.secret = true;
+    redwi_wipe(s->in.data, s->in_top < s->in.cap ? s->in_top : s->in.cap);
     redwi_buf_free(&s->in);
     redwi_buf_free(&s->out);
     redw_error_release(s->fatal);
@@ -436,6 +439,8 @@ void redwi_session_received(struct redwi_session *s, size_t n)
         redwi_die_tls(s, "unencrypted bytes before the TLS handshake");
     else
         redwi_buf_added(&s->in, n);
+    if (s->in.tail > s->in_top)
+        s->in_top = s->in.tail;
 }
 
 void redwi_session_ended(struct redwi_session *s, redw_error *why)
@@ -554,13 +559,15 @@ int redwi_session_batch_end(struct redwi_session *s, void *tag, unsigned sent, u
     if (!s->unit_open)
         return REDW_EINVAL;
     s->unit_open = false;
-    redwi_fe_sync(&s->out);
+    if (!(sent & REDWI_SENT_QUERY))
+        redwi_fe_sync(&s->out);
     int code = put_done(s, s->unit_at);
     if (code)
         return code;
     const struct redwi_reply reply = {
         .tag = tag,
         .at = s->sent + s->unit_at,
+        .end = s->sent + redwi_buf_mark(&s->out),
         .on_error = on_error,
         .sent = sent,
         .again = again,
@@ -569,6 +576,30 @@ int redwi_session_batch_end(struct redwi_session *s, void *tag, unsigned sent, u
     redwi_reply_queue_push(&s->queue, &reply);
     redwi_session_set_phase(s, REDWI_PHASE_BUSY);
     return 0;
+}
+
+int redwi_session_query(struct redwi_session *s, void *tag, const char *sql, size_t n,
+                        enum redw_outcome on_error)
+{
+    struct redwi_buf *b = redwi_session_unit_begin(s);
+    if (!b)
+        return REDW_ENOMEM;
+    redwi_fe_query(b, sql, n);
+    return redwi_session_unit_end(s, tag, REDWI_SENT_QUERY, on_error);
+}
+
+bool redwi_session_take_back(struct redwi_session *s, const void *tag)
+{
+    const struct redwi_reply *last = redwi_reply_queue_back(&s->queue);
+    if (!last || last->tag != tag || s->sent > last->at || s->phase != REDWI_PHASE_BUSY)
+        return false;
+    redwi_session_take_back_unit(s);
+    if (s->sent + redwi_buf_mark(&s->out) != last->end) /* CopyFail for a unit ahead is behind it */
+        return false;
+    redwi_buf_cut(&s->out, (size_t)(last->at - s->sent));
+    redwi_reply_queue_pop_back(&s->queue);
+    redwi_session_set_phase(s, s->queue.count ? REDWI_PHASE_BUSY : REDWI_PHASE_READY);
+    return true;
 }
 
 void redwi_session_discard(struct redwi_session *s, void *tag)

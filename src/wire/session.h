@@ -80,10 +80,12 @@ enum redwi_ev_kind {
     REDWI_EV_START_TLS,  /* the server agreed; nothing more is read until redwi_session_tls_started */
     REDWI_EV_WORK,       /* CPU is needed: redwi_session_work(), then go on */
     REDWI_EV_LOGGED_IN,  /* first ReadyForQuery: units may be sent */
-    REDWI_EV_COLUMNS,    /* columns */
+    REDWI_EV_PARAMETER_TYPES, /* data: ParameterDescription, its OIDs as n = len / 4 big-endian 32-bit values */
+    REDWI_EV_COLUMNS,    /* columns; none of them: NoData, which is reported for a described statement only */
     REDWI_EV_ROWS,       /* data: from a complete DataRow message to the end of what is buffered. Take rows
                             with data/row.h, then redwi_session_rows_taken() before anything else */
     REDWI_EV_COMPLETE,   /* data: the command tag; empty for an empty query */
+    REDWI_EV_SUSPENDED,  /* the Execute's limit was met: the portal has, perhaps, more */
     REDWI_EV_ERROR,      /* error: the server refused the unit; READY follows */
     REDWI_EV_NOTICE,     /* error: a notice; unit NULL when none is under way */
     REDWI_EV_PARAMETER,  /* data: name NUL value NUL */
@@ -111,12 +113,17 @@ void redwi_session_rows_taken(struct redwi_session *s, const uint8_t *upto);
 /* The owner found a row malformed: the next event is FATAL. */
 void redwi_session_corrupt(struct redwi_session *s, const char *what);
 
-/* What answers a statement's messages ask for, in the order they must have been written. */
+/* What a unit's messages ask to be answered, in the order in which they must have been written. */
 enum {
-    REDWI_SENT_PARSE = 1,
-    REDWI_SENT_BIND = 2,
-    REDWI_SENT_DESCRIBE = 4,
-    REDWI_SENT_EXECUTE = 8,
+    REDWI_SENT_CLOSE = 1 << 0,              /* Close, once */
+    REDWI_SENT_PARSE = 1 << 1,
+    REDWI_SENT_DESCRIBE_STATEMENT = 1 << 2, /* its parameters and columns */
+    REDWI_SENT_BIND = 1 << 3,
+    REDWI_SENT_DESCRIBE = 1 << 4,           /* the portal's columns */
+    REDWI_SENT_EXECUTE = 1 << 5,
+    REDWI_SENT_COLUMNS = 1 << 6,            /* nothing was sent, it is known: the Execute brings rows */
+    REDWI_SENT_LIMIT = 1 << 7,              /* the Execute has a limit: PortalSuspended may come */
+    REDWI_SENT_QUERY = 1 << 8,              /* one simple Query and nothing else: it takes no Sync */
 };
 /* A unit: begin gives the writer (wire/fe_write.h), end adds Sync and queues the unit. NULL or a code
  * (REDW_ENOMEM, REDW_EFULL): nothing was written, nothing queued. tag: not NULL. on_error: what an
@@ -129,6 +136,13 @@ int redwi_session_unit_end(struct redwi_session *s, void *tag, unsigned sent, en
  * server: in front of other statements it ends the session.) */
 int redwi_session_batch_end(struct redwi_session *s, void *tag, unsigned sent, unsigned again, size_t more,
                             enum redw_outcome on_error);
+/* A unit of one simple Query: text that this library wrote, never the caller's (it may hold several
+ * statements). Codes as unit_end. */
+int redwi_session_query(struct redwi_session *s, void *tag, const char *sql, size_t n,
+                        enum redw_outcome on_error);
+/* Takes the unit out of the output again, if it is the last one and no byte of it was taken by
+ * redwi_session_sent(): it never was. False: too late, or it is not the last. */
+bool redwi_session_take_back(struct redwi_session *s, const void *tag);
 /* Forgets the tag: the unit's answers are read and dropped, READY comes with unit NULL. No-op if the tag
  * is not queued. */
 void redwi_session_discard(struct redwi_session *s, void *tag);

@@ -25,6 +25,11 @@ static const char *phase_name(const struct redwi_session *s)
     };
     static const char *const dues[] = {
         [REDWI_DUE_NOTHING] = "while idle",
+        [REDWI_DUE_CLOSE] = "while CloseComplete is due",
+        [REDWI_DUE_PARAMETERS] = "while ParameterDescription is due",
+        [REDWI_DUE_COLUMNS] = "while the columns of a statement are due",
+        [REDWI_DUE_QUERY] = "while the answer to a Query is due",
+        [REDWI_DUE_QUERY_ROWS] = "while rows of a Query are due",
         [REDWI_DUE_PARSE] = "while ParseComplete is due",
         [REDWI_DUE_BIND] = "while BindComplete is due",
         [REDWI_DUE_DESCRIBE] = "while RowDescription or NoData is due",
@@ -44,7 +49,8 @@ static const char *phase_name(const struct redwi_session *s)
 void redwi_session_look_at_front(struct redwi_session *s)
 {
     const struct redwi_reply *r = redwi_reply_queue_front(&s->queue);
-    s->rows_due = r && s->phase == REDWI_PHASE_BUSY && r->tag && r->due == REDWI_DUE_ROWS;
+    s->rows_due = r && s->phase == REDWI_PHASE_BUSY && r->tag &&
+                  (r->due == REDWI_DUE_ROWS || r->due == REDWI_DUE_QUERY_ROWS);
 }
 
 void redwi_session_set_phase(struct redwi_session *s, enum redwi_phase phase)
@@ -249,6 +255,18 @@ void redwi_on_step(struct redwi_session *s, const struct redwi_message *m, struc
     redwi_reply_step(front(s));
 }
 
+void redwi_on_parameter_types(struct redwi_session *s, const struct redwi_message *m, struct redwi_ev *ev)
+{
+    const uint8_t *oids;
+    size_t n;
+    if (!redwi_be_parameter_description(m->body, m->len, &oids, &n)) {
+        redwi_die_protocol(s, "malformed", "ParameterDescription");
+        return;
+    }
+    redwi_reply_step(front(s));
+    report_unit(s, ev, REDWI_EV_PARAMETER_TYPES, oids, n * sizeof(uint32_t));
+}
+
 void redwi_on_columns(struct redwi_session *s, const struct redwi_message *m, struct redwi_ev *ev)
 {
     if (!redwi_be_row_description(m->body, m->len, s->row_version, &s->columns)) {
@@ -256,11 +274,33 @@ void redwi_on_columns(struct redwi_session *s, const struct redwi_message *m, st
         return;
     }
     struct redwi_reply *r = front(s);
-    redwi_reply_step(r);
-    if (r->due == REDWI_DUE_EXECUTE)
-        r->due = REDWI_DUE_ROWS;
+    redwi_reply_has_columns(r);
+    if (r->due == REDWI_DUE_QUERY)
+        r->due = REDWI_DUE_QUERY_ROWS;
+    else
+        redwi_reply_step(r);
     report_unit(s, ev, REDWI_EV_COLUMNS, m->body, m->len);
     ev->columns = &s->columns;
+}
+
+void redwi_on_no_columns(struct redwi_session *s, const struct redwi_message *m, struct redwi_ev *ev)
+{
+    (void)m;
+    s->columns = (struct redwi_columns){0};
+    redwi_reply_step(front(s));
+    report_unit(s, ev, REDWI_EV_COLUMNS, NULL, 0);
+    ev->columns = &s->columns;
+}
+
+void redwi_on_suspended(struct redwi_session *s, const struct redwi_message *m, struct redwi_ev *ev)
+{
+    (void)m;
+    if (!(front(s)->sent & REDWI_SENT_LIMIT)) {
+        redwi_die_protocol(s, "unexpected", "PortalSuspended");
+        return;
+    }
+    redwi_reply_complete(front(s));
+    report_unit(s, ev, REDWI_EV_SUSPENDED, NULL, 0);
 }
 
 void redwi_on_complete(struct redwi_session *s, const struct redwi_message *m, struct redwi_ev *ev)

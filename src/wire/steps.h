@@ -32,6 +32,7 @@ struct redwi_session {
     struct redwi_session_config config;
     enum redwi_phase phase;
     struct redwi_buf in, out;
+    size_t in_top;   /* how far `in` was ever filled: so much of it is wiped */
     size_t need;     /* whole length of the message in front, once its header passed; 0: not known yet */
     size_t row_max;  /* largest length word of a DataRow */
     bool rows_due;   /* the unit in front has columns and an owner: DataRow takes the short way */
@@ -96,7 +97,10 @@ redwi_on_message redwi_on_parameter;      /* at any time */
 redwi_on_message redwi_on_notice;
 redwi_on_message redwi_on_last_words;
 redwi_on_message redwi_on_step;           /* of a unit */
+redwi_on_message redwi_on_parameter_types;
 redwi_on_message redwi_on_columns;
+redwi_on_message redwi_on_no_columns;
+redwi_on_message redwi_on_suspended;
 redwi_on_message redwi_on_complete;
 redwi_on_message redwi_on_empty;
 redwi_on_message redwi_on_unit_error;

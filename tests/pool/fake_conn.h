@@ -19,7 +19,7 @@
 struct fake {
     struct redwi_conn conn; /* first: a fake is its connection */
     struct redwi_conn_config config;
-    int64_t limit_us; /* of redwi_conn_limit or abandon; 0: none */
+    int64_t limit_us; /* of redwi_conn_limit; 0: none */
     bool no_key;
     bool polite; /* closed politely */
     bool freed;
@@ -48,6 +48,7 @@ int redwi_conn_open(struct redwi_conn **out, const struct redwi_conn_config *con
     f->config = *config;
     f->conn.session = (struct redwi_session *)(void *)f;
     f->conn.state = REDWI_CONN_DIALING;
+    redwi_list_init(&f->conn.jobs);
     fakes[nfakes++] = f;
     *out = &f->conn;
     return 0;
@@ -57,15 +58,19 @@ int redwi_conn_start(struct redwi_conn *c, struct redwi_job *job)
 {
     struct fake *f = fake_of(c);
 
-    ck_assert_int_eq(c->state, REDWI_CONN_IDLE);
-    ck_assert_ptr_null(c->job);
+    ck_assert(c->state == REDWI_CONN_IDLE || (c->state == REDWI_CONN_BUSY && !redwi_conn_job(c)->exclusive));
     if (f->begin_rc)
         return f->begin_rc;
+    job->conn = c;
     int rc = job->ops->begin ? job->ops->begin(job, c->session) : 0;
-    if (rc)
+    if (rc) {
+        job->conn = NULL;
         return rc;
+    }
     c->state = REDWI_CONN_BUSY;
-    c->job = job;
+    redwi_list_append(&c->jobs, &job->conn_link);
+    c->njobs++;
+    f->sent = false;
     f->starts++;
     f->config.ops->corked(f->config.owner, c);
     return 0;
@@ -84,19 +89,45 @@ void redwi_conn_resume(struct redwi_conn *c)
     fake_of(c)->resumes++;
 }
 
-void redwi_conn_abandon(struct redwi_conn *c, int64_t deadline_us)
+static inline void fake_take_off(struct redwi_conn *c, struct redwi_job *job)
+{
+    redwi_list_remove(&job->conn_link);
+    c->njobs--;
+    job->conn = NULL;
+}
+
+struct redwi_job *redwi_conn_take_job(struct redwi_conn *c)
+{
+    struct redwi_job *job = redwi_conn_job(c);
+    if (job)
+        fake_take_off(c, job);
+    return job;
+}
+
+bool redwi_conn_take_back(struct redwi_conn *c, struct redwi_job *job)
 {
     ck_assert_int_eq(c->state, REDWI_CONN_BUSY);
-    c->state = REDWI_CONN_DRAINING;
-    c->job = NULL;
+    if (fake_of(c)->sent || c->jobs.prev != &job->conn_link)
+        return false;
+    fake_take_off(c, job);
+    c->state = c->njobs ? REDWI_CONN_BUSY : REDWI_CONN_IDLE;
+    return true;
+}
+
+void redwi_conn_abandon(struct redwi_conn *c, struct redwi_job *job)
+{
+    ck_assert_int_eq(c->state, REDWI_CONN_BUSY);
+    ck_assert_ptr_eq(job->conn, c);
+    fake_take_off(c, job);
+    if (!c->njobs)
+        c->state = REDWI_CONN_DRAINING;
     c->paused = false;
-    fake_of(c)->limit_us = deadline_us;
     fake_of(c)->abandons++;
 }
 
 void redwi_conn_limit(struct redwi_conn *c, int64_t deadline_us)
 {
-    ck_assert_int_eq(c->state, REDWI_CONN_BUSY);
+    ck_assert(c->state == REDWI_CONN_BUSY || c->state == REDWI_CONN_DRAINING);
     fake_of(c)->limit_us = deadline_us;
 }
 
@@ -104,7 +135,7 @@ void redwi_conn_close(struct redwi_conn *c, bool politely)
 {
     ck_assert_int_ne(c->state, REDWI_CONN_CLOSED);
     c->state = REDWI_CONN_CLOSED;
-    c->job = NULL;
+    ck_assert_ptr_null(redwi_conn_job(c));
     fake_of(c)->polite = politely;
 }
 
@@ -119,7 +150,7 @@ enum redw_outcome redwi_session_outcome(const struct redwi_session *s, const voi
 {
     const struct fake *f = (const void *)s;
 
-    ck_assert_ptr_eq(f->conn.job, tag);
+    (void)tag;
     return f->sent ? REDW_OUTCOME_UNKNOWN : REDW_OUTCOME_NOT_SENT;
 }
 
@@ -162,14 +193,12 @@ static inline void fake_ready(struct fake *f)
 
 static inline void fake_end_as(struct fake *f, redw_error *error, enum redwi_conn_state state)
 {
-    struct redwi_job *j = f->conn.job;
+    struct redwi_job *j = redwi_conn_take_job(&f->conn);
 
     ck_assert(f->conn.state == REDWI_CONN_BUSY || f->conn.state == REDWI_CONN_DRAINING);
     fake_enter(f);
-    f->conn.job = NULL;
-    f->conn.state = state;
+    f->conn.state = f->conn.njobs ? REDWI_CONN_BUSY : state;
     f->conn.paused = false;
-    f->sent = false;
     f->limit_us = 0;
     if (j)
         j->error = error;
@@ -193,16 +222,14 @@ static inline redw_error *fake_error(int code, enum redw_class cls, enum redw_ou
 /* It closes by itself. */
 static inline void fake_break(struct fake *f, int code, const char *text)
 {
-    struct redwi_job *j = f->conn.job;
     redw_error *why = fake_error(code, REDW_CLASS_CONNECTION_FAILED, REDW_OUTCOME_UNKNOWN, text);
 
     ck_assert_int_ne(f->conn.state, REDWI_CONN_CLOSED);
     fake_enter(f);
-    f->conn.job = NULL;
     f->conn.state = REDWI_CONN_CLOSED;
-    if (j)
-        j->error = redw_error_keep(why);
-    f->config.ops->closed(f->config.owner, &f->conn, j, why);
+    for (struct redwi_link *l = f->conn.jobs.next; l != &f->conn.jobs; l = l->next)
+        REDWI_OF(l, struct redwi_job, conn_link)->error = redw_error_keep(why);
+    f->config.ops->closed(f->config.owner, &f->conn, why);
     fake_leave(f);
     redw_error_release(why);
 }
@@ -213,14 +240,14 @@ static inline void fake_side_done(struct fake *f)
     ck_assert_ptr_nonnull(f->config.cancels);
     fake_enter(f);
     f->conn.state = REDWI_CONN_CLOSED;
-    f->config.ops->closed(f->config.owner, &f->conn, NULL, NULL);
+    f->config.ops->closed(f->config.owner, &f->conn, NULL);
     fake_leave(f);
 }
 
 /* Does what a callback of the job answered, as drive.c does. */
 static inline void fake_follow(struct fake *f, struct redwi_job *j, enum redwi_job_flow flow)
 {
-    if (f->conn.job != j)
+    if (j->conn != &f->conn)
         return;
     f->conn.paused = flow == REDWI_JOB_PAUSE;
     if (flow == REDWI_JOB_STOP)
@@ -230,7 +257,7 @@ static inline void fake_follow(struct fake *f, struct redwi_job *j, enum redwi_j
 /* A description of rows came. */
 static inline void fake_columns(struct fake *f, const uint8_t *body, size_t len)
 {
-    struct redwi_job *j = f->conn.job;
+    struct redwi_job *j = redwi_conn_job(&f->conn);
     struct redwi_columns columns;
 
     ck_assert(redwi_be_row_description(body, len, 0, &columns));
@@ -242,7 +269,7 @@ static inline void fake_columns(struct fake *f, const uint8_t *body, size_t len)
 /* Rows came; returns how many bytes were taken, SIZE_MAX for a malformed one. */
 static inline size_t fake_rows(struct fake *f, const uint8_t *p, size_t len)
 {
-    struct redwi_job *j = f->conn.job;
+    struct redwi_job *j = redwi_conn_job(&f->conn);
     const uint8_t *taken;
     bool corrupt;
 

@@ -237,7 +237,7 @@ static const char *job_on(const struct fake *f)
 {
     static char name[2];
 
-    name[0] = f->conn.job ? REDWI_OF(f->conn.job, struct test_job, job)->name : '-';
+    name[0] = f->conn.njobs ? REDWI_OF(redwi_conn_job(&f->conn), struct test_job, job)->name : '-';
     return name;
 }
 
@@ -287,7 +287,7 @@ START_TEST(jobs_get_connections_in_the_order_of_submission)
     fake_end(fakes[1], NULL);
     fake_end(fakes[0], NULL);
     settle();
-    fake_end(fakes[1]->conn.job ? fakes[1] : fakes[0], NULL);
+    fake_end(fakes[1]->conn.njobs ? fakes[1] : fakes[0], NULL);
     settle();
     ck_assert_str_eq(story, "badce");
     ck_assert_uint_eq(nfakes, 2);

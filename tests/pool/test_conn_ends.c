@@ -30,14 +30,14 @@ static void close_inside(struct stand *r)
     redwi_conn_close(r->conn, r->acted & 1);
     redwi_conn_close(r->conn, true);
     redwi_conn_resume(r->conn);
-    redwi_conn_abandon(r->conn, 0);
     redwi_conn_limit(r->conn, 0);
     redwi_conn_flush(r->conn);
 }
 
 static void abandon_inside(struct stand *r)
 {
-    redwi_conn_abandon(r->conn, stand_now_us(&stand) + 1000000);
+    if (redwi_conn_job(r->conn))
+        redwi_conn_abandon(r->conn, redwi_conn_job(r->conn));
     redwi_conn_resume(r->conn);
 }
 
@@ -82,7 +82,7 @@ START_TEST(a_job_may_be_abandoned_inside_each_of_its_callbacks)
     stand_listen(&stand, &stand_trusting, NULL);
     stand_login(&stand);
     for (int e = STAND_COLUMNS; e <= STAND_COMPLETE; e++) {
-        for (int flow = REDWI_JOB_GO; flow <= REDWI_JOB_DRAIN; flow++) {
+        for (int flow = REDWI_JOB_GO; flow <= REDWI_JOB_STOP; flow++) {
             struct stand_job j, next;
             int ended = stand.nended;
             memset(stand.act, 0, sizeof stand.act);

@@ -121,7 +121,7 @@ static void fail_with(struct fake *f, const struct redwi_err_spec *spec)
     redw_error *why = redwi_err_make(&redwi_malloc, spec, "connect: h:5432 (after 0 ms)");
     fake_enter(f);
     f->conn.state = REDWI_CONN_CLOSED;
-    f->config.ops->closed(f->config.owner, &f->conn, NULL, why);
+    f->config.ops->closed(f->config.owner, &f->conn, why);
     fake_leave(f);
     redw_error_release(why);
 }
@@ -145,7 +145,7 @@ static void server_says(struct fake *f, const char *fields, size_t n)
     redw_error *why = redwi_err_server(&redwi_malloc, (const uint8_t *)fields, n, REDW_OUTCOME_NOT_EXECUTED);
     fake_enter(f);
     f->conn.state = REDWI_CONN_CLOSED;
-    f->config.ops->closed(f->config.owner, &f->conn, NULL, why);
+    f->config.ops->closed(f->config.owner, &f->conn, why);
     fake_leave(f);
     redw_error_release(why);
 }

@@ -151,7 +151,7 @@ static struct fake *go(void)
     if (fakes[0]->conn.state == REDWI_CONN_DIALING)
         fake_ready(fakes[0]);
     vloop_settle(loop);
-    ck_assert_ptr_nonnull(fakes[0]->conn.job);
+    ck_assert_ptr_nonnull(redwi_conn_job(&fakes[0]->conn));
     return fakes[0];
 }
 
@@ -184,7 +184,7 @@ static size_t give(struct fake *f)
 
 static void end_with_tag(struct fake *f, const char *tag)
 {
-    f->conn.job->ops->complete(f->conn.job, tag, strlen(tag));
+    redwi_conn_job(&f->conn)->ops->complete(redwi_conn_job(&f->conn), tag, strlen(tag));
     fake_end(f, NULL);
 }
 
@@ -290,7 +290,7 @@ START_TEST(a_statement_is_sent_as_parse_bind_describe_execute)
         0);
     memset(sql, '!', sizeof sql - 1); /* it was copied */
     struct fake *f = go();
-    ck_assert_ptr_eq(unit_tag, f->conn.job);
+    ck_assert_ptr_eq(unit_tag, redwi_conn_job(&f->conn));
     ck_assert_uint_eq(unit_sent,
                       REDWI_SENT_PARSE | REDWI_SENT_BIND | REDWI_SENT_DESCRIBE | REDWI_SENT_EXECUTE);
     ck_assert_int_eq(unit_on_error, REDW_OUTCOME_NOT_EXECUTED);
@@ -529,11 +529,11 @@ START_TEST(each_allocation_may_fail_and_is_reported_once)
         heap.limited = true;
         describe(f);
         write_rows(0, 2000);
-        if (f->conn.job)
+        if (f->conn.njobs)
             give(f);
         bool out_of_memory = dones == 1;
         heap.limited = false;
-        if (f->conn.job)
+        if (f->conn.njobs)
             end_with_tag(f, "SELECT 2000");
         ck_assert_uint_eq(dones, 1);
         if (!out_of_memory) {

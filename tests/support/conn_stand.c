@@ -401,7 +401,6 @@ static void owner_ready(void *owner, struct redwi_conn *c)
 static void owner_ended(void *owner, struct redwi_conn *c, struct redwi_job *job)
 {
     struct stand *r = owner;
-    ck_assert_ptr_null(c->job);
     ck_assert(!job || !job->conn);
     r->ended_state = c->state;
     r->ended_job = job;
@@ -412,17 +411,18 @@ static void owner_ended(void *owner, struct redwi_conn *c, struct redwi_job *job
 static void owner_stopped(void *owner, struct redwi_conn *c, struct redwi_job *job)
 {
     struct stand *r = owner;
-    ck_assert_ptr_eq(c->job, job);
+    ck_assert_ptr_eq(redwi_conn_job(c), job);
     r->nstopped++;
     act(r, STAND_STOPPED);
-    redwi_conn_abandon(c, r->probe.loop.now_us(r->probe.loop.ctx) + 1000000);
+    if (job->conn)
+        redwi_conn_abandon(c, job);
 }
 
-static void owner_closed(void *owner, struct redwi_conn *c, struct redwi_job *job, const redw_error *why)
+static void owner_closed(void *owner, struct redwi_conn *c, const redw_error *why)
 {
     struct stand *r = owner;
+    struct redwi_job *job = redwi_conn_take_job(c);
     ck_assert_int_eq(c->state, REDWI_CONN_CLOSED);
-    ck_assert_ptr_null(c->job);
     ck_assert(!job || (!job->conn && job->error));
     if (c == r->side) {
         r->nside_closed++;
@@ -497,7 +497,7 @@ static enum redwi_job_flow next_flow(struct stand_job *r)
 static enum redwi_job_flow answer_flow(struct redwi_job *j)
 {
     enum redwi_job_flow flow = j->conn ? next_flow(job_of(j)) : REDWI_JOB_GO;
-    if ((flow == REDWI_JOB_STOP || flow == REDWI_JOB_DRAIN) && !j->error)
+    if (flow == REDWI_JOB_STOP && !j->error)
         j->error = redwi_err_make(
             &job_of(j)->stand->fault.mem,
             &(struct redwi_err_spec){.code = REDW_ECANCELLED, .cls = REDW_CLASS_QUERY_CANCELLED}, "enough");

@@ -34,17 +34,15 @@ static int integer(const struct redw_column *c, redw_slice s, int64_t *out)
     return redwi_binary_int(s.ptr, s.len, out);
 }
 
-/* A value of REAL or DOUBLE. A REAL is a float, so its text is read as the nearest one and both forms
- * give the same number. The nearest double is rounded once more: its text lies next to a float (at most
- * nine digits), not so near the middle of two that this could matter. */
-static int floating(const struct redw_column *c, redw_slice s, double *out)
+/* A REAL is a float, so its text is read as the nearest one and both forms give the same number. The nearest
+ * double is rounded once more: its text lies next to a float (at most nine digits), not so near the middle
+ * of two that this could matter. */
+static int real(const struct redw_column *c, redw_slice s, double *out)
 {
-    if (c->binary && s.len != (c->type == REDW_REAL ? 4U : 8U))
-        return REDW_EPROTOCOL;
     if (c->binary)
-        return redwi_binary_float(s.ptr, s.len, out);
+        return s.len == 4 ? redwi_binary_float(s.ptr, s.len, out) : REDW_EPROTOCOL;
     int rc = redwi_text_double(s.ptr, s.len, out);
-    if (rc != REDW_OK || c->type == REDW_DOUBLE)
+    if (rc != REDW_OK)
         return rc;
     double wide = *out;
     *out = (double)(float)wide;
@@ -69,19 +67,14 @@ static int oid(const struct redw_column *c, redw_slice s, int64_t *out)
 }
 
 /* NUMERIC. Servers whose binary form cannot be trusted are not asked for it; one that sends it
- * unasked is not believed (protocol 5.4). */
+ * unasked is not believed (protocol 5.4): the getters refuse it before they come here. */
 static int numeric(const struct redw_column *c, redw_slice s, redw_decimal *out)
 {
     if (!c->binary)
         return redwi_numeric_text(s.ptr, s.len, out);
-    switch (redwi_column_server(c)) {
-    case REDWI_POSTGRES:
+    if (redwi_column_server(c) == REDWI_POSTGRES)
         return redwi_numeric_postgres(s.ptr, s.len, out);
-    case REDWI_REDSHIFT_BINARY:
-        return redwi_numeric_redshift(s.ptr, s.len, c->scale < 0 ? 0 : (unsigned)c->scale, out);
-    default:
-        return REDW_ETYPE;
-    }
+    return redwi_numeric_redshift(s.ptr, s.len, c->scale < 0 ? 0 : (unsigned)c->scale, out);
 }
 
 static int numeric_int64(const struct redw_column *c, redw_slice s, int64_t *out)
@@ -224,8 +217,9 @@ NOINLINE int any_double(const redw_row *row, size_t col, double *out)
     redw_slice s = row->cells[col];
     switch (c->type) {
     case REDW_REAL:
-    case REDW_DOUBLE:
-        return s.ptr ? floating(c, s, out) : REDW_NULL;
+        return s.ptr ? real(c, s, out) : REDW_NULL;
+    case REDW_DOUBLE: /* in binary, and not of its length */
+        return s.ptr ? REDW_EPROTOCOL : REDW_NULL;
     case REDW_SMALLINT:
     case REDW_INTEGER:
     case REDW_BIGINT: {

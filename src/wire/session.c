@@ -387,10 +387,10 @@ int redwi_session_tls_started(struct redwi_session *s, const uint8_t *end_point,
 
 /* --- bytes in and out --------------------------------------------------------------------------- */
 
-/* Did the last read fill it with rows? Records of TLS are shorter, whatever the room. */
+/* Did the last read fill it with rows? */
 static bool is_flooded(const struct redwi_session *s)
 {
-    return s->rows_due && s->in.tail == INPUT_BYTES && s->in.cap == INPUT_BYTES && !s->config.tls;
+    return s->rows_due && s->in.tail == s->in.cap && s->in.cap == INPUT_BYTES;
 }
 
 /* Only if there is memory: it is no need. */

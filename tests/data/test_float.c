@@ -237,6 +237,29 @@ START_TEST(numbers_of_hundreds_of_digits_are_read_whole)
 }
 END_TEST
 
+/* A middle of two doubles times its powers of two and five, and the digits that were given: each pair lies to
+ * different sides of a power of 2^64, so that one of the two integers is a word longer. */
+START_TEST(a_number_beside_the_middle_may_be_a_word_longer_or_shorter_than_it)
+{
+    static const struct {
+        const char *digits; /* 2^512; 2^768 - 1 */
+        int exponent;
+    } rows[] = {
+        {"13407807929942597099574024998205846127479365820592393377723561443721764030073546"
+         "976801874298166903427690031858186486050853753882811946569946433649006084096",
+         -192},
+        {"15525180923007089351489794884625025552568860171166966111390520380260509526863768"
+         "86330878408828646477950487730697131073206171580044114814391444287275041181139204"
+         "454976020849905550265285631598444825262999193716468750892846853816057855",
+         -163},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        say("%se%d", rows[i].digits, rows[i].exponent);
+        as_strtod();
+    }
+}
+END_TEST
+
 START_TEST(limits_are_met_exactly)
 {
     static const char *const rows[] = {
@@ -419,6 +442,7 @@ int main(void)
     tcase_add_test(t, the_middle_of_two_doubles_goes_to_the_even_one_and_its_neighbours_to_the_nearest);
     tcase_add_test(t, small_middles_are_exact_in_the_short_way_too);
     tcase_add_test(t, numbers_of_hundreds_of_digits_are_read_whole);
+    tcase_add_test(t, a_number_beside_the_middle_may_be_a_word_longer_or_shorter_than_it);
     tcase_add_test(t, limits_are_met_exactly);
     tcase_add_test(t, the_numbers_that_are_none_are_read_in_any_case);
     tcase_add_test(t, what_is_no_number_is_refused_and_leaves_zero);

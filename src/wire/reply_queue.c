@@ -78,14 +78,12 @@ struct redwi_reply *redwi_reply_queue_find(const struct redwi_reply_queue *q, co
     return NULL;
 }
 
-bool redwi_reply_queue_ends_with(const struct redwi_reply_queue *q, const struct redwi_reply *first)
+struct redwi_reply *redwi_reply_queue_last_run(const struct redwi_reply_queue *q, const void *tag)
 {
-    for (size_t i = 0; i < q->count; i++) {
-        const struct redwi_reply *r = reply_at(q, i);
-        if (r->at >= first->at && r->tag != first->tag)
-            return false;
-    }
-    return true;
+    struct redwi_reply *oldest = NULL;
+    for (size_t i = q->count; i > 0 && reply_at(q, i - 1)->tag == tag; i--)
+        oldest = reply_at(q, i - 1);
+    return oldest;
 }
 
 /* After the answer that was due; the order is that of enum redwi_due. */

@@ -69,8 +69,8 @@ struct redwi_reply *redwi_reply_queue_back(const struct redwi_reply_queue *q);
 /* The oldest entry of a tag; NULL: none. */
 struct redwi_reply *redwi_reply_queue_find(const struct redwi_reply_queue *q, const void *tag);
 
-/* Are all entries from this one on of its tag? */
-bool redwi_reply_queue_ends_with(const struct redwi_reply_queue *q, const struct redwi_reply *first);
+/* The oldest of the newest entries that are all of this tag; NULL: the newest is another's. */
+struct redwi_reply *redwi_reply_queue_last_run(const struct redwi_reply_queue *q, const void *tag);
 
 /* The answer that was due has come: the next one the unit asks for. */
 void redwi_reply_step(struct redwi_reply *r);

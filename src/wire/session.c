@@ -590,13 +590,12 @@ int redwi_session_query(struct redwi_session *s, void *tag, const char *sql, siz
 
 bool redwi_session_take_back(struct redwi_session *s, const void *tag)
 {
-    const struct redwi_reply *first = redwi_reply_queue_find(&s->queue, tag);
+    const struct redwi_reply *first = redwi_reply_queue_last_run(&s->queue, tag);
     if (!first || s->sent > first->at || s->phase != REDWI_PHASE_BUSY)
         return false;
     uint64_t at = first->at;
     redwi_session_take_back_unit(s);
-    if (!redwi_reply_queue_ends_with(&s->queue, first) ||
-        s->sent + redwi_buf_mark(&s->out) != redwi_reply_queue_back(&s->queue)->end) /* CopyFail is behind it */
+    if (s->sent + redwi_buf_mark(&s->out) != redwi_reply_queue_back(&s->queue)->end) /* CopyFail is behind it */
         return false;
     redwi_buf_cut(&s->out, (size_t)(at - s->sent));
     while (s->queue.count && redwi_reply_queue_back(&s->queue)->at >= at)

@@ -142,8 +142,8 @@ int redwi_session_batch_end(struct redwi_session *s, void *tag, unsigned sent, u
  * statements). Codes as unit_end. */
 int redwi_session_query(struct redwi_session *s, void *tag, const char *sql, size_t n,
                         enum redw_outcome on_error);
-/* Takes the unit (all of the tag's) out of the output again, if nothing is behind it and no byte of it was taken
- * by redwi_session_sent(): it never was. False: too late, or something is; nothing has changed. */
+/* Takes the newest units, as far as they are the tag's, out of the output again, if no byte of them was taken by
+ * redwi_session_sent(): they never were. False: too late, or something is behind; nothing has changed. */
 bool redwi_session_take_back(struct redwi_session *s, const void *tag);
 /* Forgets the tag: its units' answers are read and dropped, READY comes with unit NULL. No-op if the tag
  * is not queued. */

@@ -52,6 +52,14 @@ REDW_API REDW_MUST_USE int redw_open_done(redw_client *c, redw_id opening, int f
 typedef void redw_trace_fn(uint64_t connection, const char *line, size_t n, void *ctx);
 
 /*
+ * A notice of a server, as it arrives: warnings, the INFO lines of COPY and UNLOAD, and what a server says when it
+ * is about to close. request: whose statement it is about; 0: none. The notice dies with the call:
+ * redw_error_keep(). Runs from the loop; everything of this library may be called from inside. What belongs to a
+ * request is also in its result, in order: redw_result_notice().
+ */
+typedef void redw_notice_fn(redw_client *c, redw_id request, const redw_error *notice, void *ctx);
+
+/*
  * Settings of a client. Fill by designated initialisers through REDW_OPTIONS; zero is the default. All
  * are copied by create, checked before any I/O, and the wrong one is named.
  */
@@ -133,6 +141,9 @@ struct redw_options {
     const char *identity_namespace;
     const char *provider_name;
     const char *idc_client_display_name;
+
+    redw_notice_fn *notice; /* default: notices are seen in results only */
+    void *notice_ctx;       /* its last argument */
 
     /* For debugging: every message of every connection; default: none. trace_values shows SQL, parameters,
      * rows and the server's DETAIL and HINT too, which may be anybody's secrets; otherwise only names,

@@ -66,6 +66,8 @@ struct redwi_conn_ops {
     /* CLOSED by itself: why is lent (NULL: a side connection that did its work). The jobs on it have their
      * error set, each with its own outcome; the owner takes them off (redwi_conn_take_job). */
     void (*closed)(void *owner, struct redwi_conn *c, const redw_error *why);
+    /* A notice came, lent; job: whose, or NULL. Runs user code. */
+    void (*noticed)(void *owner, struct redwi_job *job, const redw_error *notice);
     /* settings->open is set: asks for a socket, as it does. */
     int (*open)(void *owner, struct redwi_conn *c);
     /* Output waits: call redwi_conn_flush before the loop sleeps. */

@@ -325,6 +325,15 @@ static int on_open(void *owner, struct redwi_conn *conn)
     return c->settings.open(c, conn->opening, c->settings.host, c->settings.port, c->settings.open_ctx);
 }
 
+static void on_noticed(void *owner, struct redwi_job *j, const redw_error *notice)
+{
+    redw_client *c = client_of(owner);
+
+    /* A destroy waits for what is on the stack to unwind: nobody is called any more. */
+    if (c->settings.notice && !c->destroying)
+        c->settings.notice(c, j ? j->id : 0, notice, c->settings.notice_ctx);
+}
+
 static void on_enter(void *owner)
 {
     redwi_pool_enter(client_of(owner));
@@ -460,6 +469,7 @@ static const struct redwi_conn_ops conn_ops = {
     .ended = on_ended,
     .stopped = on_stopped,
     .closed = on_closed,
+    .noticed = on_noticed,
     .open = on_open,
     .corked = on_corked,
 };

@@ -182,11 +182,12 @@ static void give_error(struct redwi_conn *c, const struct redwi_ev *ev)
 
 static void give_notice(struct redwi_conn *c, const struct redwi_ev *ev)
 {
+    const struct redwi_conn_config *config = &c->priv->config;
     struct redwi_job *job = job_of(c, ev);
     if (job)
-        job->ops->notice(job, ev->error);
-    else
-        redw_error_release(ev->error);
+        job->ops->notice(job, redw_error_keep(ev->error));
+    config->ops->noticed(config->owner, job, ev->error);
+    redw_error_release(ev->error);
 }
 
 static void give_tag(struct redwi_conn *c, const struct redwi_ev *ev)

@@ -578,6 +578,8 @@ static int read_numbers(struct redwi_settings *s, const struct given *g, const s
         (rc = read_u32(&s->connect_retries, "connect_retries", o->connect_retries, 5, RETRIES_MAX, why)) != 0)
         return rc;
     s->memory_max_bytes = o->memory_max_bytes;
+    s->notice = o->notice;
+    s->notice_ctx = o->notice_ctx;
     s->open = o->open;
     s->open_ctx = o->open_ctx;
     return read_u32(&s->cancel_timeout_ms, "cancel_timeout_ms", o->cancel_timeout_ms, 5000,

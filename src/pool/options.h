@@ -43,6 +43,8 @@ struct redwi_settings {
     uint32_t connect_retries;
     struct redwi_tcp tcp;
     uint64_t memory_max_bytes; /* 0: no bound */
+    redw_notice_fn *notice; /* NULL: none */
+    void *notice_ctx;
     redw_open_fn *open; /* NULL: sockets are made and connected here */
     void *open_ctx;
 };

@@ -96,7 +96,7 @@ check: $(call test_bins,plain) $(EXAMPLES:%=$(call tree,plain)/examples/%)  ## r
 asan: $(call test_bins,asan) $(EXAMPLES:%=$(call tree,asan)/examples/%)  ## runs the tests under ASan and UBSan
 	scripts/with_pg.sh tests/run.sh $(call tree,asan) $(call test_bins,asan)
 
-tsan: $(call tree,tsan)/tests/api/test_threads  ## runs the thread tests under TSan
+tsan: $(call tree,tsan)/tests/api/test_threads $(call tree,tsan)/tests/api/test_loops  ## runs the thread tests under TSan
 	scripts/with_pg.sh tests/run.sh $(call tree,tsan) $^
 
 # Every file also compiles without a warning under clang.

@@ -29,6 +29,7 @@ static void teardown(void)
 {
     redwi_budget_release(budget);
     ck_assert_uint_eq(fault.live, 0);
+    fault_fini(&fault);
 }
 
 START_TEST(x7_both_kinds_share_one_count)
@@ -126,6 +127,7 @@ START_TEST(x7_the_last_block_frees_the_budget_on_whatever_thread)
     ck_assert_int_eq(pthread_create(&thread, NULL, release_there, kept), 0);
     pthread_join(thread, NULL);
     ck_assert_uint_eq(own.live, 0);
+    fault_fini(&own);
 }
 END_TEST
 

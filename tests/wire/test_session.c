@@ -414,6 +414,39 @@ START_TEST(a_unit_with_something_behind_it_in_the_output_is_not_taken_back)
 }
 END_TEST
 
+START_TEST(a_unit_of_a_dead_session_is_not_taken_back)
+{
+    struct solo r;
+    solo_init(&r);
+    solo_reach(&r, SOLO_AT_IDLE);
+    ck_assert_int_eq(solo_queue_unit(&r, &solo_unit, "a"), 0);
+    SOLO_FEED(&r, 'D', SOLO_ONE_ROW);
+    ck_assert_uint_eq(r.seen.fatal, 1);
+    ck_assert(!redwi_session_take_back(r.s, &solo_unit));
+    ck_assert_uint_eq(redwi_session_units(r.s), 1);
+    ck_assert_int_eq(redwi_session_outcome(r.s, &solo_unit), REDW_OUTCOME_NOT_SENT);
+    solo_free(&r);
+}
+END_TEST
+
+START_TEST(a_query_that_cannot_begin_leaves_nothing_behind)
+{
+    struct solo r;
+    size_t n, before;
+    solo_init(&r);
+    solo_reach(&r, SOLO_AT_IDLE);
+    redwi_session_output(r.s, &before);
+    r.memory.fail_at = r.memory.calls + 1;
+    ck_assert_int_eq(redwi_session_query(r.s, &solo_unit, "fetch", 5, REDW_OUTCOME_NOT_EXECUTED), REDW_ENOMEM);
+    redwi_session_output(r.s, &n);
+    ck_assert_uint_eq(n, before);
+    ck_assert_uint_eq(redwi_session_units(r.s), 0);
+    ck_assert_int_eq(redwi_session_query(r.s, &solo_unit, "fetch", 5, REDW_OUTCOME_NOT_EXECUTED), 0);
+    ck_assert_uint_eq(redwi_session_units(r.s), 1);
+    solo_free(&r);
+}
+END_TEST
+
 START_TEST(copy_fail_takes_an_unfinished_unit_back)
 {
     struct solo r;
@@ -788,6 +821,8 @@ int main(void)
     tcase_add_test(c, a_unit_that_was_not_ended_is_not_sent);
     tcase_add_test(c, a_unit_of_which_nothing_was_sent_can_be_taken_back);
     tcase_add_test(c, a_unit_with_something_behind_it_in_the_output_is_not_taken_back);
+    tcase_add_test(c, a_unit_of_a_dead_session_is_not_taken_back);
+    tcase_add_test(c, a_query_that_cannot_begin_leaves_nothing_behind);
     tcase_add_test(c, copy_fail_takes_an_unfinished_unit_back);
     tcase_add_test(c, copy_fail_without_memory_ends_the_session);
     tcase_add_test(c, fatal_after_the_units_own_error_still_ends_the_session);

@@ -387,10 +387,10 @@ int redwi_session_tls_started(struct redwi_session *s, const uint8_t *end_point,
 
 /* --- bytes in and out --------------------------------------------------------------------------- */
 
-/* Did the last read fill it with rows? */
+/* Did the last read fill it, and not with the start of a long message, which is given what it needs? */
 static bool is_flooded(const struct redwi_session *s)
 {
-    return s->rows_due && s->in.tail == s->in.cap && s->in.cap == INPUT_BYTES;
+    return s->in.tail == s->in.cap && s->in.cap == INPUT_BYTES && s->in.head > INPUT_BYTES / 2;
 }
 
 /* Only if there is memory: it is no need. */

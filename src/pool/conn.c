@@ -68,6 +68,12 @@ void redwi_conn_set_state(struct redwi_conn *c, enum redwi_conn_state state)
 
 static void take_off(struct redwi_conn *c, struct redwi_job *job)
 {
+    struct redwi_conn_private *p = c->priv;
+    if (p->starting == job) {
+        redwi_session_unit_drop(c->session);
+        redwi_ahead_take_back(&p->ahead, c->session, c);
+        p->starting = NULL;
+    }
     redwi_list_remove(&job->conn_link);
     c->njobs--;
     job->conn = NULL;
@@ -155,6 +161,11 @@ void redwi_conn_unit_ended(struct redwi_conn *c, struct redwi_job *job, char sta
         left_in_transaction(c);
 }
 
+enum redw_outcome redwi_conn_outcome(const struct redwi_conn *c, const struct redwi_job *job)
+{
+    return job == c->priv->starting ? REDW_OUTCOME_NOT_SENT : redwi_session_outcome(c->session, job);
+}
+
 static long long elapsed_ms(const struct redwi_conn *c, int64_t since_us)
 {
     const struct redw_loop *loop = c->priv->config.loop;
@@ -179,7 +190,7 @@ static const char *doing(const struct redwi_conn *c, const struct redwi_job *job
         phase = "idle connection";
     redwi_address_text(&c->priv->peer, peer, sizeof peer);
     if (job) {
-        enum redw_outcome outcome = redwi_session_outcome(c->session, job);
+        enum redw_outcome outcome = redwi_conn_outcome(c, job);
         snprintf(text, cap, "%s: %s (%s, after %lld ms)", phase, peer,
                  outcome == REDW_OUTCOME_NOT_SENT ? "not sent" : "sent", elapsed_ms(c, job->sent_us));
         return text;
@@ -194,7 +205,7 @@ static void fail_jobs(struct redwi_conn *c, const redw_error *why)
     char text[224];
     for (struct redwi_link *l = c->jobs.next; l != &c->jobs; l = l->next) {
         struct redwi_job *job = REDWI_OF(l, struct redwi_job, conn_link);
-        enum redw_outcome outcome = redwi_session_outcome(c->session, job);
+        enum redw_outcome outcome = redwi_conn_outcome(c, job);
         if (!job->error)
             job->error = redwi_err_again(c->priv->config.mem, why, outcome, doing(c, job, text, sizeof text));
     }
@@ -226,10 +237,42 @@ static void on_io(void *arg, unsigned events)
     leave(c);
 }
 
+static void request_turn(struct redwi_conn *c)
+{
+    const struct redw_loop *loop = c->priv->config.loop;
+    loop->turn_request(loop->ctx, c->priv->turn);
+}
+
+/* The next slice of a unit; it may turn out that it cannot be written. */
+static void go_on_starting(struct redwi_conn *c)
+{
+    struct redwi_conn_private *p = c->priv;
+    struct redwi_job *job = p->starting;
+    if (!job || c->state != REDWI_CONN_BUSY)
+        return;
+    int code = job->ops->begin(job, c->session);
+    if (code == REDWI_JOB_MORE) {
+        request_turn(c);
+        return;
+    }
+    if (code == 0) {
+        p->starting = NULL;
+        return;
+    }
+    const struct redwi_err_spec spec = {
+        .code = code, .cls = REDW_CLASS_RESOURCE_BUSY, .outcome = REDW_OUTCOME_NOT_SENT};
+    take_off(c, job);
+    job->error = code == REDW_ENOMEM ? redwi_err_no_memory(REDW_OUTCOME_NOT_SENT)
+                                     : redwi_err_make(p->config.mem, &spec, "send: the statement cannot be written");
+    settle(c);
+    p->config.ops->ended(p->config.owner, c, job);
+}
+
 static void on_turn(void *arg)
 {
     struct redwi_conn *c = arg;
     enter(c);
+    go_on_starting(c);
     redwi_drive(c, 0);
     leave(c);
 }
@@ -460,11 +503,15 @@ int redwi_conn_start(struct redwi_conn *c, struct redwi_job *job)
     struct redwi_ahead *ahead = &c->priv->ahead;
     job->conn = c;
     int code = redwi_ahead_put(ahead, c->session, config->mem, c, job->query_group);
-    if (!code && (code = job->ops->begin(job, c->session)) != 0)
+    if (!code && (code = job->ops->begin(job, c->session)) < 0)
         redwi_ahead_take_back(ahead, c->session, c);
-    if (code) {
+    if (code < 0) {
         job->conn = NULL;
         return code;
+    }
+    if (code == REDWI_JOB_MORE) {
+        c->priv->starting = job;
+        request_turn(c);
     }
     redwi_list_append(&c->jobs, &job->conn_link);
     c->njobs++;
@@ -493,7 +540,8 @@ void redwi_conn_resume(struct redwi_conn *c)
 
 bool redwi_conn_take_back(struct redwi_conn *c, struct redwi_job *job)
 {
-    if (!redwi_session_take_back(c->session, job))
+    bool starting = c->priv->starting == job;
+    if (!starting && !redwi_session_take_back(c->session, job))
         return false;
     redwi_ahead_take_back(&c->priv->ahead, c->session, c);
     take_off(c, job);

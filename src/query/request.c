@@ -65,25 +65,34 @@ static enum redwi_server server_of(const struct redwi_session *s)
     return redwi_server_of(true, version);
 }
 
+/* A Redshift whose binary forms are not to be trusted is asked for text (protocol 5.4). */
+uint16_t redwi_request_wants_binary(const struct redwi_request *r)
+{
+    return r->wire == REDW_WIRE_BINARY && r->server != REDWI_REDSHIFT_BASE;
+}
+
 /* Parse, Bind, Describe, Execute; Sync comes with unit_end. Protocol: "Extended Query". */
 static int begin(struct redwi_job *j, struct redwi_session *s)
 {
     struct redwi_request *r = request_of(j);
-    struct redwi_buf *b = redwi_session_unit_begin(s);
 
-    if (!b)
-        return REDW_ENOMEM;
+    if (r->slices.begun)
+        return redwi_request_write_slice(r, s);
     r->server = server_of(s);
     for (size_t i = 0; i < r->nparams; i++) {
         r->oids[i] = redwi_param_oid(&r->params[i], r->server);
         r->formats[i] = redwi_param_format(&r->params[i], r->server);
     }
+    if (j->exclusive && redwi_request_is_large(r))
+        return redwi_request_write_slice(r, s);
+    struct redwi_buf *b = redwi_session_unit_begin(s);
+    if (!b)
+        return REDW_ENOMEM;
     redwi_fe_parse(b, "", r->sql, r->sql_len, r->oids, r->nparams);
     size_t at = redwi_fe_bind_begin(b, "", "", r->formats, r->nparams);
     for (size_t i = 0; i < r->nparams; i++)
         redwi_param_put(b, &r->params[i], r->server);
-    /* A Redshift whose binary forms are not to be trusted is asked for text (protocol 5.4). */
-    redwi_fe_bind_end(b, at, r->wire == REDW_WIRE_BINARY && r->server != REDWI_REDSHIFT_BASE);
+    redwi_fe_bind_end(b, at, redwi_request_wants_binary(r));
     redwi_fe_describe_portal(b, "");
     redwi_fe_execute(b, "", 0);
     return redwi_session_unit_end(
@@ -372,7 +381,7 @@ redw_id redwi_request_submit(redw_client *c, const struct redw_request *caller_r
     r->max_rows = rq.max_rows ? rq.max_rows : UINT64_MAX;
     r->max_bytes = rq.max_bytes ? rq.max_bytes : REDWI_RESULT_BYTES_MAX;
     r->job.ops = h ? &stream_ops : &gather_ops;
-    r->job.exclusive = h != NULL;
+    r->job.exclusive = h != NULL || redwi_request_is_large(r);
     r->job.submitted_us = c->loop.now_us(c->loop.ctx);
     r->job.deadline_us = deadline_of(c, &rq, r->job.submitted_us);
     redw_id id = redwi_client_accept(c, &r->job);

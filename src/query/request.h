@@ -10,6 +10,14 @@
 #include "query/result.h"
 #include <redw/stream.h>
 
+/* How far a request was written that is written in slices (slices.c). */
+struct redwi_slices {
+    bool begun;
+    int step;
+    size_t index, offset;        /* the parameter, and what of it or of the SQL was written */
+    size_t message_at, value_at; /* where length words are due, from the beginning of the unit */
+};
+
 struct redwi_request {
     struct redwi_job job; /* its timer lies behind this struct, then oids, formats and sql */
     size_t bytes;         /* of the allocation */
@@ -26,6 +34,7 @@ struct redwi_request {
     size_t sql_len;
     size_t label_len; /* of the comment, which is ASCII */
     enum redw_wire wire;
+    struct redwi_slices slices;
     enum redwi_server server;   /* whose forms values have; known when sent */
     enum redw_outcome on_error; /* what an ErrorResponse proves, by first keyword (design H11) */
     uint64_t max_rows, max_bytes;
@@ -40,6 +49,12 @@ redw_id redwi_request_submit(redw_client *c, const struct redw_request *rq,
 enum redwi_job_flow redwi_stream_columns(struct redwi_job *j, const struct redwi_columns *columns);
 enum redwi_job_flow redwi_stream_rows(struct redwi_job *j, const uint8_t *p, const uint8_t *end,
                                       const uint8_t **taken, bool *corrupt);
+
+/* Large requests (slices.c): whether it is one; and as `begin` of a job, again and again. */
+bool redwi_request_is_large(const struct redwi_request *r);
+int redwi_request_write_slice(struct redwi_request *r, struct redwi_session *s);
+/* The format in which values are asked for: 1 or 0; where it is sent. */
+uint16_t redwi_request_wants_binary(const struct redwi_request *r);
 
 /* Sets the job's error and answers STOP. REDW_ENOMEM needs no text. */
 enum redwi_job_flow redwi_request_stop(struct redwi_request *r, int code, enum redw_class cls,

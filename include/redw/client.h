@@ -161,6 +161,12 @@ struct redw_options {
      * alone. Redshift is not known to accept it. */
     uint32_t pipeline_max;
 
+    /* One bound for the memory of the whole client: waiting requests with their parameters, results that are being
+     * gathered or are kept, buffers of connections and streams. At the bound a submit is refused and a growing
+     * result ends its request, both with REDW_EFULL; connections go on. Costs 16 bytes a block. At least
+     * 1 MiB; default: no bound. What OpenSSL, c-ares and the loop allocate is not counted. */
+    uint64_t memory_max_bytes;
+
     /* "session" (default): the server is asked to stop a statement over a connection as secure as the one it
      * runs on. "plain": in clear, for servers that refuse TLS there; whoever listens on the way can then stop
      * statements of that session. What is refused is told: REDW_CANCEL_REFUSED. */

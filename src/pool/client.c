@@ -153,6 +153,29 @@ void redwi_client_resume(redw_client *c, struct redwi_job *j)
     redwi_pool_want_turn(c);
 }
 
+redw_id redwi_client_refuse_memory(redw_client *c)
+{
+    if (c->budget && redwi_budget_took_part(c->budget))
+        return redwi_client_refuse(c, REDW_EFULL, "memory_max_bytes %llu: %llu in use",
+                                   (unsigned long long)c->settings.memory_max_bytes,
+                                   (unsigned long long)redwi_budget_used(c->budget));
+    return redwi_client_refuse(c, REDW_ENOMEM, "out of memory");
+}
+
+redw_error *redwi_client_no_memory(redw_client *c)
+{
+    const struct redwi_err_spec spec = {
+        .code = REDW_EFULL,
+        .cls = REDW_CLASS_RESOURCE_BUSY,
+        .outcome = REDW_OUTCOME_UNKNOWN,
+    };
+    if (!c->budget || !redwi_budget_took_part(c->budget))
+        return redwi_err_no_memory(REDW_OUTCOME_UNKNOWN);
+    return redwi_err_make(&c->mem, &spec, "the client's memory_max_bytes %llu is used up: %llu in use",
+                          (unsigned long long)c->settings.memory_max_bytes,
+                          (unsigned long long)redwi_budget_used(c->budget));
+}
+
 /* --- redw_client_ready: a job that no connection is given --- */
 
 struct ready_job {
@@ -215,7 +238,22 @@ static void init_watchers(redw_client *c)
     c->loop.turn_init(c->loop.ctx, c->turn, redwi_pool_turn, c);
 }
 
-static redw_client *alloc_client(const struct redw_allocator *mem, const struct redw_loop *loop)
+/* Both allocators, with a budget over them if one is asked for. */
+static int share_memory(redw_client *c, const struct redw_allocator *mem, uint64_t max_bytes)
+{
+    c->own = c->mem = c->work = *mem;
+    if (max_bytes == 0)
+        return 0;
+    c->budget = redwi_budget_create(mem, max_bytes);
+    if (!c->budget)
+        return REDW_ENOMEM;
+    c->mem = redwi_budget_machinery(c->budget);
+    c->work = redwi_budget_work(c->budget);
+    return 0;
+}
+
+static redw_client *alloc_client(const struct redw_allocator *mem, const struct redw_loop *loop,
+                                 uint64_t max_bytes)
 {
     size_t bytes = redwi_align(sizeof(redw_client)) + 3 * redwi_align(loop->timer_bytes) +
                    redwi_align(loop->turn_bytes);
@@ -223,7 +261,10 @@ static redw_client *alloc_client(const struct redw_allocator *mem, const struct 
 
     if (!c)
         return NULL;
-    c->mem = *mem;
+    if (share_memory(c, mem, max_bytes)) {
+        redwi_free(mem, c);
+        return NULL;
+    }
     c->loop = *loop;
     for (int i = 0; i < REDWI_PLACES; i++)
         redwi_list_init(&c->places[i]);
@@ -263,6 +304,7 @@ int redwi_client_create(redw_client **out, const struct redw_loop *loop, const s
     struct redw_diag unread;
     struct redw_allocator mem;
     struct redw_loop table;
+    uint64_t memory_max;
     redw_client *c;
     int rc;
 
@@ -272,7 +314,9 @@ int redwi_client_create(redw_client **out, const struct redw_loop *loop, const s
     *why = (struct redw_diag){0};
     if ((rc = redwi_settings_allocator(&mem, o, why)) != 0 || (rc = take_loop(&table, loop, why)) != 0)
         return rc;
-    c = alloc_client(&mem, &table);
+    if ((rc = redwi_settings_memory_max(&memory_max, o, why)) != 0)
+        return rc;
+    c = alloc_client(&mem, &table, memory_max);
     if (!c) {
         why->code = REDW_ENOMEM;
         snprintf(why->text, sizeof why->text, "out of memory");
@@ -283,8 +327,10 @@ int redwi_client_create(redw_client **out, const struct redw_loop *loop, const s
     if (rc == 0)
         rc = create_tls(c, why);
     if (rc) {
+        struct redwi_budget *budget = c->budget;
         redwi_settings_free(&c->settings, &c->mem);
         redwi_free(&mem, c);
+        redwi_budget_release(budget);
         return rc;
     }
     init_watchers(c);
@@ -340,7 +386,7 @@ redw_id redw_client_ready(redw_client *c, uint32_t timeout_ms, redw_ready_fn *fn
     size_t timer_at = redwi_align(sizeof(struct ready_job));
     struct ready_job *r = redwi_alloc_array(&c->mem, 1, timer_at + redwi_client_timer_bytes(c));
     if (!r)
-        return redwi_client_refuse(c, REDW_ENOMEM, "out of memory");
+        return redwi_client_refuse_memory(c);
 
     int64_t wait_ms = timeout_ms ? timeout_ms : c->settings.connect_timeout_ms;
     r->fn = fn;
@@ -398,7 +444,8 @@ static void close_connections(redw_client *c, bool in_child)
 
 static void give_back(redw_client *c)
 {
-    struct redw_allocator mem = c->mem;
+    struct redw_allocator own = c->own;
+    struct redwi_budget *budget = c->budget;
     struct redwi_link *closed = &c->places[REDWI_AT_CLOSED];
 
     while (!redwi_list_empty(closed)) {
@@ -413,9 +460,10 @@ static void give_back(redw_client *c)
     if (c->held)
         c->loop.release(c->loop.ctx);
     redwi_tls_ctx_free(c->tls);
-    redwi_settings_free(&c->settings, &mem);
-    redwi_free(&mem, c->slots);
-    redwi_free(&mem, c);
+    redwi_settings_free(&c->settings, &c->mem);
+    redwi_free(&c->mem, c->slots);
+    redwi_free(&own, c);
+    redwi_budget_release(budget);
 }
 
 void redwi_client_end(redw_client *c)

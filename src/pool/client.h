@@ -13,6 +13,7 @@
 #define REDWI_POOL_CLIENT_H
 
 #include "pool/conn.h"
+#include "wire/budget.h"
 
 /* What a connection is to the pool. Every change goes through redwi_pool_move (pool/dispatch.h). */
 enum redwi_place {
@@ -26,7 +27,10 @@ enum redwi_place {
 };
 
 struct redw_client {
-    struct redw_allocator mem;
+    struct redw_allocator own;    /* the caller's, of this struct */
+    struct redw_allocator mem;    /* of connections and of the client itself */
+    struct redw_allocator work;   /* of requests and results: what a budget refuses first */
+    struct redwi_budget *budget;  /* of both; NULL: none is set */
     struct redw_loop loop;
     struct redwi_env env;
     struct redwi_settings settings;
@@ -81,6 +85,11 @@ int redwi_client_create(redw_client **out, const struct redw_loop *loop, const s
 
 /* Records a refusal for redw_client_why and returns its code. */
 redw_id redwi_client_refuse(redw_client *c, int code, const char *fmt, ...) REDW_PRINTF(3, 4);
+
+/* The refusal of what could not be allocated: REDW_EFULL if it was the budget, else REDW_ENOMEM. */
+redw_id redwi_client_refuse_memory(redw_client *c);
+/* A job whose result could not be allocated: the error of the same kind, outcome UNKNOWN. */
+redw_error *redwi_client_no_memory(redw_client *c);
 
 /* Bytes rounded up so that anything may follow. */
 static inline size_t redwi_align(size_t bytes)

@@ -30,6 +30,7 @@
 #define PATH_BYTES_MAX     4095
 #define TIMEOUT_MS_MAX     3600000u
 #define PIPELINE_MAX       1000u
+#define MEMORY_LEAST       ((uint64_t)1 << 20)
 #define POOL_MAX           10000u
 #define KEEPALIVE_S_MAX    32767u /* the kernel's, tcp(7) */
 #define KEEPALIVE_N_MAX    127u
@@ -576,6 +577,7 @@ static int read_numbers(struct redwi_settings *s, const struct given *g, const s
     if (o->connect_retries != REDW_NONE &&
         (rc = read_u32(&s->connect_retries, "connect_retries", o->connect_retries, 5, RETRIES_MAX, why)) != 0)
         return rc;
+    s->memory_max_bytes = o->memory_max_bytes;
     s->open = o->open;
     s->open_ctx = o->open_ctx;
     return read_u32(&s->cancel_timeout_ms, "cancel_timeout_ms", o->cancel_timeout_ms, 5000,
@@ -727,5 +729,20 @@ int redwi_settings_allocator(struct redw_allocator *out, const struct redw_optio
         return fail(why, REDW_EINVAL, "allocator: size is wrong");
     if (!out->alloc || !out->resize || !out->release)
         return fail(why, REDW_EINVAL, "allocator: alloc, resize and release are required");
+    return 0;
+}
+
+int redwi_settings_memory_max(uint64_t *out, const struct redw_options *options, struct redw_diag *why)
+{
+    struct redw_options o;
+    int rc = read_struct(&o, options, why);
+
+    *out = 0;
+    if (rc)
+        return rc;
+    if (o.memory_max_bytes != 0 && o.memory_max_bytes < MEMORY_LEAST)
+        return fail(why, REDW_EINVAL, "memory_max_bytes: %llu is less than %llu",
+                    (unsigned long long)o.memory_max_bytes, (unsigned long long)MEMORY_LEAST);
+    *out = o.memory_max_bytes;
     return 0;
 }

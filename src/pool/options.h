@@ -42,6 +42,7 @@ struct redwi_settings {
     uint32_t acquire_timeout_ms; /* REDW_NONE: no bound of its own */
     uint32_t connect_retries;
     struct redwi_tcp tcp;
+    uint64_t memory_max_bytes; /* 0: no bound */
     redw_open_fn *open; /* NULL: sockets are made and connected here */
     void *open_ctx;
 };
@@ -53,6 +54,9 @@ void redwi_settings_free(struct redwi_settings *s, const struct redw_allocator *
 
 /* 0, or REDW_EINVAL: an allocator of the options, filled and complete, or the default. */
 int redwi_settings_allocator(struct redw_allocator *out, const struct redw_options *o, struct redw_diag *why);
+
+/* 0, or REDW_EINVAL: the bound of the client's memory, 0 for none. */
+int redwi_settings_memory_max(uint64_t *out, const struct redw_options *o, struct redw_diag *why);
 
 #define REDWI_QUERY_GROUP_MAX 320 /* bytes */
 /* What is wrong with a query group, as a text that follows its name; NULL: nothing. */

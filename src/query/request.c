@@ -40,7 +40,7 @@ enum redwi_job_flow redwi_request_stop(struct redwi_request *r, int code, enum r
     va_list args;
 
     if (code == REDW_ENOMEM) {
-        r->job.error = redwi_err_no_memory(REDW_OUTCOME_UNKNOWN);
+        r->job.error = redwi_client_no_memory(r->job.client);
         return REDWI_JOB_STOP;
     }
     va_start(args, fmt);
@@ -173,7 +173,7 @@ static void free_request(const struct redw_allocator *mem, struct redwi_request 
 
 static void drop(struct redwi_job *j)
 {
-    free_request(&j->client->mem, request_of(j));
+    free_request(&j->client->work, request_of(j));
 }
 
 static void finish(struct redwi_job *j)
@@ -330,7 +330,7 @@ static struct redwi_request *create(redw_client *c, const struct redw_request *r
     size_t label_len = label_bytes(rq), sql_len = label_len + rq->sql_len;
     const char *group = group_of(c, rq);
     size_t group_at = sql_at + sql_len + 1, bytes = group_at + strlen(group) + 1;
-    char *p = redwi_alloc(&c->mem, bytes);
+    char *p = redwi_alloc(&c->work, bytes);
 
     if (!p)
         return NULL;
@@ -351,11 +351,11 @@ static struct redwi_request *create(redw_client *c, const struct redw_request *r
     r->job.query_group = p + group_at;
     r->job.rank = rank_of(rq->priority);
 
-    r->result = redwi_result_create(&c->mem);
-    r->params = redwi_params_copy(&c->mem, rq->params, rq->nparams);
+    r->result = redwi_result_create(&c->work);
+    r->params = redwi_params_copy(&c->work, rq->params, rq->nparams);
     r->nparams = r->params ? rq->nparams : 0;
     if (!r->result || r->nparams != rq->nparams) {
-        free_request(&c->mem, r);
+        free_request(&c->work, r);
         return NULL;
     }
     return r;
@@ -371,7 +371,7 @@ redw_id redwi_request_submit(redw_client *c, const struct redw_request *caller_r
         return refused;
     struct redwi_request *r = create(c, &rq);
     if (!r)
-        return redwi_client_refuse(c, REDW_ENOMEM, "out of memory");
+        return redwi_client_refuse_memory(c);
     r->done = fn;
     r->ctx = ctx;
     r->on_columns = h ? h->on_columns : NULL;
@@ -386,7 +386,7 @@ redw_id redwi_request_submit(redw_client *c, const struct redw_request *caller_r
     r->job.deadline_us = deadline_of(c, &rq, r->job.submitted_us);
     redw_id id = redwi_client_accept(c, &r->job);
     if (id < 0)
-        free_request(&c->mem, r);
+        free_request(&c->work, r);
     return id;
 }
 

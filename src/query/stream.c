@@ -46,7 +46,7 @@ static int part_from_kept(struct redwi_request *r, const struct redwi_columns *c
 {
     if (atomic_load_explicit(&r->result->refs, memory_order_acquire) == 1)
         return 0;
-    redw_result *own = redwi_result_create(&r->job.client->mem);
+    redw_result *own = redwi_result_create(&r->job.client->work);
     if (!own)
         return REDW_ENOMEM;
     int rc = redwi_result_columns(own, columns, r->server, true);

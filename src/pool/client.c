@@ -433,8 +433,11 @@ static void close_connections(redw_client *c, bool in_child)
             struct redwi_conn *conn = REDWI_OF(c->places[place].next, struct redwi_conn, link);
             struct redwi_job *j;
 
-            while ((j = redwi_conn_take_job(conn)) != NULL)
-                redwi_pool_end(c, j, redwi_err_closed(redwi_session_outcome(conn->session, j)));
+            while ((j = redwi_conn_job(conn)) != NULL) {
+                enum redw_outcome outcome = redwi_conn_outcome(conn, j);
+                redwi_conn_take_job(conn);
+                redwi_pool_end(c, j, redwi_err_closed(outcome));
+            }
             redwi_pool_close(c, conn, !in_child && conn->state == REDWI_CONN_IDLE);
         }
     }

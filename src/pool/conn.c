@@ -68,6 +68,12 @@ void redwi_conn_set_state(struct redwi_conn *c, enum redwi_conn_state state)
 
 static void take_off(struct redwi_conn *c, struct redwi_job *job)
 {
+    struct redwi_conn_private *p = c->priv;
+    if (p->starting == job) {
+        redwi_session_unit_drop(c->session);
+        redwi_ahead_take_back(&p->ahead, c->session, c);
+        p->starting = NULL;
+    }
     redwi_list_remove(&job->conn_link);
     c->njobs--;
     job->conn = NULL;
@@ -183,9 +189,11 @@ void redwi_conn_unit_ended(struct redwi_conn *c, struct redwi_job *job, char sta
         left_in_transaction(c);
 }
 
-/* What is known of a job's statement while nothing has answered: later units follow one that was sent. */
-static enum redw_outcome outcome_of(const struct redwi_conn *c, const struct redwi_job *job)
+/* Later units follow one that was sent. */
+enum redw_outcome redwi_conn_outcome(const struct redwi_conn *c, const struct redwi_job *job)
 {
+    if (job == c->priv->starting)
+        return REDW_OUTCOME_NOT_SENT;
     return job->went_on ? REDW_OUTCOME_UNKNOWN : redwi_session_outcome(c->session, job);
 }
 
@@ -213,7 +221,7 @@ static const char *doing(const struct redwi_conn *c, const struct redwi_job *job
         phase = "idle connection";
     redwi_address_text(&c->priv->peer, peer, sizeof peer);
     if (job) {
-        enum redw_outcome outcome = outcome_of(c, job);
+        enum redw_outcome outcome = redwi_conn_outcome(c, job);
         snprintf(text, cap, "%s: %s (%s, after %lld ms)", phase, peer,
                  outcome == REDW_OUTCOME_NOT_SENT ? "not sent" : "sent", elapsed_ms(c, job->sent_us));
         return text;
@@ -228,7 +236,7 @@ static void fail_jobs(struct redwi_conn *c, const redw_error *why)
     char text[224];
     for (struct redwi_link *l = c->jobs.next; l != &c->jobs; l = l->next) {
         struct redwi_job *job = REDWI_OF(l, struct redwi_job, conn_link);
-        enum redw_outcome outcome = outcome_of(c, job);
+        enum redw_outcome outcome = redwi_conn_outcome(c, job);
         if (!job->error)
             job->error = redwi_err_again(c->priv->config.mem, why, outcome, doing(c, job, text, sizeof text));
     }
@@ -260,10 +268,42 @@ static void on_io(void *arg, unsigned events)
     leave(c);
 }
 
+static void request_turn(struct redwi_conn *c)
+{
+    const struct redw_loop *loop = c->priv->config.loop;
+    loop->turn_request(loop->ctx, c->priv->turn);
+}
+
+/* The next slice of a unit; it may turn out that it cannot be written. */
+static void go_on_starting(struct redwi_conn *c)
+{
+    struct redwi_conn_private *p = c->priv;
+    struct redwi_job *job = p->starting;
+    if (!job || c->state != REDWI_CONN_BUSY)
+        return;
+    int code = job->ops->begin(job, c->session);
+    if (code == REDWI_JOB_MORE) {
+        request_turn(c);
+        return;
+    }
+    if (code == 0) {
+        p->starting = NULL;
+        return;
+    }
+    const struct redwi_err_spec spec = {
+        .code = code, .cls = REDW_CLASS_RESOURCE_BUSY, .outcome = REDW_OUTCOME_NOT_SENT};
+    take_off(c, job);
+    job->error = code == REDW_ENOMEM ? redwi_err_no_memory(REDW_OUTCOME_NOT_SENT)
+                                     : redwi_err_make(p->config.mem, &spec, "send: the statement cannot be written");
+    settle(c);
+    p->config.ops->ended(p->config.owner, c, job);
+}
+
 static void on_turn(void *arg)
 {
     struct redwi_conn *c = arg;
     enter(c);
+    go_on_starting(c);
     redwi_drive(c, 0);
     leave(c);
 }
@@ -495,12 +535,16 @@ int redwi_conn_start(struct redwi_conn *c, struct redwi_job *job)
     job->conn = c;
     job->went_on = false;
     int code = redwi_ahead_put(ahead, c->session, config->mem, c, job->query_group);
-    if (!code && (code = job->ops->begin(job, c->session)) != 0)
+    if (!code && (code = job->ops->begin(job, c->session)) < 0)
         redwi_ahead_take_back(ahead, c->session, c);
-    if (code) {
+    if (code < 0) {
         redwi_prepared_never_sent(&c->prepared, job);
         job->conn = NULL;
         return code;
+    }
+    if (code == REDWI_JOB_MORE) {
+        c->priv->starting = job;
+        request_turn(c);
     }
     redwi_list_append(&c->jobs, &job->conn_link);
     c->njobs++;
@@ -529,7 +573,8 @@ void redwi_conn_resume(struct redwi_conn *c)
 
 bool redwi_conn_take_back(struct redwi_conn *c, struct redwi_job *job)
 {
-    if (job->went_on || !redwi_session_take_back(c->session, job))
+    bool starting = c->priv->starting == job;
+    if (!starting && (job->went_on || !redwi_session_take_back(c->session, job)))
         return false;
     redwi_prepared_never_sent(&c->prepared, job);
     redwi_ahead_take_back(&c->priv->ahead, c->session, c);

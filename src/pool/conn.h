@@ -131,6 +131,9 @@ int redwi_conn_start(struct redwi_conn *c, struct redwi_job *job);
  * ops->closed. */
 void redwi_conn_flush(struct redwi_conn *c);
 
+/* What is known of a job on it. */
+enum redw_outcome redwi_conn_outcome(const struct redwi_conn *c, const struct redwi_job *job);
+
 /* Ends a pause; rows come from the loop (redwi_conn_flush is asked for by ops->corked and continues the
  * reading), never from inside this call. */
 void redwi_conn_resume(struct redwi_conn *c);

@@ -26,6 +26,7 @@ struct redwi_conn_private {
     int64_t started_us;
     size_t parsed;      /* bytes that went into the session in this wake-up */
     redw_error *broken; /* sending failed: what the server said last is still read, then this is the end */
+    struct redwi_job *starting; /* its unit is being written, a slice a turn; NULL: none */
     void *dropped;      /* a job abandoned by its own row callback: the session hears of it afterwards */
     /* What ends the transaction of a job that was abandoned in the middle of it; NULL: nothing is to be done. */
     int (*clean)(struct redwi_session *s, void *tag, char status);

@@ -24,9 +24,12 @@ enum redwi_job_flow {
     REDWI_JOB_STOP,  /* enough: job->error is set; cancel on the server, end now */
 };
 
+#define REDWI_JOB_MORE 1
+
 struct redwi_job_ops {
     /* Writes the unit (redwi_session_unit_begin .. unit_end with the job as tag); j->conn is set. 0, or a
-     * code with nothing written: the job then fails with it, NOT_SENT. */
+     * code with nothing written: the job then fails with it, NOT_SENT. Of an exclusive job also REDWI_JOB_MORE:
+     * the unit is begun and not ended, and begin is called again in the next turn. */
     int (*begin)(struct redwi_job *j, struct redwi_session *s);
     /* The job's unit has ended; status: the transaction's (I, T or E); j->error: what failed. True: another
      * one was written, or is under way already, and the job stays where it is. NULL: jobs of one unit. No

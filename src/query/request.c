@@ -62,6 +62,22 @@ enum redwi_server redwi_request_server(const struct redwi_session *s)
     return redwi_server_of(true, version);
 }
 
+/* A Redshift whose binary forms are not to be trusted is asked for text (protocol 5.4). */
+uint16_t redwi_request_wants_binary(const struct redwi_request *r)
+{
+    return r->wire == REDW_WIRE_BINARY && r->server != REDWI_REDSHIFT_BASE;
+}
+
+/* Whose forms the parameters have is known now. */
+static void look_at_server(struct redwi_request *r, const struct redwi_session *s)
+{
+    r->server = redwi_request_server(s);
+    for (size_t i = 0; i < r->nparams; i++) {
+        r->oids[i] = redwi_param_oid(&r->params[i], r->server);
+        r->formats[i] = redwi_param_format(&r->params[i], r->server);
+    }
+}
+
 /* What of Parse has to be sent, Bind, Describe, Execute; Sync comes with unit_end. A named portal is made of a
  * statement without a name. Protocol: "Extended Query". */
 int redwi_request_put(struct redwi_request *r, struct redwi_session *s, const char *portal, uint32_t max_rows)
@@ -70,11 +86,7 @@ int redwi_request_put(struct redwi_request *r, struct redwi_session *s, const ch
 
     if (!b)
         return REDW_ENOMEM;
-    r->server = redwi_request_server(s);
-    for (size_t i = 0; i < r->nparams; i++) {
-        r->oids[i] = redwi_param_oid(&r->params[i], r->server);
-        r->formats[i] = redwi_param_format(&r->params[i], r->server);
-    }
+    look_at_server(r, s);
     const struct redwi_use_sql sql = {r->sql, r->sql_len, r->oids, r->params, r->nparams};
     struct redwi_use unnamed = {0}, *use = *portal ? &unnamed : &r->use;
     unsigned sent = redwi_use_begin(use, &r->job, b, &sql) | REDWI_SENT_BIND | REDWI_SENT_EXECUTE;
@@ -94,7 +106,13 @@ int redwi_request_put(struct redwi_request *r, struct redwi_session *s, const ch
 
 static int begin(struct redwi_job *j, struct redwi_session *s)
 {
-    return redwi_request_put(request_of(j), s, "", 0);
+    struct redwi_request *r = request_of(j);
+
+    if (!r->slices.begun && !(j->exclusive && redwi_request_is_large(r)))
+        return redwi_request_put(r, s, "", 0);
+    if (!r->slices.begun)
+        look_at_server(r, s);
+    return redwi_request_write_slice(r, s);
 }
 
 static bool next(struct redwi_job *j, char status)
@@ -476,7 +494,8 @@ redw_id redwi_request_submit(redw_client *c, const struct redw_request *caller_r
     r->max_bytes = rq.max_bytes ? rq.max_bytes : REDWI_RESULT_BYTES_MAX;
     r->job.ops = ops_of(&rq, h);
     redwi_way_init(r, rq.way, rq.fetch_rows);
-    r->job.resumable = r->job.exclusive = h != NULL;
+    r->job.resumable = h != NULL;
+    r->job.exclusive = h != NULL || redwi_request_is_large(r);
     r->job.submitted_us = c->loop.now_us(c->loop.ctx);
     r->job.deadline_us = redwi_request_deadline(c, rq.timeout_ms, rq.deadline_ms, r->job.submitted_us);
     redw_id id = redwi_client_accept(c, &r->job);

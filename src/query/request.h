@@ -12,6 +12,14 @@
 #include "query/ways.h"
 #include <redw/stream.h>
 
+/* How far a request was written that is written in slices (slices.c). */
+struct redwi_slices {
+    bool begun;
+    int step;
+    size_t index, offset;        /* the parameter, and what of it or of the SQL was written */
+    size_t message_at, value_at; /* where length words are due, from the beginning of the unit */
+};
+
 struct redwi_request {
     struct redwi_job job; /* its timer lies behind this struct, then oids, formats and sql */
     size_t bytes;         /* of the allocation */
@@ -29,6 +37,7 @@ struct redwi_request {
     size_t label_len; /* of the comment, which is ASCII */
     struct redwi_use use;
     enum redw_wire wire;
+    struct redwi_slices slices;
     enum redwi_server server;   /* whose forms values have; known when sent */
     enum redw_outcome on_error; /* what an ErrorResponse proves, by first keyword (design H11) */
     uint64_t max_rows, max_bytes;
@@ -51,12 +60,14 @@ enum redwi_job_flow redwi_stream_columns(struct redwi_job *j, const struct redwi
 enum redwi_job_flow redwi_stream_rows(struct redwi_job *j, const uint8_t *p, const uint8_t *end,
                                       const uint8_t **taken, bool *corrupt);
 
-/* Whose forms values have on a connection (design H13). */
-enum redwi_server redwi_request_server(const struct redwi_session *s);
-
 /* The caller's statement as a unit: Parse, Bind, Describe, Execute. portal "": the unnamed one; max_rows 0: no
  * limit, which the unnamed one has on Redshift anyway (protocol 6.1). Codes as of ops->begin. */
 int redwi_request_put(struct redwi_request *r, struct redwi_session *s, const char *portal, uint32_t max_rows);
+/* Large requests (slices.c): whether it is one; and as `begin` of a job, again and again. */
+bool redwi_request_is_large(const struct redwi_request *r);
+int redwi_request_write_slice(struct redwi_request *r, struct redwi_session *s);
+/* The format in which values are asked for: 1 or 0; where it is sent. */
+uint16_t redwi_request_wants_binary(const struct redwi_request *r);
 
 /* Sets the job's error and answers STOP. REDW_ENOMEM needs no text. */
 enum redwi_job_flow redwi_request_stop(struct redwi_request *r, int code, enum redw_class cls,

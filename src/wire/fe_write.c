@@ -135,9 +135,21 @@ void redwi_fe_query_with(struct redwi_buf *b, const char *head, const char *sql,
 void redwi_fe_parse(struct redwi_buf *b, const char *statement, const char *sql, size_t sql_len,
                     const uint32_t *oids, size_t noids)
 {
+    size_t at = redwi_fe_parse_begin(b, statement);
+    redwi_buf_bytes(b, sql, sql_len);
+    redwi_fe_parse_end(b, at, oids, noids);
+}
+
+size_t redwi_fe_parse_begin(struct redwi_buf *b, const char *statement)
+{
     size_t at = redwi_buf_message(b, 'P');
     put_name(b, statement);
-    redwi_buf_text(b, sql, sql_len);
+    return at;
+}
+
+void redwi_fe_parse_end(struct redwi_buf *b, size_t at, const uint32_t *oids, size_t noids)
+{
+    redwi_buf_u8(b, 0);
     put_count(b, noids);
     for (size_t i = 0; i < noids && !b->failed; i++)
         redwi_buf_u32(b, oids[i]);

@@ -31,6 +31,9 @@ void redwi_fe_query(struct redwi_buf *b, const char *sql, size_t n);
 void redwi_fe_query_with(struct redwi_buf *b, const char *head, const char *sql, size_t n);
 void redwi_fe_parse(struct redwi_buf *b, const char *statement, const char *sql, size_t sql_len,
                     const uint32_t *oids, size_t noids);
+/* The same in steps: the SQL's bytes are put in between. */
+size_t redwi_fe_parse_begin(struct redwi_buf *b, const char *statement);
+void redwi_fe_parse_end(struct redwi_buf *b, size_t at, const uint32_t *oids, size_t noids);
 void redwi_fe_describe_statement(struct redwi_buf *b, const char *statement);
 void redwi_fe_describe_portal(struct redwi_buf *b, const char *portal);
 void redwi_fe_execute(struct redwi_buf *b, const char *portal, uint32_t max_rows);

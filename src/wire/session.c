@@ -543,9 +543,24 @@ struct redwi_buf *redwi_session_unit_begin(struct redwi_session *s)
     if (!redwi_session_logged_in(s) || !redwi_reply_queue_reserve(&s->queue))
         return NULL;
     redwi_session_take_back_unit(s);
+    /* What the login put here was wiped as it left; wiping the room of a large statement takes long. */
+    s->out.secret = s->out.secret && redwi_buf_len(&s->out) > 0;
     s->unit_at = redwi_buf_mark(&s->out);
     s->unit_open = true;
     return &s->out;
+}
+
+struct redwi_buf *redwi_session_unit_more(struct redwi_session *s, size_t *base)
+{
+    if (!s->unit_open || !redwi_session_logged_in(s))
+        return NULL;
+    *base = s->unit_at;
+    return &s->out;
+}
+
+void redwi_session_unit_drop(struct redwi_session *s)
+{
+    redwi_session_take_back_unit(s);
 }
 
 int redwi_session_unit_end(struct redwi_session *s, void *tag, unsigned sent, enum redw_outcome on_error)

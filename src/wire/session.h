@@ -131,6 +131,10 @@ enum {
  * (REDW_ENOMEM, REDW_EFULL): nothing was written, nothing queued. tag: not NULL. on_error: what an
  * ErrorResponse proves about this statement. Only in phases READY and BUSY. */
 struct redwi_buf *redwi_session_unit_begin(struct redwi_session *s);
+/* The writer again, of a unit that was begun and not ended; *base: where the unit begins in it. NULL: none is.
+ * Nothing else is written meanwhile, so no other unit may be under way. And: it never was begun. */
+struct redwi_buf *redwi_session_unit_more(struct redwi_session *s, size_t *base);
+void redwi_session_unit_drop(struct redwi_session *s);
 int redwi_session_unit_end(struct redwi_session *s, void *tag, unsigned sent, enum redw_outcome on_error);
 /* The same for many statements under one Sync, which are one transaction: `sent` for the first, then
  * `more` times `again` (a statement parsed once is only bound and executed again; what is described of it counts

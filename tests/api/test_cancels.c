@@ -321,6 +321,44 @@ START_TEST(many_in_flight_are_answered_in_order_each_with_its_own)
 }
 END_TEST
 
+/* Slices that end in a value, between values, in the statement, right at the end of one. */
+START_TEST(large_requests_arrive_whole)
+{
+    static const size_t sizes[][3] = {{3 << 20, 0, 5}, {1 << 20, 1 << 20, 1 << 20}, {(1 << 20) - 7, 100, 3 << 20},
+                                      {10, 20, (2 << 20) + 1}};
+    size_t most = (size_t)4 << 20;
+    char *text = malloc(most + 1), *sql = malloc(most + 1);
+    ck_assert(text && sql);
+    for (size_t i = 0; i < most; i++)
+        text[i] = (char)('a' + (i * 7 + i / 1000) % 26);
+    text[most] = '\0';
+    lab_open(&r);
+    lab_pool(&r, pg_server()->uri, pg_server()->password, 1);
+    for (size_t i = 0; i < 8; i++) {
+        const size_t *n = sizes[i % 4];
+        memset(sql, ' ', most);
+        strcpy(sql, "select $1::text || $2::int || $3::text || coalesce($4::text, '-') || $5::text");
+        if (i >= 4)
+            sql[strlen(sql)] = ' '; /* and blanks up to 2 MB and a bit */
+        struct answer a =
+            lab_query(&r, REDW_REQUEST(.sql = sql, .sql_len = i < 4 ? 0 : ((size_t)2 << 20) + i, .label = "large",
+                                       REDW_PARAMS(redw_p_text_n(text, n[0]), redw_p_int32(7), redw_p_text_n(text, n[1]),
+                                                   redw_p_null(REDW_VARCHAR), redw_p_text_n(text, n[2]))));
+        const char *got = answer_text(&a);
+        ck_assert_uint_eq(strlen(got), n[0] + 1 + n[1] + 1 + n[2]);
+        ck_assert_int_eq(memcmp(got, text, n[0]), 0);
+        ck_assert_int_eq(got[n[0]], '7');
+        ck_assert_int_eq(memcmp(got + n[0] + 1, text, n[1]), 0);
+        ck_assert_int_eq(got[n[0] + 1 + n[1]], '-');
+        ck_assert_int_eq(memcmp(got + n[0] + n[1] + 2, text, n[2]), 0);
+        answer_release(&a);
+    }
+    free(sql);
+    free(text);
+    finish();
+}
+END_TEST
+
 START_TEST(a_begin_in_the_middle_leaves_nothing_behind)
 {
     struct redw_diag why;
@@ -357,6 +395,7 @@ int main(void)
     tcase_add_test(t, no_random_cancel_hits_an_innocent_request_and_verdicts_agree_with_the_servers_log);
     tcase_add_test(t, a_cancel_goes_in_tls_as_the_session_does_unless_asked_otherwise);
     tcase_add_test(t, many_in_flight_are_answered_in_order_each_with_its_own);
+    tcase_add_test(t, large_requests_arrive_whole);
     tcase_add_test(t, a_begin_in_the_middle_leaves_nothing_behind);
     suite_add_tcase(s, t);
     SRunner *runner = srunner_create(s);

@@ -164,6 +164,11 @@ void redwi_session_key(const struct redwi_session *s, uint32_t *pid, const uint8
     *n = 4;
 }
 
+enum redw_outcome redwi_conn_outcome(const struct redwi_conn *c, const struct redwi_job *job)
+{
+    return redwi_session_outcome(c->session, job);
+}
+
 /* Nothing is dialled here, so nobody waits for a socket. */
 bool redwi_conn_opened(struct redwi_conn *c, int fd, int sys_errno)
 {

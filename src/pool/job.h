@@ -67,6 +67,7 @@ struct redwi_job {
     bool forgotten;               /* redw_forget was called: drop, not finish */
     bool connects_only;           /* redw_client_ready: done when a connection is open */
     bool exclusive;               /* nothing else is sent on its connection while it is there */
+    bool long_rows;               /* its rows may well be many: they are waited for in larger portions */
     bool went_on;                 /* ACTIVE: its first unit has ended, so it is not unsent any more */
     int64_t submitted_us, deadline_us; /* deadline_us INT64_MAX: none */
     int64_t sent_us;              /* ACTIVE: when it was given to its connection */

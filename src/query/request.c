@@ -334,6 +334,7 @@ redw_id redwi_request_submit(redw_client *c, const struct redw_request *caller_r
     r->max_bytes = rq.max_bytes ? rq.max_bytes : REDWI_RESULT_BYTES_MAX;
     r->job.ops = ops_of(&rq, h);
     redwi_way_init(r, rq.way, rq.fetch_rows);
+    r->job.long_rows = r->job.ops == &stream_ops;
     r->job.exclusive = h != NULL;
     r->job.submitted_us = c->loop.now_us(c->loop.ctx);
     r->job.deadline_us = deadline_of(c, &rq, r->job.submitted_us);

@@ -47,6 +47,9 @@ static const char *const legal[SOLO_STATES] = {
     [SOLO_AT_PARSE] = "NSA1",    [SOLO_AT_BIND] = "NSA2",     [SOLO_AT_DESCRIBE] = "NSATn",
     [SOLO_AT_EXECUTE] = "NSACIGH", [SOLO_AT_ROWS] = "NSADC",  [SOLO_AT_SYNC] = "NSAZ",
     [SOLO_AT_FAILED] = "NSAZ",   [SOLO_AT_COPY_IN] = "NSA",   [SOLO_AT_COPY_OUT] = "NSAdcC",
+    [SOLO_AT_CLOSE] = "NSA3",    [SOLO_AT_PARAMETERS] = "NSAt", [SOLO_AT_COLUMNS] = "NSATn",
+    [SOLO_AT_KNOWN_ROWS] = "NSADC", [SOLO_AT_LIMIT_ROWS] = "NSADCs", [SOLO_AT_QUERY] = "NSATCIZ",
+    [SOLO_AT_QUERY_ROWS] = "NSADC",
     [SOLO_AT_ANSWERED] = "RNSv", [SOLO_AT_BATCH_BIND] = "NSA2", [SOLO_AT_BATCH_EXECUTE] = "NSACIGH",
 };
 
@@ -72,7 +75,7 @@ static void check_type(enum solo_where where, uint8_t type)
         solo_must_be_dead(&r, type == 'R' && where < SOLO_AT_SETTLING ? REDW_EAUTH : REDW_EPROTOCOL);
     }
 
-    bool finishes = type == 'Z' && (where == SOLO_AT_SYNC || where == SOLO_AT_FAILED);
+    bool finishes = type == 'Z' && (where == SOLO_AT_SYNC || where == SOLO_AT_FAILED || where == SOLO_AT_QUERY);
     bool logs_in = type == 'Z' && where == SOLO_AT_SETTLING;
     ck_assert_uint_eq(r.seen.ready, finishes);
     ck_assert_uint_eq(r.seen.logged_in, where >= SOLO_AT_IDLE || logs_in);
@@ -173,7 +176,9 @@ START_TEST(malformed_bodies_end_the_session)
         {SOLO_AT_IDLE, 'N', "\0x", 2},                {SOLO_AT_SETTLING, 'Z', "X", 1},
         {SOLO_AT_SYNC, 'Z', "\0", 1},                 {SOLO_AT_DESCRIBE, 'T', "\0\1", 2},
         {SOLO_AT_ROWS, 'C', "SELECT", 6},             {SOLO_AT_ROWS, 'E', "Mx\0", 3},
-        {SOLO_AT_ROWS, 'C', "SELECT\0x", 8},
+        {SOLO_AT_ROWS, 'C', "SELECT\0x", 8},          {SOLO_AT_PARAMETERS, 't', "\0\2\0\0\0\x17", 6},
+        {SOLO_AT_COLUMNS, 'T', "\0\1", 2},             {SOLO_AT_QUERY, 'C', "BEGIN", 5},
+        {SOLO_AT_QUERY, 'Z', "?", 1},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct solo r;

@@ -119,6 +119,7 @@ static void shut(struct redwi_conn *c, bool politely)
     p->dial = NULL;
     loop->io_set(loop->ctx, p->io, -1, 0);
     loop->timer_stop(loop->ctx, p->timer);
+    loop->timer_stop(loop->ctx, p->tick);
     loop->turn_fini(loop->ctx, p->turn);
     redwi_transport_close(&p->transport);
     redw_error_release(p->broken);
@@ -332,6 +333,14 @@ static void on_timer(void *arg)
     leave(c);
 }
 
+static void on_tick(void *arg)
+{
+    struct redwi_conn *c = arg;
+    enter(c);
+    redwi_drive_look(c);
+    leave(c);
+}
+
 static void on_dialled(void *arg, int fd, const struct redwi_address *peer, redw_error *why)
 {
     struct redwi_conn *c = arg;
@@ -392,6 +401,7 @@ static struct redwi_conn *conn_new(const struct redwi_conn_config *config)
     size_t io = redwi_block_part(&total, loop->io_bytes);
     size_t timer = redwi_block_part(&total, loop->timer_bytes);
     size_t turn = redwi_block_part(&total, loop->turn_bytes);
+    size_t tick = redwi_block_part(&total, loop->timer_bytes);
     char *block = redwi_alloc_array(config->mem, 1, total);
     struct redwi_conn *c = (struct redwi_conn *)(void *)block;
     if (!c)
@@ -410,8 +420,10 @@ static struct redwi_conn *conn_new(const struct redwi_conn_config *config)
     p->io = block + io;
     p->timer = block + timer;
     p->turn = block + turn;
+    p->tick = block + tick;
     loop->io_init(loop->ctx, p->io, on_io, c);
     loop->timer_init(loop->ctx, p->timer, on_timer, c);
+    loop->timer_init(loop->ctx, p->tick, on_tick, c);
     loop->turn_init(loop->ctx, p->turn, on_turn, c);
     return c;
 }
@@ -589,6 +601,7 @@ void redwi_conn_abandon(struct redwi_conn *c, struct redwi_job *job)
     redwi_prepared_abandoned(&c->prepared, job);
     take_off(c, job);
     settle(c);
+    redwi_drive_result_ended(c);
     p->clean = job->ops->clean;
     if (p->in_rows)
         p->dropped = job;

@@ -89,11 +89,12 @@ struct redwi_conn_config {
 };
 
 struct redwi_conn {
-    /* For the owner: lists and links of the pool. conn.c does not touch them. */
+    /* For the owner: lists and links of the pool. conn.c does not touch them, but for spoiled. */
     struct redwi_link link, cork_link;
     int place;                        /* which of the owner's lists it is in: enum redwi_place */
     bool corked;                      /* in the owner's list of connections to flush */
-    bool spoiled;                     /* a cancel may still hit it late: close when its unit has ended */
+    bool spoiled;                     /* a cancel may still hit it late, or its socket cannot be trusted any more:
+                                         close when its unit has ended */
     bool given_up;                    /* something on it is to be stopped: it is sent nothing new until idle */
     bool told;                        /* the server was told to stop its unit, once at least */
     redw_error *refused;              /* why the server could not be told; owned. NULL: nothing failed */

@@ -148,6 +148,7 @@ static void give_rows(struct redwi_conn *c, const struct redwi_ev *ev)
         redwi_session_corrupt(c->session, corrupt ? "malformed value" : "nobody takes the rows");
         return;
     }
+    p->in_result |= job && job->conn == c && job->long_rows;
     redwi_session_rows_taken(c->session, taken);
     if (p->dropped)
         redwi_session_discard(c->session, p->dropped);
@@ -170,6 +171,7 @@ static void ahead_failed(struct redwi_conn *c, redw_error *owned)
 static void give_error(struct redwi_conn *c, const struct redwi_ev *ev)
 {
     struct redwi_job *job = job_of(c, ev);
+    redwi_drive_result_ended(c);
     if (is_ahead(c, ev)) {
         ahead_failed(c, ev->error);
         return;
@@ -193,6 +195,7 @@ static void give_notice(struct redwi_conn *c, const struct redwi_ev *ev)
 static void give_tag(struct redwi_conn *c, const struct redwi_ev *ev)
 {
     struct redwi_job *job = job_of(c, ev);
+    redwi_drive_result_ended(c);
     if (!is_ahead(c, ev))
         redwi_ahead_saw(&c->priv->ahead, (const char *)ev->data, ev->len);
     if (job)
@@ -377,6 +380,7 @@ static enum redwi_moved read_in(struct redwi_conn *c, redw_error **why)
     if (!p->transport.tls || p->transport.secured) {
         moved = redwi_transport_read(&p->transport, c->session, &got, why);
         p->parsed += got;
+        p->lowat.reads += got && p->in_result;
         return moved;
     }
     moved = redwi_transport_handshake(&p->transport, why);
@@ -416,12 +420,50 @@ static bool fill(struct redwi_conn *c)
     return true;
 }
 
+/* May the socket wait for a portion? A unix socket takes no notice of the mark. */
+static bool may_wait(const struct redwi_conn_private *p)
+{
+    return p->in_result && !p->transport.tls && (p->peer.family == AF_INET || p->peer.family == AF_INET6);
+}
+
 static void watch(struct redwi_conn *c)
 {
-    const struct redw_loop *loop = c->priv->config.loop;
-    bool reads = !c->priv->ended && !c->paused && !c->priv->working;
+    struct redwi_conn_private *p = c->priv;
+    const struct redw_loop *loop = p->config.loop;
+    bool reads = !p->ended && !c->paused && !p->working;
     unsigned events = (reads ? REDW_READ : 0u) | (output_waits(c) ? REDW_WRITE : 0u);
-    loop->io_set(loop->ctx, c->priv->io, c->priv->transport.fd, events);
+    loop->io_set(loop->ctx, p->io, p->transport.fd, events);
+    if (may_wait(p))
+        redwi_lowat_raise(&p->lowat, p->sys, p->transport.fd);
+    if (p->lowat.raised && reads)
+        loop->timer_set(loop->ctx, p->tick, loop->now_us(loop->ctx) + REDWI_LOWAT_WAIT_US);
+    else
+        loop->timer_stop(loop->ctx, p->tick);
+}
+
+/* A mark that cannot be lowered would hide short answers: the connection serves this job and no other. */
+static void lowered(struct redwi_conn *c, bool is_down)
+{
+    c->spoiled |= !is_down;
+}
+
+void redwi_drive_result_ended(struct redwi_conn *c)
+{
+    struct redwi_conn_private *p = c->priv;
+    if (p->in_result)
+        lowered(c, redwi_lowat_lower(&p->lowat, p->sys, p->transport.fd));
+    p->in_result = false;
+}
+
+/* A wake-up that took longer than the wait may come here with more than the mark: then all is well. */
+void redwi_drive_look(struct redwi_conn *c)
+{
+    struct redwi_conn_private *p = c->priv;
+    redwi_drive(c, REDWI_DRIVE_RECVS);
+    if (!has_socket(c) || !p->lowat.raised || p->parsed >= REDWI_LOWAT_BYTES)
+        return;
+    lowered(c, redwi_lowat_lower(&p->lowat, p->sys, p->transport.fd));
+    watch(c);
 }
 
 void redwi_drive(struct redwi_conn *c, unsigned recvs)

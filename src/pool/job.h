@@ -80,6 +80,7 @@ struct redwi_job {
     unsigned rank;                /* WAITING: in which list, 0 is served first; below REDWI_RANKS */
     const char *query_group;      /* Redshift: what the connection is to have while the unit runs, "" none; NULL
                                      is "". The job's owner keeps it */
+    bool long_rows;               /* its rows may well be many: they are waited for in larger portions */
     bool went_on;                 /* ACTIVE: its first unit has ended, so it is not unsent any more */
     int64_t submitted_us, deadline_us; /* deadline_us INT64_MAX: none */
     int64_t sent_us;              /* ACTIVE: when it was given to its connection */

@@ -496,6 +496,7 @@ redw_id redwi_request_submit(redw_client *c, const struct redw_request *caller_r
     redwi_way_init(r, rq.way, rq.fetch_rows);
     r->job.resumable = h != NULL;
     r->job.exclusive = h != NULL || redwi_request_is_large(r);
+    r->job.long_rows = r->job.ops == &stream_ops;
     r->job.submitted_us = c->loop.now_us(c->loop.ctx);
     r->job.deadline_us = redwi_request_deadline(c, rq.timeout_ms, rq.deadline_ms, r->job.submitted_us);
     redw_id id = redwi_client_accept(c, &r->job);

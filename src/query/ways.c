@@ -113,6 +113,7 @@ static bool go(struct redwi_request *r, enum redwi_step step, int rc)
 static bool by_rows(struct redwi_request *r, struct redwi_session *s)
 {
     r->result->way = REDW_WAY_ROWS;
+    r->job.long_rows = true;
     return go(r, REDWI_STEP_ROWS, redwi_request_put(r, s, "", 0));
 }
 

@@ -5,7 +5,7 @@
  */
 #include "wire/be_read.h"
 
-#define KIB ((size_t)1024)
+#define KIB 1024u
 #define MIB (KIB * 1024)
 
 #define MESSAGE_MAX ((size_t)0x3fffffff) /* 1 GiB - 1: what a PostgreSQL server can send at all */
@@ -17,38 +17,37 @@
 #define TO_DATA_MAX 0 /* in the table: the caller's bound */
 
 struct limit {
-    char type;
-    size_t min, max; /* of the length word, which counts itself */
+    uint32_t min, max; /* of the length word, which counts itself; min 0: no such type */
 };
 
-static const struct limit limits[] = {
-    {'1', 4, 4},                        /* ParseComplete */
-    {'2', 4, 4},                        /* BindComplete */
-    {'3', 4, 4},                        /* CloseComplete */
-    {'A', 10, 64 * KIB},                /* NotificationResponse */
-    {'C', 5, 1 * KIB},                  /* CommandComplete */
-    {'D', 6, TO_DATA_MAX},              /* DataRow */
-    {'E', 5, 1 * MIB},                  /* ErrorResponse */
-    {'G', 7, 7 + 2 * COLUMNS_MAX},      /* CopyInResponse */
-    {'H', 7, 7 + 2 * COLUMNS_MAX},      /* CopyOutResponse */
-    {'I', 4, 4},                        /* EmptyQueryResponse */
-    {'K', 8 + KEY_MIN, 8 + REDWI_KEY_MAX}, /* BackendKeyData */
-    {'N', 5, 1 * MIB},                  /* NoticeResponse */
-    {'R', 8, 64 * KIB},                 /* Authentication... */
-    {'S', 6, 64 * KIB},                 /* ParameterStatus */
-    {'T', 6, 4 * MIB},                  /* RowDescription */
-    {'V', 8, 64 * KIB},                 /* FunctionCallResponse: never asked for */
-    {'W', 7, 7 + 2 * COLUMNS_MAX},      /* CopyBothResponse */
-    {'Z', 5, 5},                        /* ReadyForQuery */
-    {'c', 4, 4},                        /* CopyDone */
-    {'d', 4, TO_DATA_MAX},              /* CopyData */
-    {'k', 5, 5},                        /* Redshift: another compression from here on */
-    {'m', 4, TO_DATA_MAX},              /* Redshift: compressed bytes */
-    {'n', 4, 4},                        /* NoData */
-    {'s', 4, 4},                        /* PortalSuspended */
-    {'t', 6, 6 + 4 * PARAMETERS_MAX},   /* ParameterDescription */
-    {'v', 12, 64 * KIB},                /* NegotiateProtocolVersion */
-    {'z', 5, 64 * KIB},                 /* Redshift: compression agreed upon */
+static const struct limit limits[] = { /* by type */
+    ['1'] = {4, 4},                        /* ParseComplete */
+    ['2'] = {4, 4},                        /* BindComplete */
+    ['3'] = {4, 4},                        /* CloseComplete */
+    ['A'] = {10, 64 * KIB},                /* NotificationResponse */
+    ['C'] = {5, 1 * KIB},                  /* CommandComplete */
+    ['D'] = {6, TO_DATA_MAX},              /* DataRow */
+    ['E'] = {5, 1 * MIB},                  /* ErrorResponse */
+    ['G'] = {7, 7 + 2 * COLUMNS_MAX},      /* CopyInResponse */
+    ['H'] = {7, 7 + 2 * COLUMNS_MAX},      /* CopyOutResponse */
+    ['I'] = {4, 4},                        /* EmptyQueryResponse */
+    ['K'] = {8 + KEY_MIN, 8 + REDWI_KEY_MAX}, /* BackendKeyData */
+    ['N'] = {5, 1 * MIB},                  /* NoticeResponse */
+    ['R'] = {8, 64 * KIB},                 /* Authentication... */
+    ['S'] = {6, 64 * KIB},                 /* ParameterStatus */
+    ['T'] = {6, 4 * MIB},                  /* RowDescription */
+    ['V'] = {8, 64 * KIB},                 /* FunctionCallResponse: never asked for */
+    ['W'] = {7, 7 + 2 * COLUMNS_MAX},      /* CopyBothResponse */
+    ['Z'] = {5, 5},                        /* ReadyForQuery */
+    ['c'] = {4, 4},                        /* CopyDone */
+    ['d'] = {4, TO_DATA_MAX},              /* CopyData */
+    ['k'] = {5, 5},                        /* Redshift: another compression from here on */
+    ['m'] = {4, TO_DATA_MAX},              /* Redshift: compressed bytes */
+    ['n'] = {4, 4},                        /* NoData */
+    ['s'] = {4, 4},                        /* PortalSuspended */
+    ['t'] = {6, 6 + 4 * PARAMETERS_MAX},   /* ParameterDescription */
+    ['v'] = {12, 64 * KIB},                /* NegotiateProtocolVersion */
+    ['z'] = {5, 64 * KIB},                 /* Redshift: compression agreed upon */
 };
 
 /* Before login nobody has proved who they are: libpq's bound for an error then. */
@@ -56,18 +55,16 @@ static const struct limit limits[] = {
 
 bool redwi_be_limits(char type, bool logged_in, size_t data_max, size_t *min, size_t *max)
 {
-    for (size_t i = 0; i < sizeof limits / sizeof limits[0]; i++) {
-        if (limits[i].type != type)
-            continue;
-        *min = limits[i].min;
-        *max = limits[i].max;
-        if (*max == TO_DATA_MAX)
-            *max = data_max < MESSAGE_MAX ? data_max : MESSAGE_MAX;
-        if (type == 'E' && !logged_in)
-            *max = ERROR_MAX_BEFORE_LOGIN;
-        return true;
-    }
-    return false;
+    size_t i = (uint8_t)type;
+    if (i >= sizeof limits / sizeof limits[0] || !limits[i].min)
+        return false;
+    *min = limits[i].min;
+    *max = limits[i].max;
+    if (*max == TO_DATA_MAX)
+        *max = data_max < MESSAGE_MAX ? data_max : MESSAGE_MAX;
+    if (type == 'E' && !logged_in)
+        *max = ERROR_MAX_BEFORE_LOGIN;
+    return true;
 }
 
 /* --- login -------------------------------------------------------------------------------------- */

@@ -171,7 +171,11 @@ static bool in_text(const struct redwi_evidence *e, const char *part)
 
 static bool has_prefix(const char *sqlstate, const char *prefix)
 {
-    return strncmp(sqlstate, prefix, strlen(prefix)) == 0;
+    while (*prefix && *sqlstate == *prefix) {
+        sqlstate++;
+        prefix++;
+    }
+    return !*prefix;
 }
 
 static const struct row *row_of(const char *sqlstate)

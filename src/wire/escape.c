@@ -52,6 +52,15 @@ static size_t unit_length(const uint8_t *p, size_t n)
     return length;
 }
 
+/* How many bytes at p are printable ASCII and begin no escape: nearly all of nearly every text. */
+static size_t plain_length(const uint8_t *p, size_t n)
+{
+    size_t i = 0;
+    while (i < n && p[i] >= 0x20 && p[i] < 0x7f && p[i] != '\\')
+        i++;
+    return i;
+}
+
 size_t redwi_escape(char *out, size_t cap, const char *text, size_t n)
 {
     static const char hex[] = "0123456789abcdef";
@@ -60,8 +69,10 @@ size_t redwi_escape(char *out, size_t cap, const char *text, size_t n)
     if (!cap)
         return 0;
     while (n) {
-        size_t unit = unit_length(p, n);
         size_t room = cap - 1 - at;
+        size_t unit = plain_length(p, n < room ? n : room);
+        if (!unit)
+            unit = unit_length(p, n);
         if ((unit ? unit : 4) > room)
             break;
         if (unit) {

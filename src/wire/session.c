@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The protocol machine. What may come when is one table (rules): a message that has no row for the phase
+ * The protocol machine. What may come when is one table (types): a message that has no row for the phase
  * and for what is due ends the session. What a message does is in steps.c, the login's answers are in
  * auth.c, what is due in reply_queue.c. Protocol: PostgreSQL documentation, "Message Flow".
  *
@@ -324,7 +324,7 @@ void redwi_session_free(struct redwi_session *s)
     redwi_auth_end(&s->auth);
     redwi_reply_queue_free(&s->queue);
     redwi_parameters_free(&s->parameters);
-    s->in.secret = true;
+    redwi_wipe(s->in.data, s->in_top < s->in.cap ? s->in_top : s->in.cap);
     redwi_buf_free(&s->in);
     redwi_buf_free(&s->out);
     redw_error_release(s->fatal);
@@ -418,6 +418,8 @@ void redwi_session_received(struct redwi_session *s, size_t n)
         redwi_die_tls(s, "unencrypted bytes before the TLS handshake");
     else
         redwi_buf_added(&s->in, n);
+    if (s->in.tail > s->in_top)
+        s->in_top = s->in.tail;
 }
 
 void redwi_session_ended(struct redwi_session *s, redw_error *why)

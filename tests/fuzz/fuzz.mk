@@ -46,7 +46,7 @@ fuzz-run: $(call fuzz_bins,fuzz)
 		name=$${program##*/fuzz_}; found=build/fuzz/$$name; mkdir -p $$found; echo "== $$name"; \
 		$$program -max_total_time=$(FUZZ_S) -print_final_stats=1 -timeout=10 -rss_limit_mb=1024 \
 			$$([ ! -e tests/fuzz/$$name.dict ] || echo -dict=tests/fuzz/$$name.dict) \
-			$$([ $$name != session ] || echo -max_len=512 -entropic=0) \
+			$$([ $$name != session ] || echo -max_len=512 -entropic=0 -reduce_inputs=0) \
 			-artifact_prefix=$$found/ $$found tests/fuzz/corpus/$$name >$$found.log 2>&1 || { tail -40 $$found.log; exit 1; }; \
 		grep -E '^stat::(number_of_executed_units|average_exec_per_sec)|cov:' $$found.log | tail -3; \
 	done

@@ -21,6 +21,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size, unsigned seed);
+const char *__asan_default_options(void);
 /* libFuzzer's; there is none when a corpus is replayed. */
 __attribute__((weak)) size_t LLVMFuzzerMutate(uint8_t *data, size_t size, size_t max_size);
 
@@ -41,58 +42,78 @@ static void must(bool holds)
         abort();
 }
 
+/* The heap is libFuzzer's own, with a copy of each input: a long quarantine and whole stacks of who allocated
+ * it cost more than some inputs. What the library has is in the arena. */
+const char *__asan_default_options(void)
+{
+    return "quarantine_size_mb=1:thread_local_quarantine_size_kb=64:malloc_context_size=2:max_malloc_fill_size=0";
+}
+
 /* --- memory: an arena whose gaps and freed blocks are poisoned ------------------------------------- */
 
 #define ARENA_BYTES ((size_t)8 << 20)
-#define GAP         16
+
+/* In front of each block, in the gap. */
+struct block {
+    size_t n, live;
+};
 
 static _Alignas(16) uint8_t arena[ARENA_BYTES];
 static size_t arena_used, arena_live, arena_peak;
 
-static size_t *size_at(void *block)
+static struct block head_of(const uint8_t *block)
 {
-    return (size_t *)(void *)((uint8_t *)block - GAP);
+    struct block head;
+    ASAN_UNPOISON_MEMORY_REGION(block - sizeof head, sizeof head);
+    memcpy(&head, block - sizeof head, sizeof head);
+    ASAN_POISON_MEMORY_REGION(block - sizeof head, sizeof head);
+    return head;
+}
+
+static void set_head(uint8_t *block, size_t n, bool live)
+{
+    const struct block head = {n, live};
+    ASAN_UNPOISON_MEMORY_REGION(block - sizeof head, sizeof head);
+    memcpy(block - sizeof head, &head, sizeof head);
+    ASAN_POISON_MEMORY_REGION(block - sizeof head, sizeof head);
+}
+
+/* With a gap in front and one behind. */
+static size_t room_of(size_t n)
+{
+    return ((n + 15) & ~(size_t)15) + 2 * sizeof(struct block);
 }
 
 static void *arena_alloc(void *ctx, size_t n)
 {
     (void)ctx;
-    size_t bytes = ((n + 15) & ~(size_t)15) + 2 * GAP;
-    if (n > ARENA_BYTES || bytes > ARENA_BYTES - arena_used)
+    if (n > ARENA_BYTES || room_of(n) > ARENA_BYTES - arena_used)
         return NULL;
-    uint8_t *at = arena + arena_used + GAP;
-    arena_used += bytes;
+    uint8_t *at = arena + arena_used + sizeof(struct block);
+    arena_used += room_of(n);
     arena_live += n;
     if (arena_live > arena_peak)
         arena_peak = arena_live;
-    ASAN_UNPOISON_MEMORY_REGION(at - GAP, sizeof(size_t));
-    *size_at(at) = n;
-    ASAN_POISON_MEMORY_REGION(at - GAP, sizeof(size_t));
+    set_head(at, n, true);
     ASAN_UNPOISON_MEMORY_REGION(at, n);
     return at;
-}
-
-static size_t size_of(void *block)
-{
-    ASAN_UNPOISON_MEMORY_REGION(size_at(block), sizeof(size_t));
-    size_t n = *size_at(block);
-    ASAN_POISON_MEMORY_REGION(size_at(block), sizeof(size_t));
-    return n;
 }
 
 static void arena_release(void *ctx, void *block)
 {
     (void)ctx;
-    size_t n = size_of(block);
-    arena_live -= n;
-    ASAN_POISON_MEMORY_REGION(block, n);
+    const struct block head = head_of(block);
+    must(head.live);
+    set_head(block, head.n, false);
+    arena_live -= head.n;
+    ASAN_POISON_MEMORY_REGION(block, head.n);
 }
 
 static void *arena_resize(void *ctx, void *block, size_t n)
 {
     void *to = arena_alloc(ctx, n);
     if (to && block) {
-        size_t had = size_of(block);
+        size_t had = head_of(block).n;
         memcpy(to, block, had < n ? had : n);
         arena_release(ctx, block);
     }
@@ -102,10 +123,59 @@ static void *arena_resize(void *ctx, void *block, size_t n)
 static const struct redw_allocator arena_mem = {
     sizeof arena_mem, NULL, arena_alloc, arena_resize, arena_release};
 
+/* What the run before had it gave back, so that it is poisoned already. */
 static void arena_begin(void)
 {
-    ASAN_POISON_MEMORY_REGION(arena, arena_used ? arena_used : ARENA_BYTES);
+    static bool poisoned;
+    if (!poisoned)
+        ASAN_POISON_MEMORY_REGION(arena, ARENA_BYTES);
+    poisoned = true;
     arena_used = arena_live = arena_peak = 0;
+}
+
+/* The arena as it was, to be put back to where it was, pointers and all. */
+#define IMAGE_BLOCKS 16
+#define IMAGE_FRONT  ((size_t)4096) /* of a longer block, a buffer: nothing was written behind that yet */
+
+struct image {
+    size_t used, live, peak, nblocks;
+    struct {
+        size_t at, n, kept;
+        uint8_t *bytes;
+    } blocks[IMAGE_BLOCKS];
+};
+
+static void arena_save(struct image *image)
+{
+    *image = (struct image){.used = arena_used, .live = arena_live, .peak = arena_peak};
+    for (size_t at = 0, n; at < arena_used; at += room_of(n)) {
+        const uint8_t *block = arena + at + sizeof(struct block);
+        const struct block head = head_of(block);
+        n = head.n;
+        if (!head.live)
+            continue;
+        must(image->nblocks < IMAGE_BLOCKS);
+        size_t kept = n < IMAGE_FRONT ? n : IMAGE_FRONT, i = image->nblocks++;
+        image->blocks[i].at = (size_t)(block - arena);
+        image->blocks[i].n = n;
+        image->blocks[i].kept = kept;
+        image->blocks[i].bytes = malloc(kept);
+        must(image->blocks[i].bytes != NULL);
+        memcpy(image->blocks[i].bytes, block, kept);
+    }
+}
+
+static void arena_restore(const struct image *image)
+{
+    arena_used = image->used;
+    arena_live = image->live;
+    arena_peak = image->peak;
+    for (size_t i = 0; i < image->nblocks; i++) {
+        uint8_t *block = arena + image->blocks[i].at;
+        set_head(block, image->blocks[i].n, true);
+        ASAN_UNPOISON_MEMORY_REGION(block, image->blocks[i].n);
+        memcpy(block, image->blocks[i].bytes, image->blocks[i].kept);
+    }
 }
 
 /* --- what is seen ------------------------------------------------------------------------------------ */
@@ -190,8 +260,8 @@ static void queue_unit(struct run *r, size_t i, size_t more)
 static void send_all(struct run *r)
 {
     size_t n;
-    redwi_session_output(r->s, &n);
-    redwi_session_sent(r->s, n);
+    if (redwi_session_output(r->s, &n))
+        redwi_session_sent(r->s, n);
 }
 
 static void queue_units(struct run *r)
@@ -343,7 +413,6 @@ static void feed(struct run *r, const void *bytes, size_t n)
         p += step;
         n -= step;
     }
-    drain(r);
 }
 
 /* --- one run ------------------------------------------------------------------------------------------ */
@@ -398,14 +467,42 @@ static void skip_login(struct run *r)
     r->quiet = false;
 }
 
+/* Most inputs begin behind the same login. It is done once for each choice, and then put back: half of the
+ * work, and all of what other inputs are there to explore. */
+static struct {
+    bool made;
+    struct run run;
+    struct image image;
+} logged_in[256];
+
+static void make_logged_in(void)
+{
+    for (unsigned i = 0; i < 256; i++) {
+        if (!(i & LOGGED_IN))
+            continue;
+        struct run *r = &logged_in[i].run;
+        arena_begin();
+        open_session(r, (uint8_t)i);
+        skip_login(r);
+        arena_save(&logged_in[i].image);
+        logged_in[i].made = true;
+        redw_result_release(r->result);
+        redwi_session_free(r->s);
+        must(arena_live == 0);
+    }
+}
+
 /* The rest of the input in receives of the length that the seed draws; 0: as it is. */
 static uint64_t play(const uint8_t *data, size_t size, uint8_t choices, uint32_t seed)
 {
     struct run r;
     arena_begin();
-    open_session(&r, choices);
-    if (choices & LOGGED_IN)
-        skip_login(&r);
+    if (choices & LOGGED_IN) {
+        r = logged_in[choices].run;
+        arena_restore(&logged_in[choices].image);
+    } else {
+        open_session(&r, choices);
+    }
     while (size && !r.fatal && !r.stopped) {
         seed ^= seed << 13;
         seed ^= seed >> 17;
@@ -432,6 +529,8 @@ static uint64_t play(const uint8_t *data, size_t size, uint8_t choices, uint32_t
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
+    if (!logged_in[LOGGED_IN].made)
+        make_logged_in();
     if (size < 2)
         return 0;
     uint8_t choices = data[0], cut = data[1];

@@ -188,18 +188,28 @@ static bool load_setting(struct golden *g, const char *p)
 
 static unsigned sent_of(const char *letters)
 {
-    return (strchr(letters, 'P') ? REDWI_SENT_PARSE : 0u) | (strchr(letters, 'B') ? REDWI_SENT_BIND : 0u) |
-           (strchr(letters, 'D') ? REDWI_SENT_DESCRIBE : 0u) | (strchr(letters, 'E') ? REDWI_SENT_EXECUTE : 0u);
+    static const struct {
+        char letter;
+        unsigned sent;
+    } all[] = {
+        {'C', REDWI_SENT_CLOSE},    {'P', REDWI_SENT_PARSE},   {'S', REDWI_SENT_DESCRIBE_STATEMENT},
+        {'B', REDWI_SENT_BIND},     {'D', REDWI_SENT_DESCRIBE}, {'E', REDWI_SENT_EXECUTE},
+        {'K', REDWI_SENT_COLUMNS},  {'L', REDWI_SENT_LIMIT},   {'Q', REDWI_SENT_QUERY},
+    };
+    unsigned sent = 0;
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
+        sent |= strchr(letters, all[i].letter) ? all[i].sent : 0u;
+    return sent;
 }
 
 static bool load_action(struct golden *g, const char *p, int line)
 {
-    char what[32] = "", name[64] = "", flags[8] = "", again[8] = "";
+    char what[32] = "", name[64] = "", flags[12] = "", again[12] = "";
     size_t more = 0;
     int at = 0;
     sscanf(p, "%31s %63s", what, name);
-    bool batch = strcmp(what, "batch") == 0 && sscanf(p, "%*s %*s %7s %7s %zu %n", flags, again, &more, &at) == 3;
-    if (batch || (strcmp(what, "unit") == 0 && sscanf(p, "%*s %*s %7s %n", flags, &at) == 1)) {
+    bool batch = strcmp(what, "batch") == 0 && sscanf(p, "%*s %*s %11s %11s %zu %n", flags, again, &more, &at) == 3;
+    if (batch || (strcmp(what, "unit") == 0 && sscanf(p, "%*s %*s %11s %n", flags, &at) == 1)) {
         struct golden_step *s = add_step(g, GOLDEN_UNIT, line);
         s->unit = unit_named(g, name);
         s->sent = sent_of(flags);
@@ -556,15 +566,24 @@ static bool expect(struct play *p, const struct golden_step *step)
 
 static void put_statement(struct redwi_buf *b, const struct golden_step *step, unsigned sent)
 {
+    const char *sql = (const char *)redwi_buf_front(&step->bytes);
+    size_t n = redwi_buf_len(&step->bytes);
+    const char *statement = sent & (REDWI_SENT_DESCRIBE_STATEMENT | REDWI_SENT_COLUMNS) ? "redw_s1" : "";
+    const char *portal = sent & REDWI_SENT_LIMIT ? "redw_p1" : "";
+    if (sent & REDWI_SENT_CLOSE)
+        redwi_fe_close_statement(b, "redw_s0");
     if (sent & REDWI_SENT_PARSE)
-        redwi_fe_parse(b, "", (const char *)redwi_buf_front(&step->bytes), redwi_buf_len(&step->bytes),
-                       NULL, 0);
+        redwi_fe_parse(b, statement, sql, n, NULL, 0);
+    if (sent & REDWI_SENT_DESCRIBE_STATEMENT)
+        redwi_fe_describe_statement(b, statement);
     if (sent & REDWI_SENT_BIND)
-        redwi_fe_bind_end(b, redwi_fe_bind_begin(b, "", "", NULL, 0), 0);
+        redwi_fe_bind_end(b, redwi_fe_bind_begin(b, portal, statement, NULL, 0), 0);
     if (sent & REDWI_SENT_DESCRIBE)
-        redwi_fe_describe_portal(b, "");
+        redwi_fe_describe_portal(b, portal);
     if (sent & REDWI_SENT_EXECUTE)
-        redwi_fe_execute(b, "", 0);
+        redwi_fe_execute(b, portal, sent & REDWI_SENT_LIMIT ? 2 : 0);
+    if (sent & REDWI_SENT_QUERY)
+        redwi_fe_query(b, sql, n);
 }
 
 static bool send_unit(struct play *p, const struct golden_step *step)

@@ -11,7 +11,10 @@
  *   << x:53                 the server sends bytes as they are
  *   > P z"" z"select" ...   the client has sent this message since the last '>' line ("> -": no type)
  *   >> x:0000               the same as bytes
- *   * unit u1 PBDE select   the owner sends a unit: name, messages, SQL to the end of the line
+ *   * unit u1 PBDE select   the owner sends a unit: name, messages, SQL to the end of the line. C: Close of a
+ *                           statement, P: Parse, S: Describe of the statement, B: Bind, D: Describe of the
+ *                           portal, E: Execute; K: its columns are known, L: its limit is 2; or Q: a Query.
+ *                           With S or K the statement is called redw_s1, with L the portal redw_p1
  *   * batch u1 PBDE BE 2 x  the same and, under the same Sync, two more statements of messages BE
  *   * discard u1, * tls_started <hex>, * hold (nothing is sent from here on), * eof
  *   = row u1 "1" NULL       the next event, as printed by the runner

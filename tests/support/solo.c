@@ -289,6 +289,42 @@ static void reach_batch(struct solo *r, enum solo_where where)
     ck_assert_uint_eq(r->seen.fatal, 0);
 }
 
+/* A unit of such messages; which ones stand in it does not matter here, but what they ask for. */
+static void queue_of(struct solo *r, unsigned sent)
+{
+    struct redwi_buf *b = redwi_session_unit_begin(r->s);
+    ck_assert_ptr_nonnull(b);
+    redwi_fe_execute(b, "", 0);
+    ck_assert_int_eq(redwi_session_unit_end(r->s, &solo_unit, sent, REDW_OUTCOME_NOT_EXECUTED), 0);
+    solo_send_all(r);
+}
+
+static void reach_statement(struct solo *r, enum solo_where where)
+{
+    queue_of(r, REDWI_SENT_CLOSE | REDWI_SENT_PARSE | REDWI_SENT_DESCRIBE_STATEMENT | REDWI_SENT_BIND |
+                    REDWI_SENT_EXECUTE);
+    if (where == SOLO_AT_CLOSE)
+        return;
+    SOLO_FEED(r, '3', "");
+    SOLO_FEED(r, '1', "");
+    if (where == SOLO_AT_COLUMNS)
+        SOLO_FEED(r, 't', "\0\1\0\0\0\x17");
+}
+
+static void reach_rows(struct solo *r, unsigned sent)
+{
+    queue_of(r, REDWI_SENT_BIND | REDWI_SENT_EXECUTE | REDWI_SENT_COLUMNS | sent);
+    SOLO_FEED(r, '2', "");
+}
+
+static void reach_query(struct solo *r, enum solo_where where)
+{
+    ck_assert_int_eq(redwi_session_query(r->s, &solo_unit, "fetch", 5, REDW_OUTCOME_NOT_EXECUTED), 0);
+    solo_send_all(r);
+    if (where == SOLO_AT_QUERY_ROWS)
+        SOLO_FEED(r, 'T', SOLO_ONE_COLUMN);
+}
+
 void solo_reach(struct solo *r, enum solo_where where)
 {
     reach_login(r, where);
@@ -299,9 +335,17 @@ void solo_reach(struct solo *r, enum solo_where where)
     ck_assert_uint_eq(r->seen.logged_in, 1);
     if (where == SOLO_AT_IDLE)
         return;
-    if (where >= SOLO_AT_BATCH_BIND) {
-        reach_batch(r, where);
-        return;
+    switch (where) {
+    case SOLO_AT_BATCH_BIND:
+    case SOLO_AT_BATCH_EXECUTE: reach_batch(r, where); return;
+    case SOLO_AT_CLOSE:
+    case SOLO_AT_PARAMETERS:
+    case SOLO_AT_COLUMNS: reach_statement(r, where); return;
+    case SOLO_AT_KNOWN_ROWS: reach_rows(r, 0); return;
+    case SOLO_AT_LIMIT_ROWS: reach_rows(r, REDWI_SENT_LIMIT); return;
+    case SOLO_AT_QUERY:
+    case SOLO_AT_QUERY_ROWS: reach_query(r, where); return;
+    default: break;
     }
     ck_assert_int_eq(solo_queue_unit(r, &solo_unit, "select"), 0);
     solo_send_all(r);

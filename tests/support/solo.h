@@ -63,6 +63,13 @@ enum solo_where {
     SOLO_AT_COPY_OUT,
     SOLO_AT_BATCH_BIND, /* the second statement of a batch, without Parse and Describe */
     SOLO_AT_BATCH_EXECUTE,
+    SOLO_AT_CLOSE,       /* of a unit that closes, describes and runs a named statement */
+    SOLO_AT_PARAMETERS,
+    SOLO_AT_COLUMNS,     /* of the statement */
+    SOLO_AT_KNOWN_ROWS,  /* of a statement whose columns are known */
+    SOLO_AT_LIMIT_ROWS,  /* of an Execute with a limit */
+    SOLO_AT_QUERY,       /* a simple Query */
+    SOLO_AT_QUERY_ROWS,
     SOLO_STATES
 };
 

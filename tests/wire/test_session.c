@@ -47,6 +47,9 @@ static const char *const legal[SOLO_STATES] = {
     [SOLO_AT_PARSE] = "NSA1",    [SOLO_AT_BIND] = "NSA2",     [SOLO_AT_DESCRIBE] = "NSATn",
     [SOLO_AT_EXECUTE] = "NSACIGH", [SOLO_AT_ROWS] = "NSADC",  [SOLO_AT_SYNC] = "NSAZ",
     [SOLO_AT_FAILED] = "NSAZ",   [SOLO_AT_COPY_IN] = "NSA",   [SOLO_AT_COPY_OUT] = "NSAdcC",
+    [SOLO_AT_CLOSE] = "NSA3",    [SOLO_AT_PARAMETERS] = "NSAt", [SOLO_AT_COLUMNS] = "NSATn",
+    [SOLO_AT_KNOWN_ROWS] = "NSADC", [SOLO_AT_LIMIT_ROWS] = "NSADCs", [SOLO_AT_QUERY] = "NSATCIZ",
+    [SOLO_AT_QUERY_ROWS] = "NSADC",
     [SOLO_AT_ANSWERED] = "RNSv", [SOLO_AT_BATCH_BIND] = "NSA2", [SOLO_AT_BATCH_EXECUTE] = "NSACIGH",
 };
 
@@ -72,7 +75,7 @@ static void check_type(enum solo_where where, uint8_t type)
         solo_must_be_dead(&r, type == 'R' && where < SOLO_AT_SETTLING ? REDW_EAUTH : REDW_EPROTOCOL);
     }
 
-    bool finishes = type == 'Z' && (where == SOLO_AT_SYNC || where == SOLO_AT_FAILED);
+    bool finishes = type == 'Z' && (where == SOLO_AT_SYNC || where == SOLO_AT_FAILED || where == SOLO_AT_QUERY);
     bool logs_in = type == 'Z' && where == SOLO_AT_SETTLING;
     ck_assert_uint_eq(r.seen.ready, finishes);
     ck_assert_uint_eq(r.seen.logged_in, where >= SOLO_AT_IDLE || logs_in);
@@ -173,7 +176,9 @@ START_TEST(malformed_bodies_end_the_session)
         {SOLO_AT_IDLE, 'N', "\0x", 2},                {SOLO_AT_SETTLING, 'Z', "X", 1},
         {SOLO_AT_SYNC, 'Z', "\0", 1},                 {SOLO_AT_DESCRIBE, 'T', "\0\1", 2},
         {SOLO_AT_ROWS, 'C', "SELECT", 6},             {SOLO_AT_ROWS, 'E', "Mx\0", 3},
-        {SOLO_AT_ROWS, 'C', "SELECT\0x", 8},
+        {SOLO_AT_ROWS, 'C', "SELECT\0x", 8},          {SOLO_AT_PARAMETERS, 't', "\0\2\0\0\0\x17", 6},
+        {SOLO_AT_COLUMNS, 'T', "\0\1", 2},             {SOLO_AT_QUERY, 'C', "BEGIN", 5},
+        {SOLO_AT_QUERY, 'Z', "?", 1},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct solo r;
@@ -353,6 +358,56 @@ START_TEST(a_unit_that_was_not_ended_is_not_sent)
     ck_assert_int_eq(out[n - 5], 'S');
     size_t before = n;
     redwi_session_terminate(r.s); /* nor with a unit queued */
+    redwi_session_output(r.s, &n);
+    ck_assert_uint_eq(n, before);
+    solo_free(&r);
+}
+END_TEST
+
+START_TEST(a_unit_of_which_nothing_was_sent_can_be_taken_back)
+{
+    struct solo r;
+    size_t n;
+    solo_init(&r);
+    solo_reach(&r, SOLO_AT_IDLE);
+    ck_assert(!redwi_session_take_back(r.s, &solo_unit)); /* no such unit */
+    ck_assert_int_eq(solo_queue_unit(&r, &solo_unit, "a"), 0);
+    ck_assert(redwi_session_take_back(r.s, &solo_unit));
+    redwi_session_output(r.s, &n);
+    ck_assert_uint_eq(n, 0);
+    ck_assert_uint_eq(redwi_session_units(r.s), 0);
+
+    ck_assert_int_eq(solo_queue_unit(&r, &solo_unit, "a"), 0);
+    redwi_session_output(r.s, &n);
+    size_t one = n;
+    ck_assert_int_eq(solo_queue_unit(&r, &tag_b, "b"), 0);
+    ck_assert(!redwi_session_take_back(r.s, &solo_unit)); /* not the last */
+    ck_assert(redwi_session_take_back(r.s, &tag_b));
+    redwi_session_output(r.s, &n);
+    ck_assert_uint_eq(n, one);
+    redwi_session_sent(r.s, 1);
+    ck_assert(!redwi_session_take_back(r.s, &solo_unit)); /* begun */
+    solo_send_all(&r);
+    SOLO_FEED(&r, '1', "");
+    SOLO_FEED(&r, '2', "");
+    SOLO_FEED(&r, 'n', "");
+    SOLO_FEED(&r, 'C', "SET\0");
+    SOLO_FEED(&r, 'Z', "I");
+    ck_assert_uint_eq(r.seen.units_ready, 1);
+    solo_free(&r);
+}
+END_TEST
+
+START_TEST(a_unit_with_something_behind_it_in_the_output_is_not_taken_back)
+{
+    struct solo r;
+    size_t n, before;
+    solo_init(&r);
+    solo_reach(&r, SOLO_AT_EXECUTE);
+    ck_assert_int_eq(solo_queue_unit(&r, &tag_b, "b"), 0);
+    SOLO_FEED(&r, 'G', "\0\0\0"); /* CopyFail for the unit in front */
+    redwi_session_output(r.s, &before);
+    ck_assert(!redwi_session_take_back(r.s, &tag_b));
     redwi_session_output(r.s, &n);
     ck_assert_uint_eq(n, before);
     solo_free(&r);
@@ -671,6 +726,8 @@ int main(void)
     tcase_add_test(c, a_row_the_owner_finds_malformed_ends_the_session);
     tcase_add_test(c, the_outcome_depends_on_the_first_byte_of_the_unit);
     tcase_add_test(c, a_unit_that_was_not_ended_is_not_sent);
+    tcase_add_test(c, a_unit_of_which_nothing_was_sent_can_be_taken_back);
+    tcase_add_test(c, a_unit_with_something_behind_it_in_the_output_is_not_taken_back);
     tcase_add_test(c, copy_fail_takes_an_unfinished_unit_back);
     tcase_add_test(c, copy_fail_without_memory_ends_the_session);
     tcase_add_test(c, fatal_after_the_units_own_error_still_ends_the_session);

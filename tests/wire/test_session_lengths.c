@@ -21,7 +21,9 @@
 #define NO_LOGIN   (LOGIN | AT(SETTLING))
 #define UNIT                                                                                            \
     (AT(PARSE) | AT(BIND) | AT(DESCRIBE) | AT(EXECUTE) | AT(ROWS) | AT(SYNC) | AT(FAILED) |             \
-     AT(COPY_IN) | AT(COPY_OUT))
+     AT(COPY_IN) | AT(COPY_OUT) | AT(CLOSE) | AT(PARAMETERS) | AT(COLUMNS) | AT(KNOWN_ROWS) |           \
+     AT(LIMIT_ROWS) | AT(QUERY) | AT(QUERY_ROWS))
+#define ALL_ROWS  (AT(ROWS) | AT(KNOWN_ROWS) | AT(LIMIT_ROWS) | AT(QUERY_ROWS))
 #define LOGGED_IN (AT(IDLE) | UNIT)
 
 static const struct bounds {
@@ -33,7 +35,7 @@ static const struct bounds {
     {'R', "Authentication", 8, 64 * KIB, LOGIN},
     {'v', "NegotiateProtocolVersion", 12, 64 * KIB, LOGIN},
     {'K', "BackendKeyData", 12, 264, AT(SETTLING)},
-    {'Z', "ReadyForQuery", 5, 5, AT(SETTLING) | AT(SYNC) | AT(FAILED)},
+    {'Z', "ReadyForQuery", 5, 5, AT(SETTLING) | AT(SYNC) | AT(FAILED) | AT(QUERY)},
     {'E', "ErrorResponse", 5, 30000, NO_LOGIN},
     {'E', "ErrorResponse", 5, 1 * MIB, LOGGED_IN},
     {'N', "NoticeResponse", 5, 1 * MIB, NO_LOGIN | LOGGED_IN},
@@ -41,11 +43,14 @@ static const struct bounds {
     {'A', "NotificationResponse", 10, 64 * KIB, LOGGED_IN},
     {'1', "ParseComplete", 4, 4, AT(PARSE)},
     {'2', "BindComplete", 4, 4, AT(BIND)},
-    {'T', "RowDescription", 6, 4 * MIB, AT(DESCRIBE)},
-    {'n', "NoData", 4, 4, AT(DESCRIBE)},
-    {'D', "DataRow", 6, ROW_MAX, AT(ROWS)},
-    {'C', "CommandComplete", 5, 1 * KIB, AT(EXECUTE) | AT(ROWS) | AT(COPY_OUT)},
-    {'I', "EmptyQueryResponse", 4, 4, AT(EXECUTE)},
+    {'3', "CloseComplete", 4, 4, AT(CLOSE)},
+    {'t', "ParameterDescription", 6, 6 + 4 * 32767, AT(PARAMETERS)},
+    {'s', "PortalSuspended", 4, 4, AT(ROWS) | AT(KNOWN_ROWS) | AT(LIMIT_ROWS) | AT(EXECUTE)}, /* with its limit or without: the length comes first */
+    {'T', "RowDescription", 6, 4 * MIB, AT(DESCRIBE) | AT(COLUMNS) | AT(QUERY)},
+    {'n', "NoData", 4, 4, AT(DESCRIBE) | AT(COLUMNS)},
+    {'D', "DataRow", 6, ROW_MAX, ALL_ROWS},
+    {'C', "CommandComplete", 5, 1 * KIB, AT(EXECUTE) | ALL_ROWS | AT(QUERY) | AT(COPY_OUT)},
+    {'I', "EmptyQueryResponse", 4, 4, AT(EXECUTE) | AT(QUERY)},
     {'G', "CopyInResponse", 7, 7 + 2 * 1664, AT(EXECUTE)},
     {'H', "CopyOutResponse", 7, 7 + 2 * 1664, AT(EXECUTE)},
     {'d', "CopyData", 4, ROW_MAX, AT(COPY_OUT)},
@@ -65,7 +70,7 @@ static size_t events(const struct solo *r)
 {
     const struct solo_seen *s = &r->seen;
     return s->logged_in + s->columns + s->rows + s->complete + s->errors + s->notices + s->parameters +
-           s->ready + s->fatal + s->work;
+           s->parameter_types + s->suspended + s->ready + s->fatal + s->work;
 }
 
 static void must_refuse(struct solo *r, const struct bounds *b)
@@ -135,7 +140,7 @@ END_TEST
 
 START_TEST(a_type_that_is_never_legal_is_refused_at_any_length)
 {
-    static const char never[] = "t3VWzkm";
+    static const char never[] = "VWzkm";
     static const struct bounds any = {.min = 8, .max = 64 * KIB};
     uint32_t lengths[11];
     size_t n = lengths_of(&any, lengths);

@@ -26,6 +26,8 @@ struct redw_batch {
     size_t nsets;             /* 1 or more; what they make together must fit into 1 GiB */
     size_t nparams;           /* of one set; 32,767 at most */
     uint32_t timeout_ms;      /* of all of it, waiting for a connection included; as in redw_request */
+    const char *query_group;  /* this and the next as in redw_request */
+    enum redw_priority priority;
 };
 #define REDW_BATCH(...) (&(const struct redw_batch){.size = sizeof(struct redw_batch), __VA_ARGS__})
 

@@ -156,16 +156,21 @@ static void give_rows(struct redwi_conn *c, const struct redwi_ev *ev)
     follow(c, job, flow);
 }
 
+/* job: whose it is, or NULL. Runs user code. */
+static void tell_notice(struct redwi_conn *c, struct redwi_job *job, redw_error *owned)
+{
+    const struct redwi_conn_config *config = &c->priv->config;
+    redw_error *notice = job ? job->ops->notice(job, owned) : owned;
+    config->ops->noticed(config->owner, job, notice);
+    redw_error_release(notice);
+}
+
 /* A setting was refused; the statement behind it runs none the less, and hears of it as a notice. While
  * something here is given up, nobody knows whose it was. */
 static void ahead_failed(struct redwi_conn *c, redw_error *owned)
 {
-    struct redwi_job *job = c->given_up ? NULL : redwi_conn_job(c);
     redwi_ahead_failed(&c->priv->ahead);
-    if (job)
-        job->ops->notice(job, owned);
-    else
-        redw_error_release(owned);
+    tell_notice(c, c->given_up ? NULL : redwi_conn_job(c), owned);
 }
 
 static void give_error(struct redwi_conn *c, const struct redwi_ev *ev)
@@ -180,16 +185,6 @@ static void give_error(struct redwi_conn *c, const struct redwi_ev *ev)
         job->error = ev->error;
     else
         redw_error_release(ev->error);
-}
-
-static void give_notice(struct redwi_conn *c, const struct redwi_ev *ev)
-{
-    const struct redwi_conn_config *config = &c->priv->config;
-    struct redwi_job *job = job_of(c, ev);
-    if (job)
-        job->ops->notice(job, redw_error_keep(ev->error));
-    config->ops->noticed(config->owner, job, ev->error);
-    redw_error_release(ev->error);
 }
 
 static void give_tag(struct redwi_conn *c, const struct redwi_ev *ev)
@@ -265,7 +260,7 @@ static bool take_events(struct redwi_conn *c)
             give_error(c, &ev);
             break;
         case REDWI_EV_NOTICE:
-            give_notice(c, &ev);
+            tell_notice(c, job_of(c, &ev), ev.error);
             break;
         case REDWI_EV_PARAMETER:
             break;

@@ -52,7 +52,8 @@ struct redwi_job_ops {
     void (*complete)(struct redwi_job *j, const char *tag, size_t len);
     /* The limit of an Execute was met. NULL: none has one. */
     void (*suspended)(struct redwi_job *j);
-    void (*notice)(struct redwi_job *j, redw_error *owned);
+    /* A notice of the job. Returns it for others to see, owned again; the job keeps a reference if it likes. */
+    redw_error *(*notice)(struct redwi_job *j, redw_error *owned);
     /* The final callback; j->error tells (NULL: success). Frees the job. */
     void (*finish)(struct redwi_job *j);
     /* Frees the job without its callback (forget, or a client destroyed in a fork's child). */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The table of prepared statements: see prepared.h. Entries lie in no order; a table is small, and the one
- * comparison per entry is of numbers.
+ * The table of prepared statements: see prepared.h. A table is small, so it is searched from one end; what is used
+ * often lies near the front.
  *
  * Nothing here waits for a CloseComplete or a ParseComplete by itself: the units do, and each of them ends in one
  * of three ways, which conn.c tells.
@@ -33,6 +33,7 @@ static void set_unit(struct redwi_prepared *t, struct redwi_prepared_entry *e, c
 
 static void set_state(struct redwi_prepared *t, struct redwi_prepared_entry *e, enum redwi_prepared_state state)
 {
+    t->unwanted += (state == REDWI_PREPARED_UNWANTED) - (size_t)(e->state == REDWI_PREPARED_UNWANTED);
     set_unit(t, e, NULL);
     e->state = state;
 }
@@ -74,10 +75,12 @@ struct redwi_prepared_entry *redwi_prepared_find(struct redwi_prepared *t, uint6
 {
     for (size_t i = 0; i < t->count; i++) {
         struct redwi_prepared_entry *e = t->entries[i];
-        if (e->statement == statement && is_usable(e)) {
-            e->used = ++t->clock;
-            return e;
-        }
+        if (e->statement != statement || !is_usable(e))
+            continue;
+        t->entries[i] = t->entries[i / 2]; /* what is used often comes to the front */
+        t->entries[i / 2] = e;
+        e->used = ++t->clock;
+        return e;
     }
     return NULL;
 }
@@ -197,7 +200,7 @@ unsigned redwi_prepared_put_close(struct redwi_prepared *t, const struct redwi_j
 {
     struct redwi_prepared_entry *chosen = NULL;
 
-    for (size_t i = 0; i < t->count; i++) {
+    for (size_t i = 0; t->unwanted > 0 && i < t->count; i++) {
         struct redwi_prepared_entry *e = t->entries[i];
         if (e->state == REDWI_PREPARED_UNWANTED && (!chosen || e->statement == statement))
             chosen = e;
@@ -205,7 +208,7 @@ unsigned redwi_prepared_put_close(struct redwi_prepared *t, const struct redwi_j
     if (!chosen)
         return 0;
     redwi_fe_close_statement(b, chosen->name);
-    chosen->state = REDWI_PREPARED_CLOSING;
+    set_state(t, chosen, REDWI_PREPARED_CLOSING);
     set_unit(t, chosen, j);
     return REDWI_SENT_CLOSE;
 }

@@ -63,7 +63,7 @@ struct redwi_prepared {
     const struct redw_allocator *mem;
     struct redwi_prepared_entry **entries;
     size_t count, cap;
-    size_t pending;                  /* entries whose unit is set */
+    size_t pending, unwanted;        /* entries whose unit is set; that are UNWANTED */
     uint64_t clock;
 };
 

@@ -19,6 +19,8 @@
 
 #include <string.h>
 
+#define SLICE_BYTES ((size_t)1 << 20) /* written in one turn: slices.c says why */
+
 struct redw_report {
     const redw_error *error;
     uint64_t rows;
@@ -44,6 +46,8 @@ struct batch {
     size_t sql_len;
     enum redwi_server server;
     enum redw_outcome on_error;
+    unsigned sent;      /* REDWI_SENT_* of the first member */
+    size_t nput;        /* members written so far */
     size_t ncomplete;   /* of the unit under way */
     bool accepted;      /* the statement itself: what fails from now on is a member */
 };
@@ -68,28 +72,40 @@ static void put_member(struct batch *b, struct redwi_buf *out, size_t set)
     redwi_fe_execute(out, "", 0);
 }
 
-static int begin(struct redwi_job *j, struct redwi_session *s)
+/* What comes ahead of the members; the first of them is answered as `sent` says. */
+static void put_statement(struct batch *b, struct redwi_session *s, struct redwi_buf *out)
 {
-    struct batch *b = batch_of(j);
-    struct redwi_buf *out = redwi_session_unit_begin(s);
-
-    if (!out)
-        return REDW_ENOMEM;
     b->server = redwi_request_server(s);
     for (size_t i = 0; i < b->nparams; i++)
         b->oids[i] = redwi_param_oid(&b->kinds[i], b->server);
     const struct redwi_use_sql sql = {b->sql, b->sql_len, b->oids, b->kinds, b->nparams};
-    unsigned sent = redwi_use_begin(&b->use, j, out, &sql) | REDWI_SENT_BIND | REDWI_SENT_EXECUTE;
+    b->sent = redwi_use_begin(&b->use, &b->job, out, &sql) | REDWI_SENT_BIND | REDWI_SENT_EXECUTE;
     if (!b->use.entry) {
         redwi_fe_describe_statement(out, "");
-        sent |= REDWI_SENT_DESCRIBE_STATEMENT;
+        b->sent |= REDWI_SENT_DESCRIBE_STATEMENT;
     }
     b->ncomplete = 0;
     b->accepted = b->use.again;
-    for (size_t set = 0; set < b->nsets && !out->failed; set++)
-        put_member(b, out, set);
-    unsigned again = REDWI_SENT_BIND | REDWI_SENT_EXECUTE | (sent & REDWI_SENT_COLUMNS);
-    return redwi_session_batch_end(s, j, sent, again, b->nsets - 1, b->on_error);
+}
+
+static int begin(struct redwi_job *j, struct redwi_session *s)
+{
+    struct batch *b = batch_of(j);
+    size_t base, slice = b->use.retried ? SIZE_MAX : SLICE_BYTES;
+    struct redwi_buf *out = b->nput > 0 ? redwi_session_unit_more(s, &base) : redwi_session_unit_begin(s);
+
+    if (!out)
+        return REDW_ENOMEM;
+    size_t from = redwi_buf_mark(out);
+    if (b->nput == 0)
+        put_statement(b, s, out);
+    while (b->nput < b->nsets && !out->failed && redwi_buf_mark(out) - from < slice)
+        put_member(b, out, b->nput++);
+    if (b->nput < b->nsets && !out->failed)
+        return REDWI_JOB_MORE;
+    b->nput = 0;
+    unsigned again = REDWI_SENT_BIND | REDWI_SENT_EXECUTE | (b->sent & REDWI_SENT_COLUMNS);
+    return redwi_session_batch_end(s, j, b->sent, again, b->nsets - 1, b->on_error);
 }
 
 /* A conflict between transactions, or an end from outside, meets some member, and is not its fault. */
@@ -163,10 +179,10 @@ static void complete(struct redwi_job *j, const char *tag, size_t len)
     b->report.affected[b->ncomplete++] = redwi_tag_affected(tag, len);
 }
 
-static void notice(struct redwi_job *j, redw_error *owned)
+static redw_error *notice(struct redwi_job *j, redw_error *owned)
 {
     (void)j;
-    redw_error_release(owned);
+    return owned;
 }
 
 static void free_batch(const struct redw_allocator *mem, struct batch *b)
@@ -274,6 +290,17 @@ static redw_id check_params(redw_client *c, const struct redw_batch *rq)
     return check_types(c, rq);
 }
 
+static redw_id check_company(redw_client *c, const struct redw_batch *rq)
+{
+    const char *fault = rq->query_group ? redwi_query_group_fault(rq->query_group) : NULL;
+
+    if (fault)
+        return redwi_client_refuse(c, REDW_EINVAL, "query_group %s", fault);
+    if ((unsigned)rq->priority > REDW_PRIORITY_BULK)
+        return redwi_client_refuse(c, REDW_EINVAL, "priority: %d is none", (int)rq->priority);
+    return 0;
+}
+
 static redw_id check(redw_client *c, struct redw_batch *out, size_t *sql_len, const struct redw_batch *rq)
 {
     struct redw_diag why;
@@ -289,6 +316,8 @@ static redw_id check(redw_client *c, struct redw_batch *out, size_t *sql_len, co
     } else if (redwi_sql_check(out->sql, sql_len, &why)) {
         return redwi_client_refuse(c, REDW_EINVAL, "%s", why.text);
     }
+    if ((refused = check_company(c, out)) != 0)
+        return refused;
     return check_params(c, out);
 }
 
@@ -306,7 +335,7 @@ static void take_sql(struct batch *b, const struct redw_batch *rq, char *room, s
     b->on_error = redwi_request_error_proves(b->sql, len);
 }
 
-/* One piece: the struct, the timer, kinds, OIDs, formats, SQL; one each for parameters and counts. NULL: no
+/* One piece: the struct, the timer, kinds, OIDs, formats, SQL, query group; one each for parameters and counts. NULL: no
  * memory. */
 static struct batch *create(redw_client *c, const struct redw_batch *rq, size_t sql_len)
 {
@@ -315,7 +344,8 @@ static struct batch *create(redw_client *c, const struct redw_batch *rq, size_t 
     size_t oids_at = kinds_at + rq->nparams * sizeof(redw_param);
     size_t formats_at = oids_at + rq->nparams * sizeof(uint32_t);
     size_t sql_at = formats_at + rq->nparams;
-    size_t bytes = sql_at + sql_len;
+    const char *group = redwi_request_group(c, rq->query_group);
+    size_t group_at = sql_at + sql_len, bytes = group_at + strlen(group) + 1;
     char *p = redwi_alloc(&c->work, bytes);
 
     if (!p)
@@ -330,6 +360,8 @@ static struct batch *create(redw_client *c, const struct redw_batch *rq, size_t 
     b->nsets = b->report.nmembers = b->report.failed = rq->nsets;
     b->nparams = rq->nparams;
     take_sql(b, rq, p + sql_at, sql_len);
+    b->job.query_group = memcpy(p + group_at, group, strlen(group) + 1);
+    b->job.rank = redwi_request_rank(rq->priority);
     b->params = redwi_params_copy(&c->work, rq->params, rq->nsets * rq->nparams);
     b->nall = b->params ? rq->nsets * rq->nparams : 0;
     b->report.affected = redwi_alloc_array(&c->work, rq->nsets, sizeof *b->report.affected);

@@ -49,6 +49,15 @@ struct redwi_request {
 redw_id redwi_request_submit(redw_client *c, const struct redw_request *rq,
                              const struct redw_stream_handler *h, redw_done_fn *fn, void *ctx);
 
+/* What drives a request: gathered, or streamed in a way. */
+const struct redwi_job_ops *redwi_request_ops(bool streamed, enum redw_way way);
+/* Wipes its text; the handle, the result and the error are given back. */
+void redwi_request_free(const struct redw_allocator *mem, struct redwi_request *r);
+/* In which list a job of this priority waits. */
+unsigned redwi_request_rank(enum redw_priority priority);
+/* The group that a request wants, the client's if it names none; never NULL. */
+const char *redwi_request_group(const redw_client *c, const char *query_group);
+
 /* Whose forms values have on this connection (design H13). */
 enum redwi_server redwi_request_server(const struct redwi_session *s);
 

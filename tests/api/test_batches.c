@@ -6,6 +6,7 @@
 #include "support/pg.h"
 
 #include <check.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -432,7 +433,8 @@ static void run_session(int *batches, int *perhaps, bool *ok)
 
     *ok = redw_stmt_create(&s, r.client, INSERT " returning id", NULL) == 0;
     for (int i = 0; i < 4 && s; i++) {
-        redw_param p[] = {redw_p_int64(++next), redw_p_text("a"), redw_p_int64(++next), redw_p_text(NULL)};
+        next += 2;
+        redw_param p[] = {redw_p_int64(next), redw_p_text("a"), redw_p_int64(next + 1), redw_p_text(NULL)};
         struct told t;
         submit(&t, i == 3 ? REDW_BATCH(.sql = "deallocate all", .nsets = 1)
                           : REDW_BATCH(.stmt = s, .params = p, .nsets = 2, .nparams = 2));
@@ -479,6 +481,12 @@ static bool survive(enum fault_class c, uint64_t n, enum fault_mode mode, struct
     return fired;
 }
 
+/* Of short transfers and of broken connections one each: test_faults.c has all. */
+static bool is_spared(const struct fault_kind *k)
+{
+    return k->bytes > 1 || (k->error != 0 && k->error != ECONNRESET && k->error != EINTR && k->error != EAGAIN);
+}
+
 static uint64_t sweep(enum fault_class c, enum fault_mode mode, struct fault_kind kind)
 {
     uint64_t n = 1;
@@ -500,8 +508,10 @@ START_TEST(E04_every_allocation_may_fail_and_the_connection_may_be_cut_in_every_
     for (size_t i = 0; i < 2; i++) {
         size_t n;
         const struct fault_kind *kinds = fault_kinds(classes[i], &n);
-        for (size_t k = 0; k < n; k++)
-            sweep(classes[i], FAULT_ONCE, kinds[k]);
+        for (size_t k = 0; k < n; k++) {
+            if (!is_spared(&kinds[k]))
+                sweep(classes[i], FAULT_ONCE, kinds[k]);
+        }
     }
 }
 END_TEST

@@ -45,6 +45,32 @@ int redwi_session_unit_end(struct redwi_session *s, void *tag, unsigned sent, en
     return redwi_session_batch_end(s, tag, sent, 0, 0, on_error);
 }
 
+/* Nothing here is large enough to be written in slices. */
+struct redwi_buf *redwi_session_unit_more(struct redwi_session *s, size_t *base)
+{
+    (void)s, (void)base;
+    return NULL;
+}
+
+/* Ways of several units are not tested here. */
+int redwi_session_query(struct redwi_session *s, void *tag, const char *sql, size_t n, enum redw_outcome on_error)
+{
+    (void)s, (void)tag, (void)sql, (void)n, (void)on_error;
+    return REDW_EINVAL;
+}
+
+bool redwi_session_take_back(struct redwi_session *s, const void *tag)
+{
+    (void)s, (void)tag;
+    return false;
+}
+
+size_t redwi_session_units(const struct redwi_session *s)
+{
+    (void)s;
+    return 0;
+}
+
 bool redwi_session_is_redshift(const struct redwi_session *s)
 {
     (void)s;

@@ -565,11 +565,11 @@ static void job_complete(struct redwi_job *j, const char *tag, size_t len)
     act(r->stand, STAND_COMPLETE);
 }
 
-static void job_notice(struct redwi_job *j, redw_error *owned)
+static redw_error *job_notice(struct redwi_job *j, redw_error *owned)
 {
-    redw_error_release(owned);
     job_of(j)->nnotices++;
     act(job_of(j)->stand, STAND_NOTICE);
+    return owned;
 }
 
 static const struct redwi_job_ops job_ops = {

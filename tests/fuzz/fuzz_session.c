@@ -19,6 +19,11 @@
 #include <sanitizer/asan_interface.h>
 #include <stdlib.h>
 #include <string.h>
+#if __has_include(<valgrind/memcheck.h>) /* which else would take the arena for written */
+#include <valgrind/memcheck.h>
+#else
+#define VALGRIND_MAKE_MEM_UNDEFINED(p, n) ((void)(p), (void)(n))
+#endif
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size, unsigned seed);
@@ -79,6 +84,13 @@ static void set_head(uint8_t *block, size_t n, bool live)
     ASAN_POISON_MEMORY_REGION(block - sizeof head, sizeof head);
 }
 
+static void open_block(uint8_t *block, size_t n)
+{
+    set_head(block, n, true);
+    ASAN_UNPOISON_MEMORY_REGION(block, n);
+    VALGRIND_MAKE_MEM_UNDEFINED(block, n);
+}
+
 /* With a gap in front and one behind. */
 static size_t room_of(size_t n)
 {
@@ -95,8 +107,7 @@ static void *arena_alloc(void *ctx, size_t n)
     arena_live += n;
     if (arena_live > arena_peak)
         arena_peak = arena_live;
-    set_head(at, n, true);
-    ASAN_UNPOISON_MEMORY_REGION(at, n);
+    open_block(at, n);
     return at;
 }
 
@@ -173,8 +184,7 @@ static void arena_restore(const struct image *image)
     arena_peak = image->peak;
     for (size_t i = 0; i < image->nblocks; i++) {
         uint8_t *block = arena + image->blocks[i].at;
-        set_head(block, image->blocks[i].n, true);
-        ASAN_UNPOISON_MEMORY_REGION(block, image->blocks[i].n);
+        open_block(block, image->blocks[i].n);
         memcpy(block, image->blocks[i].bytes, image->blocks[i].kept);
     }
 }

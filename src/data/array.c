@@ -33,7 +33,8 @@ static void skip_blanks(const char **p)
         ++*p;
 }
 
-/* Up to and without the comma or brace behind it. Unquoted, NULL is NULL; blanks around do not count. p < end. */
+/* Up to and without the comma or brace behind it. Unquoted, NULL is NULL; blanks around do not count.
+ * p < end. */
 static bool text_element(const char **p, const char *end, struct element *e)
 {
     skip_blanks(p);

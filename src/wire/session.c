@@ -20,8 +20,8 @@
 /* The input: its size but for longer messages, and the room below which it is compacted. */
 #define INPUT_BYTES    (64 * KIB)
 #define INPUT_ROOM_MIN (16 * KIB)
-/* Its size once a read of rows filled it. A recv of 64 KiB costs 10 us besides its bytes (loopback), so half
- * as many take 7 % off the CPU of rows of 100 bytes. Not more, for a stream's memory to stay below 512 KiB. */
+/* Its size once a read of messages filled it. A recv of 64 KiB costs 10 us besides its bytes (loopback): half
+ * as many take 7 % off the CPU of rows of 100 bytes. Not more, for a stream to stay below 512 KiB. */
 #define INPUT_FLOODED (128 * KIB)
 /* The output: what one session may have waiting, and what an emptied one may keep. */
 #define OUTPUT_MAX  ((size_t)1 << 30)
@@ -247,7 +247,7 @@ static bool advance(struct redwi_session *s, struct redwi_ev *ev)
     }
 }
 
-/* Back to the usual size after a long message, which filled its buffer to the last byte, and after the rows. */
+/* Back to the usual size after a long message, which filled its buffer to the last byte, and after rows. */
 static void shrink_input(struct redwi_session *s)
 {
     size_t usual = s->rows_due ? INPUT_FLOODED : INPUT_BYTES;

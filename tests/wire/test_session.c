@@ -531,15 +531,16 @@ START_TEST(the_input_grows_with_what_came_and_shrinks_again)
 }
 END_TEST
 
+static const char flood_row[12] = "D\0\0\0\13" SOLO_ONE_ROW;
+
 /* Fills all the room there is with rows, a part of one at the end; the room. */
 static size_t flood(struct solo *r, size_t *fed)
 {
-    static const char row[12] = "D\0\0\0\13" SOLO_ONE_ROW;
     size_t room;
     uint8_t *at = redwi_session_input(r->s, &room);
     ck_assert(at && room);
     for (size_t i = 0; i < room; i++, ++*fed)
-        at[i] = (uint8_t)row[*fed % sizeof row];
+        at[i] = (uint8_t)flood_row[*fed % sizeof flood_row];
     redwi_session_received(r->s, room);
     solo_drain(r);
     return room;
@@ -560,11 +561,9 @@ START_TEST(reads_that_rows_fill_get_twice_the_room_until_the_rows_end)
         ck_assert_uint_le(got, 2 * USUAL);
     }
     ck_assert_uint_eq(r.memory.bytes, before + USUAL);
-    ck_assert_uint_eq(r.seen.rows, fed / 12);
-    while (fed % 12) {
-        solo_feed(&r, "D\0\0\0\13" SOLO_ONE_ROW + fed % 12, 1);
-        fed++;
-    }
+    ck_assert_uint_eq(r.seen.rows, fed / sizeof flood_row);
+    for (; fed % sizeof flood_row; fed++)
+        solo_feed(&r, &flood_row[fed % sizeof flood_row], 1);
     SOLO_FEED(&r, 'C', "SELECT 9\0");
     SOLO_FEED(&r, 'Z', "I");
     ck_assert(redwi_session_input(r.s, &room) && room == USUAL);
@@ -584,7 +583,7 @@ START_TEST(no_memory_for_twice_the_room_is_no_failure)
     r.memory.fail_on = true;
     for (int i = 0; i < 10; i++)
         ck_assert_uint_gt(flood(&r, &fed), 64 * 1024 - 16);
-    ck_assert_uint_eq(r.seen.rows, fed / 12);
+    ck_assert_uint_eq(r.seen.rows, fed / sizeof flood_row);
     ck_assert_uint_eq(r.seen.fatal, 0);
     r.memory.fail_at = 0;
     solo_free(&r);

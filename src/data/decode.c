@@ -158,7 +158,7 @@ int redwi_text_whole(const char *p, size_t n, int64_t *out)
 int redwi_binary_bool(const char *p, size_t n, bool *out)
 {
     *out = false;
-    if (n != 1 || (*p != 0 && *p != 1))
+    if (n != 1 || *(const uint8_t *)p > 1)
         return REDW_EPROTOCOL;
     *out = *p == 1;
     return REDW_OK;

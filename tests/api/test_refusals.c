@@ -120,9 +120,9 @@ START_TEST(a_full_queue_a_closing_client_and_no_memory_say_so)
         fault_disarm(&d.lab.fault);
     }
     redw_client_close(d.lab.client, 0, NULL, NULL);
-    must_refuse(&(struct refusal){REDW_QUERY("select 1"), REDW_ECLOSED, "the client is closing", NULL}, 3);
+    must_refuse(&(struct refusal){REDW_QUERY("select 1"), REDW_ECLOSED, "the client", "is closing"}, 3);
     desk_turn(&d);
-    must_refuse(&(struct refusal){REDW_QUERY("select 1"), REDW_ECLOSED, "the client is closed", NULL}, 4);
+    must_refuse(&(struct refusal){REDW_QUERY("select 1"), REDW_ECLOSED, "the client", "is closed"}, 4);
     desk_close(&d);
 }
 END_TEST

@@ -297,7 +297,7 @@ static redw_id check_company(redw_client *c, const struct redw_batch *rq)
     if (fault)
         return redwi_client_refuse(c, REDW_EINVAL, "query_group %s", fault);
     if ((unsigned)rq->priority > REDW_PRIORITY_BULK)
-        return redwi_client_refuse(c, REDW_EINVAL, "priority: %d is none", (int)rq->priority);
+        return redwi_client_refuse(c, REDW_EINVAL, "priority: %d is none of REDW_PRIORITY_*", (int)rq->priority);
     return 0;
 }
 

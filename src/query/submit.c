@@ -47,7 +47,7 @@ static redw_id check_company(redw_client *c, const struct redw_request *rq)
     if (rq->label && (fault = label_fault(rq->label)) != NULL)
         return redwi_client_refuse(c, REDW_EINVAL, "label %s", fault);
     if ((unsigned)rq->priority > REDW_PRIORITY_BULK)
-        return redwi_client_refuse(c, REDW_EINVAL, "priority: %d is none", (int)rq->priority);
+        return redwi_client_refuse(c, REDW_EINVAL, "priority: %d is none of REDW_PRIORITY_*", (int)rq->priority);
     return 0;
 }
 

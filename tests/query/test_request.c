@@ -30,6 +30,13 @@ struct redwi_buf *redwi_session_unit_begin(struct redwi_session *s)
     return unit_rc == REDW_ENOMEM ? NULL : &unit;
 }
 
+/* Requests of one slice only. */
+struct redwi_buf *redwi_session_unit_more(struct redwi_session *s, size_t *base)
+{
+    (void)s, (void)base;
+    ck_abort_msg("a unit was written in slices");
+}
+
 int redwi_session_unit_end(struct redwi_session *s, void *tag, unsigned sent, enum redw_outcome on_error)
 {
     (void)s;

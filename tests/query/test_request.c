@@ -60,13 +60,6 @@ bool redwi_session_take_back(struct redwi_session *s, const void *tag)
     return false;
 }
 
-/* Nothing here is large enough to be written in slices. */
-struct redwi_buf *redwi_session_unit_more(struct redwi_session *s, size_t *base)
-{
-    (void)s, (void)base;
-    return NULL;
-}
-
 int redwi_session_batch_end(struct redwi_session *s, void *tag, unsigned sent, unsigned again, size_t more,
                             enum redw_outcome on_error)
 {

@@ -119,8 +119,7 @@ static const char *judge(int64_t token, int64_t rows)
     return text;
 }
 
-/* Rows of (token, count) in order, for tokens from `from` on. */
-static const char *compare(const redw_result *res, int64_t from)
+const char *told_compare(const redw_result *res, int64_t from)
 {
     redw_rows it = redw_result_rows(res);
     redw_row row;
@@ -143,13 +142,11 @@ static const char *compare(const redw_result *res, int64_t from)
 
 void told_check(struct lab *r, int64_t from)
 {
-    struct answer a = lab_query(r, REDW_QUERY("select token, count(*)::int8 from told where token >= $1 and token < $2 "
-                                              "group by token order by token",
-                                              redw_p_int64(from), redw_p_int64(next)));
+    struct answer a = lab_query(r, REDW_QUERY(TOLD_QUERY, redw_p_int64(from), redw_p_int64(next)));
     if (a.id < 0 || a.calls != 1 || redw_result_error(a.res))
         sweep_broken(&r->fault, __FILE__, __LINE__, "the client does not serve again:",
                      a.id < 0 ? redw_client_why(r->client) : redw_error_message(redw_result_error(a.res)));
-    const char *wrong = compare(a.res, from);
+    const char *wrong = told_compare(a.res, from);
     if (wrong)
         sweep_broken(&r->fault, __FILE__, __LINE__, "told otherwise:", wrong);
     answer_release(&a);

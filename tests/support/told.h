@@ -53,6 +53,10 @@ void told_done(const redw_result *res, void *ctx);
 char told_letter(const struct told *t);
 
 void told_keep(const struct told *t);
+/* What is in the table for tokens from $1 up to $2, told_next(); and what is wrong with that, or NULL. */
+#define TOLD_QUERY \
+    "select token, count(*)::int8 from told where token >= $1 and token < $2 group by token order by token"
+const char *told_compare(const redw_result *res, int64_t from);
 /* Fails the test, with the fault, if what the table has was not what was said. */
 void told_check(struct lab *r, int64_t from);
 void told_check_all(void);

@@ -392,7 +392,7 @@ static void name_the_cancel(redw_client *c, const struct redwi_conn *conn, struc
     if (!j->cancelled || redw_error_code(j->error) != REDW_ETIMEDOUT)
         return;
     if (j->verdict == REDW_CANCEL_REFUSED)
-        snprintf(how, sizeof how, "the server could not be asked to stop the statement (%s), which did not end",
+        snprintf(how, sizeof how, "the server could not be asked to stop the statement (%s), which did not end by itself",
                  conn->refused ? redw_error_message(conn->refused) : "cancel: no answer yet");
     redw_error *e = redwi_err_make(
         &c->mem,

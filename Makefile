@@ -84,7 +84,7 @@ endef
 $(foreach v,$(VARIANTS),$(eval $(call variant_rules,$(v))))
 
 # ---- tests ------------------------------------------------------------------------------------------
-.PHONY: deps deps-demo tests check asan tsan test
+.PHONY: deps deps-demo tests check asan tsan memory test
 deps: ; scripts/deps.sh test  ## installs the Debian packages that tests and bench need
 deps-demo: ; scripts/deps.sh demo
 
@@ -96,8 +96,11 @@ check: $(call test_bins,plain) $(EXAMPLES:%=$(call tree,plain)/examples/%)  ## r
 asan: $(call test_bins,asan) $(EXAMPLES:%=$(call tree,asan)/examples/%)  ## runs the tests under ASan and UBSan
 	scripts/with_pg.sh tests/run.sh $(call tree,asan) $(call test_bins,asan)
 
-tsan: $(call tree,tsan)/tests/api/test_threads  ## runs the thread tests under TSan
+tsan: $(call tree,tsan)/tests/api/test_threads $(call tree,tsan)/tests/api/test_loops  ## runs the thread tests under TSan
 	scripts/with_pg.sh tests/run.sh $(call tree,tsan) $^
+
+memory: $(call tree,plain)/tests/api/test_memory  ## streams ten million rows slowly, in each way: about half an hour
+	REDW_MEMORY_ROWS=$(or $(ROWS),10000000) scripts/with_pg.sh $<
 
 # Every file also compiles without a warning under clang.
 CLANG_STAMPS := $(patsubst %.c,build/clang-lint/%.ok,$(LIB_SRC) $(SUP_SRC) $(TEST_SRC) $(wildcard examples/*.c))

@@ -94,7 +94,7 @@ WORKLOADS = [
     stream("fat", "text", "touch", cpu_ratio(1.5, 2.2), drain_rate(0.85, 0.95)),
     stream("narrow", "text", "decode", cpu_ratio(4, 5.5), quick=True, gated=True),
     stream("mixed", "text", "decode", cpu_ratio(2.3, 3), quick=True, gated=True),
-    stream("narrow", "binary", "decode", cpu_ratio(8, 12)),
+    stream("narrow", "binary", "decode", cpu_ratio(8, 12), gated=True),
     stream("mixed", "binary", "decode", cpu_ratio(7, 9), gated=True),
     stream_tls("narrow", cpu_ratio(5, 7)),
     stream_tls("mixed", cpu_ratio(3, 4)),

@@ -11,6 +11,8 @@
  *   redw/result.h   columns, rows, typed getters
  *   redw/client.h   the pool: create, ready, close, destroy
  *   redw/request.h  submit, cancel, forget
+ *   redw/statement.h  statements prepared once, run often
+ *   redw/batch.h    one statement, many sets of parameters, one transaction
  *   redw/stream.h   rows as they arrive, with back-pressure
  *
  * and not, because a service has no use for it:
@@ -39,11 +41,13 @@
 #define REDW_H
 
 #include <redw/base.h>
+#include <redw/batch.h>
 #include <redw/client.h>
 #include <redw/error.h>
 #include <redw/loop.h>
 #include <redw/request.h>
 #include <redw/result.h>
+#include <redw/statement.h>
 #include <redw/stream.h>
 #include <redw/value.h>
 

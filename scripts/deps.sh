@@ -3,7 +3,7 @@
 # also what tests and bench use. Does nothing, and needs no rights, when all are there.
 set -euo pipefail
 demo="gcc make pkg-config libc6-dev libssl-dev libev-dev libc-ares-dev openssl postgresql-15 util-linux"
-test="$demo g++ check libsubunit-dev libpq-dev pgbouncer clang libclang-rt-14-dev llvm valgrind cppcheck python3 lcov git locales"
+test="$demo g++ check libsubunit-dev libpq-dev pgbouncer clang libclang-rt-14-dev llvm valgrind cppcheck python3 lcov git locales strace"
 case "${1:-}" in
 demo) want=$demo ;;
 test) want=$test ;;

@@ -52,6 +52,14 @@ REDW_API REDW_MUST_USE int redw_open_done(redw_client *c, redw_id opening, int f
 typedef void redw_trace_fn(uint64_t connection, const char *line, size_t n, void *ctx);
 
 /*
+ * A notice of a server, as it arrives: warnings, the INFO lines of COPY and UNLOAD, and what a server says when it
+ * is about to close. request: whose statement it is about; 0: none. The notice dies with the call:
+ * redw_error_keep(). Runs from the loop; everything of this library may be called from inside. What belongs to a
+ * request is also in its result, in order: redw_result_notice().
+ */
+typedef void redw_notice_fn(redw_client *c, redw_id request, const redw_error *notice, void *ctx);
+
+/*
  * Settings of a client. Fill by designated initialisers through REDW_OPTIONS; zero is the default. All
  * are copied by create, checked before any I/O, and the wrong one is named.
  */
@@ -66,7 +74,7 @@ struct redw_options {
      * unix socket. Settings: host, port, user, password, dbname, application_name, connect_timeout
      * (seconds), keepalives_idle, keepalives_interval (seconds), keepalives_count, tcp_user_timeout (milliseconds;
      * 0 leaves these four to the system), server, require_auth, channel_binding (as below), passfile (as
-     * password_file), and of TLS: sslmode (disable, require, verify-ca, verify-full), sslrootcert (as ca_file),
+     * password_file), query_group, cancel_tls (as below), and of TLS: sslmode (disable, require, verify-ca, verify-full), sslrootcert (as ca_file),
      * sslcert, sslkey, sslname (as cert_file, key_file,
      * tls_name), sslnegotiation (postgres, the default; direct: TLS from the first byte, agreed by ALPN, for
      * PostgreSQL 17 and later). Unknown names are refused, and names given twice. The text is never echoed
@@ -134,6 +142,9 @@ struct redw_options {
     const char *provider_name;
     const char *idc_client_display_name;
 
+    redw_notice_fn *notice; /* default: notices are seen in results only */
+    void *notice_ctx;       /* its last argument */
+
     /* For debugging: every message of every connection; default: none. trace_values shows SQL, parameters,
      * rows and the server's DETAIL and HINT too, which may be anybody's secrets; otherwise only names,
      * types and sizes are. */
@@ -166,6 +177,16 @@ struct redw_options {
      * result ends its request, both with REDW_EFULL; connections go on. Costs 16 bytes a block. At least
      * 1 MiB; default: no bound. What OpenSSL, c-ares and the loop allocate is not counted. */
     uint64_t memory_max_bytes;
+
+    /* "session" (default): the server is asked to stop a statement over a connection as secure as the one it
+     * runs on. "plain": in clear, for servers that refuse TLS there; whoever listens on the way can then stop
+     * statements of that session. What is refused is told: REDW_CANCEL_REFUSED. */
+    const char *cancel_tls;
+
+    /* Redshift: the query group of requests that name none (redw_request.query_group); default: none. Once a
+     * request has had a group, the pool says which one a connection has; a SET of the application's own is then
+     * overridden by the next request. */
+    const char *query_group;
 };
 #define REDW_OPTIONS(...) \
     (&(const struct redw_options){.size = sizeof(struct redw_options), __VA_ARGS__})

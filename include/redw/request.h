@@ -27,17 +27,9 @@ enum redw_wire {
  * the oldest. */
 enum redw_priority { REDW_PRIORITY_NORMAL = 0, REDW_PRIORITY_HIGH, REDW_PRIORITY_LOW, REDW_PRIORITY_BULK };
 
-/* How the rows of a stream are fetched: redw/stream.h. */
-enum redw_way {
-    REDW_WAY_AUTO = 0, /* rows */
-    REDW_WAY_ROWS,     /* as they arrive; a pause stops reading the socket */
-    REDW_WAY_CURSOR,   /* DECLARE, FETCH ..., CLOSE */
-    REDW_WAY_PORTAL,   /* a named portal, executed with a limit again and again */
-};
-
 struct redw_request {
     size_t size;                /* sizeof(struct redw_request) */
-    const char *sql;            /* required; exactly one statement, placeholders $1, $2 ... */
+    const char *sql;            /* exactly one statement, placeholders $1, $2 ...; this or stmt */
     size_t sql_len;             /* bytes of sql; 0: it ends with NUL */
     const redw_param *params;   /* nparams of them; 32,767 at most */
     size_t nparams;
@@ -47,13 +39,14 @@ struct redw_request {
     enum redw_wire wire;        /* default: text */
     uint64_t max_rows;          /* redw_submit: more rows are an error (REDW_EFULL); 0: no bound */
     uint64_t max_bytes;         /* redw_submit: the result's memory; beyond is REDW_EFULL; 0: 256 MiB */
-    redw_stmt *stmt;            /* instead of sql */
+    redw_stmt *stmt;            /* instead of sql: a prepared statement of this client */
     const char *query_group;    /* Redshift: the group that workload management and STL_QUERY.label see, 320
                                    bytes at most; set ahead of the statement, in the same flight, when the
-                                   connection has another one. Other servers do not hear of it. NULL: the
-                                   client's, by default none */
+                                   connection has another one. Other servers do not hear of it. "": none; NULL:
+                                   the client's, by default none */
     const char *label;          /* a name for the statement, [A-Za-z0-9_.:-], 64 bytes at most; it goes ahead of the
-                                   SQL as a comment, so that it is seen in STL_QUERYTEXT and pg_stat_activity.
+                                   SQL as a comment, so that it is seen in STL_QUERYTEXT and pg_stat_activity;
+                                   positions in errors are those of the SQL without it.
                                    Not with stmt (give it to the statement). NULL: none */
     enum redw_priority priority;
     enum redw_way way;          /* redw_stream only */
@@ -87,11 +80,12 @@ typedef void redw_done_fn(const redw_result *res, void *ctx);
 
 /*
  * Submits a statement whose rows are gathered; fn runs once with all of them or an error. Requests are
- * given connections in the order of submission. A transaction cannot span requests: a connection that
+ * given connections by their priority, within one in the order of submission: what has a lower one waits for
+ * as long as there is something higher, until its own timeout. A transaction cannot span requests: a connection that
  * a statement leaves inside one (BEGIN) is closed, which rolls it back.
  *
- * > 0: accepted. REDW_EINVAL: a field is wrong (too many parameters, SQL over 16 MiB, invalid UTF-8 in a
- * parameter); REDW_EFULL: queue_max requests wait; REDW_ECLOSED; REDW_ENOMEM.
+ * > 0: accepted. REDW_EINVAL: a field is wrong (too many parameters, or not as many as the statement is known to
+ * have; SQL over 16 MiB, invalid UTF-8 in a parameter); REDW_EFULL: queue_max requests wait; REDW_ECLOSED; REDW_ENOMEM.
  */
 REDW_API REDW_MUST_USE redw_id redw_submit(redw_client *c, const struct redw_request *rq,
                                            redw_done_fn *fn, void *ctx);
@@ -100,8 +94,8 @@ REDW_API REDW_MUST_USE redw_id redw_submit(redw_client *c, const struct redw_req
  * Gives a request up; its callback still comes, and says whether the statement ran: one that waited ends
  * at once (NOT_SENT); for one under way the server is asked to stop (CancelRequest, over TLS if the
  * session is) and has cancel_timeout_ms, after which its connection is closed (UNKNOWN). A statement
- * that finishes first ends as if nothing had been asked. 0, or REDW_ENOENT: done already, or never was.
- * Cannot fail otherwise.
+ * that finishes first ends as if nothing had been asked. What became of it: redw_result_cancel(). 0, or
+ * REDW_ENOENT: done already, or never was. Cannot fail otherwise.
  */
 REDW_API int redw_cancel(redw_client *c, redw_id id);
 

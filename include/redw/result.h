@@ -14,6 +14,18 @@ extern "C" {
 
 typedef struct redw_result redw_result;
 
+/* What became of redw_cancel(). How the statement ended, and whether it ran, is the error's to say. */
+enum redw_cancel_verdict {
+    REDW_CANCEL_NOT_ASKED = 0,  /* the request was not cancelled */
+    REDW_CANCEL_STOPPED,        /* the server stopped the statement: SQLSTATE 57014 */
+    REDW_CANCEL_FINISHED_FIRST, /* the statement ended by itself, well or with another error */
+    REDW_CANCEL_NOT_SENT,       /* it had not been sent, and never will be */
+    REDW_CANCEL_REFUSED,        /* the server could not be asked: it gave no key, or the connection for it was
+                                   refused, failed, or took too long */
+    REDW_CANCEL_UNANSWERED,     /* the request ended before the server's word: it did not obey in time, the
+                                   connection broke, the request's deadline passed, a stream was paused */
+};
+
 /* A row: its cells as the server sent them. cells[i] is text unless the request asked for binary
  * (redw_request.wire); ptr NULL is SQL NULL. In a buffered result cells live as long as the result and
  * are followed by a NUL byte; in a stream they live until the next call on the same cursor or the end
@@ -45,17 +57,32 @@ struct redw_column {
     const char *catalog, *schema, *table, *base_name; /* where it comes from, and its name there */
 };
 
+/* How the rows of a stream are fetched: redw/stream.h. */
+enum redw_way {
+    REDW_WAY_AUTO = 0, /* rows */
+    REDW_WAY_ROWS,     /* as they arrive; a pause stops reading the socket */
+    REDW_WAY_CURSOR,   /* DECLARE, FETCH ..., CLOSE */
+    REDW_WAY_PORTAL,   /* a named portal, executed with a limit again and again */
+};
+
 /* All getters take a result that was received or kept; they cannot fail. */
 REDW_API const redw_error *redw_result_error(const redw_result *r);    /* NULL: success */
 REDW_API uint64_t redw_result_row_count(const redw_result *r);         /* rows held, or streamed so far */
 REDW_API int64_t redw_result_affected(const redw_result *r);           /* -1: the server gave no count */
 REDW_API const char *redw_result_tag(const redw_result *r);            /* "INSERT 0 3"; "": none */
 REDW_API int64_t redw_result_elapsed_us(const redw_result *r);         /* submit to completion */
+REDW_API int64_t redw_result_query_id(const redw_result *r);           /* Redshift's, if the error or a notice
+                                                                          names it; else -1 */
+REDW_API enum redw_way redw_result_way(const redw_result *r);          /* taken; never AUTO */
 REDW_API size_t redw_result_notice_count(const redw_result *r);        /* kept: at most 64, in order */
 REDW_API const redw_error *redw_result_notice(const redw_result *r, size_t i); /* NULL beyond the end */
 REDW_API size_t redw_result_column_count(const redw_result *r);
 REDW_API const struct redw_column *redw_result_column(const redw_result *r, size_t i); /* NULL beyond */
 REDW_API int redw_result_find(const redw_result *r, const char *column); /* index, or REDW_ECOLUMN */
+
+/* Of a request that was given up with redw_cancel(), in its final callback. */
+REDW_API enum redw_cancel_verdict redw_result_cancel(const redw_result *r);
+REDW_API const char *redw_cancel_verdict_name(enum redw_cancel_verdict v); /* "finished_first"; static */
 
 /* A cursor before the first row of a buffered result. After an error: the rows that came before it. */
 REDW_API redw_rows redw_result_rows(const redw_result *r);

@@ -26,30 +26,19 @@ static bool is_blank(char c)
     return c == ' ' || (c >= '\t' && c <= '\r');
 }
 
-static void skip_blanks(const char **p, const char *end)
+/* The last byte of a text is its closing brace (open_text), so this stops there. */
+static void skip_blanks(const char **p)
 {
-    while (*p < end && is_blank(**p))
+    while (is_blank(**p))
         ++*p;
 }
 
-/* One escaped character or one that is none; false: the text ends in the middle. */
-static bool character(const char **p, const char *end, struct element *e)
-{
-    if (**p == '\\') {
-        e->escapes++;
-        ++*p;
-    }
-    if (*p == end)
-        return false;
-    ++*p;
-    return true;
-}
-
-/* Up to and without the comma or brace behind it. Unquoted, NULL is NULL; blanks around do not count. */
+/* Up to and without the comma or brace behind it. Unquoted, NULL is NULL; blanks around do not count.
+ * p < end. */
 static bool text_element(const char **p, const char *end, struct element *e)
 {
-    skip_blanks(p, end);
-    bool quoted = *p < end && **p == '"';
+    skip_blanks(p);
+    bool quoted = **p == '"';
     *p += quoted;
     *e = (struct element){.ptr = *p};
     const char *last = *p; /* behind the last character that is no blank */
@@ -57,17 +46,20 @@ static bool text_element(const char **p, const char *end, struct element *e)
         if (!quoted && (**p == '{' || **p == '"'))
             return false;
         bool blank = !quoted && is_blank(**p);
-        if (!character(p, end, e))
-            return false;
+        if (**p == '\\') { /* not the last byte, which is a brace */
+            e->escapes++;
+            ++*p;
+        }
+        ++*p;
         last = blank ? last : *p;
     }
     if (*p == end)
         return false;
     e->len = (size_t)(last - e->ptr);
     *p += quoted;
-    skip_blanks(p, end);
+    skip_blanks(p);
     if (quoted)
-        return *p < end;
+        return true;
     if (e->len == 4 && memcmp(e->ptr, "NULL", 4) == 0)
         *e = (struct element){0};
     else if (e->len == 0)
@@ -120,7 +112,7 @@ static int open_text(redw_array *it)
     if (end - p < 2 || *p != '{' || end[-1] != '}')
         return REDW_EPROTOCOL;
     p++;
-    skip_blanks(&p, end);
+    skip_blanks(&p);
     if (*p == '{')
         return REDW_ETYPE; /* more than one dimension */
     it->p_ = p + 1 == end ? end : p;

@@ -10,6 +10,7 @@
 
 int redwi_text_bool(const char *p, size_t n, bool *out);      /* t, f, true, false, 1, 0 */
 int redwi_text_int64(const char *p, size_t n, int64_t *out);  /* [+-]digits */
+int redwi_text_int32(const char *p, size_t n, int32_t *out);
 int redwi_text_double(const char *p, size_t n, double *out);  /* correctly rounded; NaN, [-]Infinity */
 /* NUMERIC text whose fraction, if any, is zero. */
 int redwi_text_whole(const char *p, size_t n, int64_t *out);

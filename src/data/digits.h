@@ -60,4 +60,12 @@ static inline uint64_t redwi_digits_1to3(const char *p, size_t n)
     return (v << (8 * (8 - n))) - (REDWI_LANES('0') << (8 * (8 - n)));
 }
 
+/* The lanes of the last n <= 8 bytes before end, as if led by zeros. Reads eight. */
+static inline uint64_t redwi_digits_before(const char *end, size_t n)
+{
+    uint64_t v, these = ~(UINT64_MAX >> (4 * n) >> (4 * n));
+    memcpy(&v, end - sizeof v, sizeof v);
+    return (v & these) - (REDWI_LANES('0') & these);
+}
+
 #endif

@@ -188,6 +188,14 @@ static void put_by_server(struct redwi_buf *b, const redw_param *p, enum redwi_s
     }
 }
 
+redw_slice redwi_param_raw(const redw_param *p, enum redwi_server server)
+{
+    bool hex = p->flags == REDWI_PARAM_BYTES && server == REDWI_REDSHIFT_BASE;
+    if ((p->flags != REDWI_PARAM_TEXT && p->flags != REDWI_PARAM_BYTES) || hex)
+        return (redw_slice){NULL, 0};
+    return p->v.s;
+}
+
 void redwi_param_put(struct redwi_buf *b, const redw_param *p, enum redwi_server server)
 {
     if (p->flags == REDWI_PARAM_NULL) {

@@ -14,6 +14,8 @@
  * with; and its value, into a Bind message begun with redwi_fe_bind_begin. */
 uint32_t redwi_param_oid(const redw_param *p, enum redwi_server server);
 uint8_t redwi_param_format(const redw_param *p, enum redwi_server server);
+/* The bytes of a value that goes as it lies, of a text for instance; ptr NULL: it is encoded, or NULL. */
+redw_slice redwi_param_raw(const redw_param *p, enum redwi_server server);
 void redwi_param_put(struct redwi_buf *b, const redw_param *p, enum redwi_server server);
 
 #endif

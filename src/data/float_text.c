@@ -23,6 +23,9 @@ enum {
 
 __extension__ typedef unsigned __int128 u128;
 
+/* Apart, so that what is met most saves no register. */
+#define NOINLINE static __attribute__((noinline))
+
 /* w * 5^q, w with its top bit set: the 128 bits below the point that follows the first. Exact enough
  * to round: the low word of the power is only looked at when the bits to round by are all ones, so that
  * what it adds could carry into them. */
@@ -114,7 +117,7 @@ static bool is_word(const char *p, const char *end, const char *word)
 }
 
 /* No digit follows the sign. */
-static __attribute__((noinline)) int special(const char *text, size_t n, double *out)
+NOINLINE int special(const char *text, size_t n, double *out)
 {
     const char *p = text, *end = text + n;
     bool sign = *p == '-' || *p == '+';
@@ -158,69 +161,73 @@ static int round_off(uint64_t bits, bool negative, double *out)
     return give(bits, negative, out);
 }
 
-/* Apart from the scan, which has the fewer registers to save. */
-static __attribute__((noinline)) int round_short(uint64_t w, int64_t q, bool negative, double *out)
+/* Whatever the grammar allows. */
+NOINLINE int any_double(const char *text, size_t n, double *out)
 {
-    return round_off(nearest(w, q), negative, out);
-}
-
-static __attribute__((noinline)) int round_long(struct redwi_digits d, bool negative, double *out)
-{
-    return round_off(nearest_long(&d), negative, out);
-}
-
-int redwi_text_double(const char *text, size_t n, double *out)
-{
-    static const double tens[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,  1e10, 1e11,
-                                  1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
-    static const uint32_t powers[] = {1, 10, 100, 1000, 10000, 100000, 1000000, 10000000};
-    if (n == 0) {
-        *out = 0;
+    *out = 0;
+    if (n == 0)
         return REDW_EPROTOCOL;
-    }
     const char *p = text, *end = text + n;
     bool negative = *p == '-';
     p += negative | (*p == '+');
 
-    const char *start = p;
+    struct redwi_digits d = {.p = p};
     uint64_t w = 0; /* meaningless beyond 19 digits: nearest_long() starts over */
-    int64_t scale = 0;
     for (; p < end && digit_at(p) < 10; p++)
         w = w * 10 + digit_at(p);
-    size_t ndigits = (size_t)(p - start);
+    size_t ndigits = (size_t)(p - d.p);
     if (p < end && *p == '.') {
         const char *fraction = ++p;
-        for (; end - p >= 8; p += 8) {
-            uint64_t lanes = redwi_digits_8(p);
-            if (redwi_digits_fault(lanes))
-                break;
-            w = w * 100000000 + redwi_digits_value(lanes);
-        }
-        size_t left = (size_t)(end - p);
-        uint64_t lanes = left >= 4 && left < 8 ? redwi_digits_4to8(p, left) : UINT64_MAX;
-        if (!redwi_digits_fault(lanes)) {
-            w = w * powers[left] + redwi_digits_value(lanes);
-            p = end;
-        }
         for (; p < end && digit_at(p) < 10; p++)
             w = w * 10 + digit_at(p);
-        scale = fraction - p;
+        d.scale = fraction - p;
         ndigits += (size_t)(p - fraction);
     }
-    const char *point_end = p;
-    if (__builtin_expect(ndigits == 0, 0))
+    d.end = p;
+    if (ndigits == 0)
         return special(text, n, out);
-    if (p < end && ((*p | 0x20) != 'e' || !exponent(p + 1, end, &scale))) {
-        *out = 0;
+    if (p < end && ((*p | 0x20) != 'e' || !exponent(p + 1, end, &d.scale)))
         return REDW_EPROTOCOL;
+    return round_off(ndigits > DIGITS_MAX ? nearest_long(&d) : nearest(w, d.scale), negative, out);
+}
+
+/*
+ * At once: [-]digits.digits with 8 to 20 bytes behind the sign, so at most 19 digits, and at most seven of
+ * them before the point. Such is nearly every number of full precision; no loop runs over its digits, and
+ * 0.7 branches a number are mispredicted instead of 2.5.
+ */
+int redwi_text_double(const char *text, size_t n, double *out)
+{
+    static const uint32_t tens[] = {1, 10, 100, 1000, 10000, 100000, 1000000, 10000000};
+    size_t sign = n > 0 && *text == '-';
+    const char *p = text + sign, *end = text + n;
+    if (n - sign - 8 > 12)
+        return any_double(text, n, out);
+
+    /* The digits before the point: as many as stand before the first lane that is none. */
+    uint64_t lanes = redwi_digits_8(p);
+    uint64_t fault = redwi_digits_fault(lanes);
+    if (fault == 0)
+        return any_double(text, n, out);
+    unsigned whole = (unsigned)__builtin_ctzll(fault) / 8;
+    p += whole;
+    if (*p++ != '.')
+        return any_double(text, n, out);
+    uint64_t w = redwi_digits_value(lanes << (60 - 8 * whole) << 4);
+    size_t left = (size_t)(end - p);
+    int64_t scale = -(int64_t)left;
+    fault = 0;
+    for (; left >= 8; left -= 8, p += 8) {
+        lanes = redwi_digits_8(p);
+        fault |= redwi_digits_fault(lanes);
+        w = w * 100000000 + redwi_digits_value(lanes);
     }
-    if (__builtin_expect(ndigits > DIGITS_MAX, 0))
-        return round_long((struct redwi_digits){start, point_end, scale}, negative, out);
-    /* Clinger's case: both numbers are doubles, and one division rounds once. */
-    if (w <= UINT64_C(1) << 53 && scale <= 0 && scale >= -22) {
-        double v = (double)(int64_t)w / tens[-scale];
-        *out = negative ? -v : v;
-        return REDW_OK;
-    }
-    return round_short(w, scale, negative, out);
+    lanes = redwi_digits_before(end, left);
+    fault |= redwi_digits_fault(lanes);
+    if (fault != 0)
+        return any_double(text, n, out);
+    w = w * tens[left] + redwi_digits_value(lanes);
+    uint64_t bits = nearest(w, scale) | (uint64_t)sign << 63;
+    memcpy(out, &bits, sizeof *out);
+    return REDW_OK;
 }

@@ -2,15 +2,15 @@
 /*
  * Decimal text to double, correctly rounded (redwi_text_double of data/decode.h), in two steps:
  *
- *   float_text.c   scans the text into 19 digits and a power of ten, and rounds that: by one division
- *                  when both are exact doubles (Clinger, 1990), else by one or two multiplications with
- *                  a power of five of 128 bits (Eisel and Lemire, "Number Parsing at a Gigabyte per
- *                  Second", 2021). With 19 digits that always decides (Mushtak and Lemire, "Fast Number
- *                  Parsing Without Fallback", 2023).
+ *   float_text.c   scans the text into 19 digits and a power of ten, and rounds that by one or two
+ *                  multiplications with a power of five of 128 bits (Eisel and Lemire, "Number Parsing
+ *                  at a Gigabyte per Second", 2021). With 19 digits that always decides (Mushtak and
+ *                  Lemire, "Fast Number Parsing Without Fallback", 2023). One division, where both are
+ *                  exact doubles (Clinger, 1990), would do for short numbers; choosing costs more.
  *   float_exact.c  decides what digits beyond the 19th leave open, with integers of bounded size.
  *
- * Nothing here depends on the locale or allocates. Rounding is to nearest, ties to even; the one
- * division in use, for short numbers, expects the processor's default rounding mode.
+ * Nothing here depends on the locale or the processor's rounding mode, or allocates. Rounding is to
+ * nearest, ties to even.
  */
 #ifndef REDWI_DATA_FLOAT_TEXT_H
 #define REDWI_DATA_FLOAT_TEXT_H

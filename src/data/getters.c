@@ -11,6 +11,9 @@
 #include "data/types.h"
 #include "wire/cursor.h"
 
+/* Apart, so that the getters of what is met most save no register. */
+#define NOINLINE static __attribute__((noinline))
+
 static inline const struct redw_column *column(const redw_row *row, size_t col)
 {
     return (const struct redw_column *)row->priv_[0] + col;
@@ -31,17 +34,15 @@ static int integer(const struct redw_column *c, redw_slice s, int64_t *out)
     return redwi_binary_int(s.ptr, s.len, out);
 }
 
-/* A value of REAL or DOUBLE. A REAL is a float, so its text is read as the nearest one and both forms
- * give the same number. The nearest double is rounded once more: its text lies next to a float (at most
- * nine digits), not so near the middle of two that this could matter. */
-static int floating(const struct redw_column *c, redw_slice s, double *out)
+/* A REAL is a float, so its text is read as the nearest one and both forms give the same number. The nearest
+ * double is rounded once more: its text lies next to a float (at most nine digits), not so near the middle
+ * of two that this could matter. */
+static int real(const struct redw_column *c, redw_slice s, double *out)
 {
-    if (c->binary && s.len != (c->type == REDW_REAL ? 4U : 8U))
-        return REDW_EPROTOCOL;
     if (c->binary)
-        return redwi_binary_float(s.ptr, s.len, out);
+        return s.len == 4 ? redwi_binary_float(s.ptr, s.len, out) : REDW_EPROTOCOL;
     int rc = redwi_text_double(s.ptr, s.len, out);
-    if (rc != REDW_OK || c->type == REDW_DOUBLE)
+    if (rc != REDW_OK)
         return rc;
     double wide = *out;
     *out = (double)(float)wide;
@@ -66,19 +67,14 @@ static int oid(const struct redw_column *c, redw_slice s, int64_t *out)
 }
 
 /* NUMERIC. Servers whose binary form cannot be trusted are not asked for it; one that sends it
- * unasked is not believed (protocol 5.4). */
+ * unasked is not believed (protocol 5.4): the getters refuse it before they come here. */
 static int numeric(const struct redw_column *c, redw_slice s, redw_decimal *out)
 {
     if (!c->binary)
         return redwi_numeric_text(s.ptr, s.len, out);
-    switch (redwi_column_server(c)) {
-    case REDWI_POSTGRES:
+    if (redwi_column_server(c) == REDWI_POSTGRES)
         return redwi_numeric_postgres(s.ptr, s.len, out);
-    case REDWI_REDSHIFT_BINARY:
-        return redwi_numeric_redshift(s.ptr, s.len, c->scale < 0 ? 0 : (unsigned)c->scale, out);
-    default:
-        return REDW_ETYPE;
-    }
+    return redwi_numeric_redshift(s.ptr, s.len, c->scale < 0 ? 0 : (unsigned)c->scale, out);
 }
 
 static int numeric_int64(const struct redw_column *c, redw_slice s, int64_t *out)
@@ -115,15 +111,21 @@ int redw_row_bool(const redw_row *row, size_t col, bool *out)
     if (col >= row->ncells)
         return REDW_ECOLUMN;
     const struct redw_column *c = column(row, col);
-    redw_slice s = row->cells[col];
+    const redw_slice *cell = &row->cells[col];
     if (c->type != REDW_BOOLEAN)
         return REDW_ETYPE;
-    if (!s.ptr)
+    if (!cell->ptr)
         return REDW_NULL;
-    return c->binary ? redwi_binary_bool(s.ptr, s.len, out) : redwi_text_bool(s.ptr, s.len, out);
+    return c->binary ? redwi_binary_bool(cell->ptr, cell->len, out)
+                     : redwi_text_bool(cell->ptr, cell->len, out);
 }
 
-int redw_row_int32(const redw_row *row, size_t col, int32_t *out)
+/*
+ * Each of the next three looks first at what it is mostly asked for, a value of its own type: one look at
+ * everything, 20 instructions in binary where the general way takes 50. That one, apart, decides all else.
+ */
+
+NOINLINE int any_int32(const redw_row *row, size_t col, int32_t *out)
 {
     *out = 0;
     if (col >= row->ncells)
@@ -144,7 +146,21 @@ int redw_row_int32(const redw_row *row, size_t col, int32_t *out)
     return REDW_OK;
 }
 
-int redw_row_int64(const redw_row *row, size_t col, int64_t *out)
+int redw_row_int32(const redw_row *row, size_t col, int32_t *out)
+{
+    if (col < row->ncells && column(row, col)->type == REDW_INTEGER) {
+        const redw_slice *cell = &row->cells[col];
+        if (!column(row, col)->binary && cell->ptr)
+            return redwi_text_int32(cell->ptr, cell->len, out);
+        if (column(row, col)->binary && cell->len == 4) {
+            *out = (int32_t)redwi_load32((const uint8_t *)cell->ptr);
+            return REDW_OK;
+        }
+    }
+    return any_int32(row, col, out);
+}
+
+NOINLINE int any_int64(const redw_row *row, size_t col, int64_t *out)
 {
     *out = 0;
     if (col >= row->ncells)
@@ -165,7 +181,21 @@ int redw_row_int64(const redw_row *row, size_t col, int64_t *out)
     }
 }
 
-int redw_row_double(const redw_row *row, size_t col, double *out)
+int redw_row_int64(const redw_row *row, size_t col, int64_t *out)
+{
+    if (col < row->ncells && column(row, col)->type == REDW_BIGINT) {
+        const redw_slice *cell = &row->cells[col];
+        if (!column(row, col)->binary && cell->ptr)
+            return redwi_text_int64(cell->ptr, cell->len, out);
+        if (column(row, col)->binary && cell->len == 8) {
+            *out = (int64_t)redwi_load64((const uint8_t *)cell->ptr);
+            return REDW_OK;
+        }
+    }
+    return any_int64(row, col, out);
+}
+
+NOINLINE int any_double(const redw_row *row, size_t col, double *out)
 {
     *out = 0;
     if (col >= row->ncells)
@@ -174,8 +204,9 @@ int redw_row_double(const redw_row *row, size_t col, double *out)
     redw_slice s = row->cells[col];
     switch (c->type) {
     case REDW_REAL:
-    case REDW_DOUBLE:
-        return s.ptr ? floating(c, s, out) : REDW_NULL;
+        return s.ptr ? real(c, s, out) : REDW_NULL;
+    case REDW_DOUBLE: /* in binary, and not of its length */
+        return s.ptr ? REDW_EPROTOCOL : REDW_NULL;
     case REDW_SMALLINT:
     case REDW_INTEGER:
     case REDW_BIGINT: {
@@ -192,6 +223,18 @@ int redw_row_double(const redw_row *row, size_t col, double *out)
     default:
         return REDW_ETYPE;
     }
+}
+
+int redw_row_double(const redw_row *row, size_t col, double *out)
+{
+    if (col < row->ncells && column(row, col)->type == REDW_DOUBLE) {
+        const redw_slice *cell = &row->cells[col];
+        if (!column(row, col)->binary && cell->ptr)
+            return redwi_text_double(cell->ptr, cell->len, out);
+        if (column(row, col)->binary && cell->len == 8)
+            return redwi_binary_float(cell->ptr, cell->len, out);
+    }
+    return any_double(row, col, out);
 }
 
 int redw_row_decimal(const redw_row *row, size_t col, redw_decimal *out)
@@ -252,7 +295,7 @@ static int binary_text(const struct redw_column *c, redw_slice s, redw_slice *ou
     return REDW_OK;
 }
 
-int redw_row_text(const redw_row *row, size_t col, redw_slice *out)
+NOINLINE int other_text(const redw_row *row, size_t col, redw_slice *out)
 {
     *out = (redw_slice){NULL, 0};
     if (col >= row->ncells)
@@ -260,6 +303,19 @@ int redw_row_text(const redw_row *row, size_t col, redw_slice *out)
     const struct redw_column *c = column(row, col);
     if (c->binary && c->type != REDW_VARCHAR)
         return binary_text(c, row->cells[col], out);
-    *out = row->cells[col];
-    return out->ptr ? REDW_OK : REDW_NULL;
+    return REDW_NULL;
+}
+
+int redw_row_text(const redw_row *row, size_t col, redw_slice *out)
+{
+    if (col < row->ncells && (!column(row, col)->binary || column(row, col)->type == REDW_VARCHAR)) {
+        /* One by one: the two words were written so just now, and a load of both would wait for them. */
+        const char *p = row->cells[col].ptr;
+        if (p) {
+            out->ptr = p;
+            out->len = row->cells[col].len;
+            return REDW_OK;
+        }
+    }
+    return other_text(row, col, out);
 }

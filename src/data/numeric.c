@@ -69,11 +69,11 @@ static int special(redw_decimal *out, enum redw_special what, bool negative)
 
 /* v * 10^zeros / 10^scale, v < 10^38: the zeros are put in as far as 38 digits and a scale of 38
  * allow; those behind the point may be left out. */
-static int fit(u128 v, bool negative, uint32_t zeros, uint32_t scale, redw_decimal *out)
+static int fit(u128 v, bool negative, uint64_t zeros, uint64_t scale, redw_decimal *out)
 {
-    uint32_t out_of_scale = scale > DIGITS ? scale - DIGITS : 0;
+    uint64_t out_of_scale = scale > DIGITS ? scale - DIGITS : 0;
     if (v == 0) {
-        *out = decimal(0, false, scale - out_of_scale);
+        *out = decimal(0, false, (uint32_t)(scale - out_of_scale));
         return REDW_OK;
     }
     if (out_of_scale > zeros)
@@ -84,7 +84,7 @@ static int fit(u128 v, bool negative, uint32_t zeros, uint32_t scale, redw_decim
         v *= 10;
     if (zeros > scale)
         return REDW_ERANGE;
-    *out = decimal(v, negative, scale - zeros);
+    *out = decimal(v, negative, (uint32_t)(scale - zeros));
     return REDW_OK;
 }
 
@@ -148,9 +148,7 @@ static int long_number(struct number m, bool negative, redw_decimal *out)
         zeros -= scale;
         scale = 0;
     }
-    /* Beyond 2^32 nothing but zero fits, however the excess is cut off. */
-    uint32_t few = zeros > UINT32_MAX ? UINT32_MAX : (uint32_t)zeros;
-    return fit(v, negative, few, scale > UINT32_MAX ? UINT32_MAX : (uint32_t)scale, out);
+    return fit(v, negative, (uint64_t)zeros, (uint64_t)scale, out);
 }
 
 static inline int unsigned_number(struct number m, bool negative, redw_decimal *out)
@@ -272,7 +270,7 @@ int redwi_numeric_postgres(const char *p, size_t n, redw_decimal *out)
     if (v >= limit() / pow10_64[last_digits])
         return REDW_ERANGE;
     v = v * pow10_64[last_digits] + last;
-    return fit(v, g.sign == NEGATIVE, (uint32_t)zeros, g.scale, out);
+    return fit(v, g.sign == NEGATIVE, (uint64_t)zeros, g.scale, out);
 }
 
 /* Four digits to p. */

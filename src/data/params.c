@@ -432,7 +432,9 @@ redw_param *redwi_params_copy(const struct redw_allocator *mem, const redw_param
 
 void redwi_params_free(const struct redw_allocator *mem, redw_param *params, size_t n)
 {
-    size_t bytes;
-    if (params && copy_size(params, n, &bytes))
-        redwi_free_secret(mem, params, bytes);
+    size_t bytes = 0;
+    if (!params)
+        return;
+    (void)copy_size(params, n, &bytes); /* as when the copy was made */
+    redwi_free_secret(mem, params, bytes);
 }

@@ -35,12 +35,11 @@ static inline size_t message_at(const uint8_t *p, const uint8_t *end)
  * behind it within the message, and one comparison per cell is enough. */
 static inline bool walk(const uint8_t *p, const uint8_t *end, redw_slice *cell, size_t n)
 {
-    size_t left = (size_t)(end - p);
-    if (n > left / 4)
+    int64_t left = end - p - 4 * (int64_t)n;
+    if (left < 0)
         return false;
-    left -= 4 * n;
     for (; n > 0; n--, cell++) {
-        size_t len = redwi_load32(p);
+        int64_t len = redwi_load32(p);
         p += 4;
         if (__builtin_expect(len > left, 0)) {
             if (len != UINT32_MAX)
@@ -48,7 +47,7 @@ static inline bool walk(const uint8_t *p, const uint8_t *end, redw_slice *cell, 
             *cell = (redw_slice){NULL, 0};
             continue;
         }
-        *cell = (redw_slice){(const char *)p, len};
+        *cell = (redw_slice){(const char *)p, (size_t)len};
         p += len;
         left -= len;
     }

@@ -247,6 +247,37 @@ void redwi_column_describe(struct redw_column *c, uint32_t oid, int32_t typmod, 
     }
 }
 
+bool redwi_column_in_binary(const struct redw_column *c)
+{
+    enum redwi_server server = redwi_column_server(c);
+    if (server == REDWI_REDSHIFT_BASE)
+        return false;
+    switch (c->type) {
+    case REDW_BOOLEAN:
+    case REDW_SMALLINT:
+    case REDW_INTEGER:
+    case REDW_BIGINT:
+    case REDW_REAL:
+    case REDW_DOUBLE:
+    case REDW_DATE:
+    case REDW_TIME:
+    case REDW_TIMETZ:
+    case REDW_TIMESTAMP:
+    case REDW_TIMESTAMPTZ:
+    case REDW_INTERVAL:
+    case REDW_INTERVAL_YM:
+    case REDW_INTERVAL_DS:
+    case REDW_VARBYTE:
+    case REDW_UUID:
+    case REDW_OID:
+        return true;
+    case REDW_NUMERIC: /* Redshift's binary form is a whole number: its scale must be known (protocol 5.4) */
+        return server == REDWI_POSTGRES || c->scale >= 0;
+    default:
+        return false;
+    }
+}
+
 char *redwi_column_type_text(const struct redw_column *c, char buf[REDWI_TYPE_CHARS])
 {
     const char *name = redwi_name_of_oid(c->oid);

@@ -43,6 +43,10 @@ const char *redwi_name_of_oid(uint32_t oid);
 void redwi_column_describe(struct redw_column *c, uint32_t oid, int32_t typmod,
                            enum redwi_server server);
 
+/* Is its binary form one that the typed getters read, and shorter to read than its text? Texts are the same in
+ * both; what is read as text only, or only if the server says its scale, stays text. */
+bool redwi_column_in_binary(const struct redw_column *c);
+
 /* "numeric(38,4)", as it would be declared. Cut to fit; returns buf. */
 #define REDWI_TYPE_CHARS 64
 char *redwi_column_type_text(const struct redw_column *c, char buf[REDWI_TYPE_CHARS]);

@@ -18,6 +18,7 @@
 
 #include "wire/err.h"
 #include <redw/request.h>
+#include <string.h>
 
 static int64_t now_us(const redw_client *c)
 {
@@ -100,9 +101,11 @@ static void cut_off(redw_client *c, struct redwi_conn *conn)
 {
     struct redwi_job *j;
 
-    while ((j = redwi_conn_take_job(conn)) != NULL)
+    while ((j = redwi_conn_take_job(conn)) != NULL) {
+        j->verdict = REDW_CANCEL_REFUSED;
         redwi_pool_end(
             c, j, cancelled(c, REDW_OUTCOME_UNKNOWN, "by closing the connection: the server could not be asked"));
+    }
     redwi_pool_close(c, conn, false);
 }
 
@@ -113,6 +116,19 @@ static bool wanted(const struct redwi_conn *conn)
             return true;
     }
     return false;
+}
+
+void redwi_cancel_judge(const struct redwi_conn *conn, struct redwi_job *j, bool lost)
+{
+    if (!j->cancelled || j->verdict)
+        return;
+    bool overdue = lost && redw_error_code(j->error) == REDW_ETIMEDOUT;
+    if (strcmp(redw_error_sqlstate(j->error), "57014") == 0)
+        j->verdict = REDW_CANCEL_STOPPED;
+    else if (!conn->told && (conn->refused || overdue))
+        j->verdict = REDW_CANCEL_REFUSED;
+    else
+        j->verdict = lost ? REDW_CANCEL_UNANSWERED : REDW_CANCEL_FINISHED_FIRST;
 }
 
 void redwi_cancel_look(redw_client *c, struct redwi_conn *conn)
@@ -130,12 +146,25 @@ void redwi_cancel_abandon(redw_client *c, struct redwi_job *j)
     redwi_cancel_look(c, conn);
 }
 
+/* Out of the output again, if nothing of it was sent. What was sent ahead of it may be under way, and gets
+ * the time that any statement gets which nobody waits for. */
+static bool take_back(redw_client *c, struct redwi_job *j)
+{
+    struct redwi_conn *conn = j->conn;
+
+    if (!redwi_conn_take_back(conn, j))
+        return false;
+    if (conn->state == REDWI_CONN_DRAINING && !conn->given_up)
+        redwi_conn_limit(conn, now_us(c) + (int64_t)c->settings.cancel_timeout_ms * 1000);
+    return true;
+}
+
 /* An active job leaves its connection: what is known of it then. */
 static enum redw_outcome take_off(redw_client *c, struct redwi_job *j)
 {
     struct redwi_conn *conn = j->conn;
 
-    if (redwi_conn_take_back(conn, j)) {
+    if (take_back(c, j)) {
         redwi_pool_unit_ended(c, conn);
         return REDW_OUTCOME_NOT_SENT;
     }
@@ -159,16 +188,35 @@ redw_error *redwi_cancel_late(redw_client *c, const struct redwi_job *j)
         c->settings.pool_max, c->nwaiting);
 }
 
-static redw_error *unanswered(redw_client *c, const struct redwi_job *j, enum redw_outcome outcome)
+/* What was done about a statement that is not waited for any more. */
+static const char *measure(const struct redwi_conn *conn)
 {
+    if (conn->state == REDWI_CONN_CLOSED)
+        return "; the server could not be asked to stop it, so its connection was closed";
+    if (conn->ask_pause_ms == 0)
+        return "; the server was not asked to stop it, for others share its connection";
+    return "; the server was asked to stop it";
+}
+
+static redw_error *unanswered(redw_client *c, const struct redwi_job *j, enum redw_outcome outcome,
+                              const struct redwi_conn *conn)
+{
+    bool sent = outcome != REDW_OUTCOME_NOT_SENT;
+
     return redwi_err_make(&c->mem,
                           &(struct redwi_err_spec){.code = REDW_ETIMEDOUT,
                                                    .cls = REDW_CLASS_QUERY_TIMEOUT,
                                                    .outcome = outcome},
-                          outcome == REDW_OUTCOME_NOT_SENT
-                              ? "query (not sent): not complete within %lld ms"
-                              : "query (sent): not complete within %lld ms; the server was asked to stop it",
-                          (long long)elapsed_ms(c, j));
+                          "query (%s): not complete within %lld ms%s", sent ? "sent" : "not sent",
+                          (long long)elapsed_ms(c, j), sent ? measure(conn) : "");
+}
+
+static void active_is_late(redw_client *c, struct redwi_job *j)
+{
+    struct redwi_conn *conn = j->conn; /* closed or not, it is there until leave */
+    enum redw_outcome outcome = take_off(c, j);
+
+    redwi_pool_end(c, j, unanswered(c, j, outcome, conn));
 }
 
 void redwi_cancel_deadline(void *arg)
@@ -180,15 +228,36 @@ void redwi_cancel_deadline(void *arg)
     if (j->state == REDWI_JOB_WAITING)
         redwi_pool_end(c, j, redwi_cancel_late(c, j));
     else if (j->state == REDWI_JOB_ACTIVE)
-        redwi_pool_end(c, j, unanswered(c, j, take_off(c, j)));
+        active_is_late(c, j);
     redwi_pool_leave(c);
 }
 
-void redwi_cancel_waiting(redw_client *c, struct redwi_link *list)
+static void close_list(redw_client *c, struct redwi_link *list)
 {
     while (!redwi_list_empty(list))
         redwi_pool_end(c, REDWI_OF(list->next, struct redwi_job, link),
                        redwi_err_closed(REDW_OUTCOME_NOT_SENT));
+}
+
+void redwi_cancel_waiting(redw_client *c)
+{
+    for (unsigned rank = 0; rank < REDWI_RANKS; rank++)
+        close_list(c, &c->waiting[rank]);
+    close_list(c, &c->connects);
+}
+
+/* From the last to the first as far as nothing of them was sent, which proves it of each; the others in
+ * their order. */
+static void close_jobs(redw_client *c, struct redwi_conn *conn)
+{
+    struct redwi_job *j;
+
+    while (conn->njobs > 0 && take_back(c, j = redwi_conn_last_job(conn))) {
+        redwi_pool_end(c, j, redwi_err_closed(REDW_OUTCOME_NOT_SENT));
+        redwi_pool_unit_ended(c, conn);
+    }
+    while ((j = redwi_conn_job(conn)) != NULL)
+        redwi_pool_end(c, j, redwi_err_closed(take_off(c, j)));
 }
 
 void redwi_cancel_all(redw_client *c)
@@ -197,13 +266,11 @@ void redwi_cancel_all(redw_client *c)
 
     c->drain_us = INT64_MAX;
     c->loop.timer_stop(c->loop.ctx, c->drain_timer);
-    redwi_cancel_waiting(c, &c->waiting);
-    redwi_cancel_waiting(c, &c->connects);
+    redwi_cancel_waiting(c);
     while (l != head) {
         struct redwi_conn *conn = REDWI_OF(l, struct redwi_conn, link);
         l = l->next;
-        for (struct redwi_job *j; (j = redwi_conn_job(conn)) != NULL;)
-            redwi_pool_end(c, j, redwi_err_closed(take_off(c, j)));
+        close_jobs(c, conn);
     }
 }
 
@@ -228,7 +295,8 @@ static void cancel_active(redw_client *c, struct redwi_job *j)
         redwi_pool_end(c, j, cancelled(c, take_off(c, j), "while paused"));
         return;
     }
-    if (redwi_conn_take_back(conn, j)) {
+    if (take_back(c, j)) {
+        j->verdict = REDW_CANCEL_NOT_SENT;
         redwi_pool_end(c, j, cancelled(c, REDW_OUTCOME_NOT_SENT, "before it was sent"));
         redwi_pool_unit_ended(c, conn);
         return;
@@ -242,10 +310,14 @@ int redw_cancel(redw_client *c, redw_id id)
 
     if (!j)
         return REDW_ENOENT;
-    if (j->state == REDWI_JOB_WAITING)
+    if (j->state == REDWI_JOB_WAITING) {
+        j->verdict = REDW_CANCEL_NOT_SENT;
         redwi_pool_end(c, j, cancelled(c, REDW_OUTCOME_NOT_SENT, "while waiting for a connection"));
-    else if (j->state == REDWI_JOB_ACTIVE)
+    } else if (j->state == REDWI_JOB_ACTIVE) {
         cancel_active(c, j);
+    } else if (!j->verdict) {
+        j->verdict = REDW_CANCEL_FINISHED_FIRST; /* only its callback was still to come */
+    }
     redwi_pool_settle_hold(c);
     return 0;
 }

@@ -138,7 +138,7 @@ redw_id redwi_client_accept(redw_client *c, struct redwi_job *j)
     if (j->connects_only) {
         redwi_list_append(&c->connects, &j->link);
     } else {
-        redwi_list_append(&c->waiting, &j->link);
+        redwi_list_append(&c->waiting[j->rank], &j->link);
         c->nwaiting++;
     }
     redwi_pool_want_turn(c);
@@ -269,10 +269,12 @@ static redw_client *alloc_client(const struct redw_allocator *mem, const struct 
     for (int i = 0; i < REDWI_PLACES; i++)
         redwi_list_init(&c->places[i]);
     redwi_list_init(&c->corked);
-    redwi_list_init(&c->waiting);
+    for (unsigned i = 0; i < REDWI_RANKS; i++)
+        redwi_list_init(&c->waiting[i]);
     redwi_list_init(&c->connects);
     redwi_list_init(&c->resuming);
     redwi_list_init(&c->done);
+    redwi_list_init(&c->statements);
     c->next_id = 1;
     c->drain_us = INT64_MAX;
     c->pace_ms = REDWI_PACE_MS_MIN;
@@ -431,8 +433,11 @@ static void close_connections(redw_client *c, bool in_child)
             struct redwi_conn *conn = REDWI_OF(c->places[place].next, struct redwi_conn, link);
             struct redwi_job *j;
 
-            while ((j = redwi_conn_take_job(conn)) != NULL)
-                redwi_pool_end(c, j, redwi_err_closed(redwi_session_outcome(conn->session, j)));
+            while ((j = redwi_conn_job(conn)) != NULL) {
+                enum redw_outcome outcome = redwi_conn_outcome(conn, j);
+                redwi_conn_take_job(conn);
+                redwi_pool_end(c, j, redwi_err_closed(outcome));
+            }
             redwi_pool_close(c, conn, !in_child && conn->state == REDWI_CONN_IDLE);
         }
     }
@@ -447,7 +452,7 @@ static void give_back(redw_client *c)
     while (!redwi_list_empty(closed)) {
         struct redwi_conn *conn = REDWI_OF(closed->next, struct redwi_conn, link);
         redwi_list_remove(&conn->link);
-        redwi_conn_free(conn);
+        redwi_pool_free(conn);
     }
     c->loop.timer_stop(c->loop.ctx, c->drain_timer);
     c->loop.timer_stop(c->loop.ctx, c->pace_timer);
@@ -455,6 +460,7 @@ static void give_back(redw_client *c)
     c->loop.turn_fini(c->loop.ctx, c->turn);
     if (c->held)
         c->loop.release(c->loop.ctx);
+    redwi_statements_part(c);
     redwi_tls_ctx_free(c->tls);
     redwi_settings_free(&c->settings, &c->mem);
     redwi_free(&c->mem, c->slots);
@@ -469,8 +475,7 @@ void redwi_client_end(redw_client *c)
     c->depth = 1; /* what callbacks do from here on is inside a callback */
     c->closing = c->destroying = true;
     close_connections(c, in_child);
-    redwi_cancel_waiting(c, &c->waiting);
-    redwi_cancel_waiting(c, &c->connects);
+    redwi_cancel_waiting(c);
     while (!redwi_list_empty(&c->done)) {
         struct redwi_job *j = REDWI_OF(c->done.next, struct redwi_job, link);
         if (in_child && !j->forgotten) {

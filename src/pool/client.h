@@ -41,7 +41,10 @@ struct redw_client {
     uint32_t counts[REDWI_PLACES];          /* OPENING + IDLE + BUSY <= pool_max */
     struct redwi_link corked;               /* connections with output, by cork_link */
 
-    struct redwi_link waiting;    /* jobs, in order of submission */
+    /* Jobs by rank, in order of submission. Strict: nothing of a lower rank is sent while something of a higher
+     * one waits, and nothing overtakes within a rank, be it a stream that needs a connection for itself. So the
+     * lower ones may starve; what bounds that is their own deadline, which counts while they wait. */
+    struct redwi_link waiting[REDWI_RANKS];
     uint32_t nwaiting;
     struct redwi_link connects;   /* jobs that only wait for an open connection */
     struct redwi_link resuming;   /* ACTIVE jobs whose pause ends in the next turn */
@@ -53,6 +56,10 @@ struct redw_client {
     uint32_t nslots;
     uint32_t njobs;               /* accepted and not finished: holds the loop while > 0 */
     redw_id next_id;
+
+    struct redwi_link statements; /* handles that are alive, by redwi_statement.link */
+    uint64_t nstatements;         /* handles ever made: their serials */
+    uint64_t names_tag, nnames;   /* of prepared statements: this client's, and how many there were */
     uint64_t nopened;             /* connections ever begun, side connections too */
 
     unsigned depth;               /* entries from the loop and dispatches under way */

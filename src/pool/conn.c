@@ -68,6 +68,12 @@ void redwi_conn_set_state(struct redwi_conn *c, enum redwi_conn_state state)
 
 static void take_off(struct redwi_conn *c, struct redwi_job *job)
 {
+    struct redwi_conn_private *p = c->priv;
+    if (p->starting == job) {
+        redwi_session_unit_drop(c->session);
+        redwi_ahead_take_back(&p->ahead, c->session, c);
+        p->starting = NULL;
+    }
     redwi_list_remove(&job->conn_link);
     c->njobs--;
     job->conn = NULL;
@@ -113,6 +119,7 @@ static void shut(struct redwi_conn *c, bool politely)
     p->dial = NULL;
     loop->io_set(loop->ctx, p->io, -1, 0);
     loop->timer_stop(loop->ctx, p->timer);
+    loop->timer_stop(loop->ctx, p->tick);
     loop->turn_fini(loop->ctx, p->turn);
     redwi_transport_close(&p->transport);
     redw_error_release(p->broken);
@@ -135,13 +142,41 @@ static void left_in_transaction(struct redwi_conn *c)
                                       "a statement ahead on this connection left a transaction open"));
 }
 
+/* After a job that was abandoned: have its units ended, does it leave a transaction, are its own words for
+ * that written? False: nothing is left to be waited for. */
+static bool cleans_up(struct redwi_conn *c, char status)
+{
+    struct redwi_conn_private *p = c->priv;
+    const struct redwi_conn_config *config = &p->config;
+    if (p->clean && redwi_session_units(c->session))
+        return true;
+    bool finish = p->cleaning || !p->clean || status == 'I';
+    if (!finish && p->clean(c->session, c, status) == 0) {
+        redwi_session_discard(c->session, c); /* nobody waits for the answers */
+        p->cleaning = true;
+        config->ops->corked(config->owner, c);
+        return true;
+    }
+    p->clean = NULL;
+    p->cleaning = false;
+    return false;
+}
+
 void redwi_conn_unit_ended(struct redwi_conn *c, struct redwi_job *job, char status)
 {
     const struct redwi_conn_config *config = &c->priv->config;
+    if (job)
+        redwi_prepared_unit_ended(&c->prepared, job);
     if (job && job->ops->next && job->ops->next(job, status)) {
+        job->went_on = true;
+        /* Its unit is the last one now. */
+        redwi_list_remove(&job->conn_link);
+        redwi_list_append(&c->jobs, &job->conn_link);
         config->ops->corked(config->owner, c);
         return;
     }
+    if (!job && cleans_up(c, status))
+        return;
     if (job)
         take_off(c, job);
     settle(c);
@@ -155,6 +190,14 @@ void redwi_conn_unit_ended(struct redwi_conn *c, struct redwi_job *job, char sta
         left_in_transaction(c);
 }
 
+/* Later units follow one that was sent. */
+enum redw_outcome redwi_conn_outcome(const struct redwi_conn *c, const struct redwi_job *job)
+{
+    if (job == c->priv->starting)
+        return REDW_OUTCOME_NOT_SENT;
+    return job->went_on ? REDW_OUTCOME_UNKNOWN : redwi_session_outcome(c->session, job);
+}
+
 static long long elapsed_ms(const struct redwi_conn *c, int64_t since_us)
 {
     const struct redw_loop *loop = c->priv->config.loop;
@@ -163,7 +206,7 @@ static long long elapsed_ms(const struct redwi_conn *c, int64_t since_us)
 
 /* What is put in front of a failure: what was being done, and with whom; of a unit whether it was sent, and
  * how long ago it came. Dialling says it itself. */
-static const char *doing(const struct redwi_conn *c, char *text, size_t cap)
+static const char *doing(const struct redwi_conn *c, const struct redwi_job *job, char *text, size_t cap)
 {
     char peer[160];
     const char *phase = "query";
@@ -178,10 +221,10 @@ static const char *doing(const struct redwi_conn *c, char *text, size_t cap)
     else if (c->state == REDWI_CONN_IDLE)
         phase = "idle connection";
     redwi_address_text(&c->priv->peer, peer, sizeof peer);
-    if (c->njobs) {
-        enum redw_outcome outcome = redwi_session_outcome(c->session, redwi_conn_job(c));
+    if (job) {
+        enum redw_outcome outcome = redwi_conn_outcome(c, job);
         snprintf(text, cap, "%s: %s (%s, after %lld ms)", phase, peer,
-                 outcome == REDW_OUTCOME_NOT_SENT ? "not sent" : "sent", elapsed_ms(c, redwi_conn_job(c)->sent_us));
+                 outcome == REDW_OUTCOME_NOT_SENT ? "not sent" : "sent", elapsed_ms(c, job->sent_us));
         return text;
     }
     snprintf(text, cap, "%s: %s", phase, peer);
@@ -189,13 +232,14 @@ static const char *doing(const struct redwi_conn *c, char *text, size_t cap)
 }
 
 /* Each with its own outcome: of a unit that waits behind others perhaps nothing was sent. */
-static void fail_jobs(struct redwi_conn *c, const redw_error *why, const char *how)
+static void fail_jobs(struct redwi_conn *c, const redw_error *why)
 {
+    char text[224];
     for (struct redwi_link *l = c->jobs.next; l != &c->jobs; l = l->next) {
         struct redwi_job *job = REDWI_OF(l, struct redwi_job, conn_link);
-        enum redw_outcome outcome = redwi_session_outcome(c->session, job);
+        enum redw_outcome outcome = redwi_conn_outcome(c, job);
         if (!job->error)
-            job->error = redwi_err_again(c->priv->config.mem, why, outcome, how);
+            job->error = redwi_err_again(c->priv->config.mem, why, outcome, doing(c, job, text, sizeof text));
     }
 }
 
@@ -205,9 +249,9 @@ void redwi_conn_lost(struct redwi_conn *c, redw_error *why)
     redw_error *told = NULL;
     if (why) {
         char text[224];
-        const char *how = doing(c, text, sizeof text);
+        const char *how = doing(c, redwi_conn_job(c), text, sizeof text);
         told = redwi_err_again(config->mem, why, REDW_OUTCOME_NOT_SENT, how);
-        fail_jobs(c, why, how);
+        fail_jobs(c, why);
     }
     shut(c, false);
     config->ops->closed(config->owner, c, told);
@@ -225,10 +269,42 @@ static void on_io(void *arg, unsigned events)
     leave(c);
 }
 
+static void request_turn(struct redwi_conn *c)
+{
+    const struct redw_loop *loop = c->priv->config.loop;
+    loop->turn_request(loop->ctx, c->priv->turn);
+}
+
+/* The next slice of a unit; it may turn out that it cannot be written. */
+static void go_on_starting(struct redwi_conn *c)
+{
+    struct redwi_conn_private *p = c->priv;
+    struct redwi_job *job = p->starting;
+    if (!job || c->state != REDWI_CONN_BUSY)
+        return;
+    int code = job->ops->begin(job, c->session);
+    if (code == REDWI_JOB_MORE) {
+        request_turn(c);
+        return;
+    }
+    if (code == 0) {
+        p->starting = NULL;
+        return;
+    }
+    const struct redwi_err_spec spec = {
+        .code = code, .cls = REDW_CLASS_RESOURCE_BUSY, .outcome = REDW_OUTCOME_NOT_SENT};
+    take_off(c, job);
+    job->error = code == REDW_ENOMEM ? redwi_err_no_memory(REDW_OUTCOME_NOT_SENT)
+                                     : redwi_err_make(p->config.mem, &spec, "send: the statement cannot be written");
+    settle(c);
+    p->config.ops->ended(p->config.owner, c, job);
+}
+
 static void on_turn(void *arg)
 {
     struct redwi_conn *c = arg;
     enter(c);
+    go_on_starting(c);
     redwi_drive(c, 0);
     leave(c);
 }
@@ -254,6 +330,14 @@ static void on_timer(void *arg)
     struct redwi_conn *c = arg;
     enter(c);
     redwi_conn_lost(c, timed_out(c));
+    leave(c);
+}
+
+static void on_tick(void *arg)
+{
+    struct redwi_conn *c = arg;
+    enter(c);
+    redwi_drive_look(c);
     leave(c);
 }
 
@@ -301,6 +385,13 @@ bool redwi_conn_opened(struct redwi_conn *c, int fd, int sys_errno)
 
 /* Made and unmade. */
 
+/* A side connection does as the session it is for, unless the settings say otherwise. */
+static bool wants_tls(const struct redwi_conn_config *config)
+{
+    const struct redwi_settings *settings = config->settings;
+    return settings->tls_mode != REDWI_TLS_DISABLE && !(config->cancels && settings->cancel_plain);
+}
+
 static struct redwi_conn *conn_new(const struct redwi_conn_config *config)
 {
     const struct redw_loop *loop = config->loop;
@@ -310,6 +401,7 @@ static struct redwi_conn *conn_new(const struct redwi_conn_config *config)
     size_t io = redwi_block_part(&total, loop->io_bytes);
     size_t timer = redwi_block_part(&total, loop->timer_bytes);
     size_t turn = redwi_block_part(&total, loop->turn_bytes);
+    size_t tick = redwi_block_part(&total, loop->timer_bytes);
     char *block = redwi_alloc_array(config->mem, 1, total);
     struct redwi_conn *c = (struct redwi_conn *)(void *)block;
     if (!c)
@@ -319,7 +411,7 @@ static struct redwi_conn *conn_new(const struct redwi_conn_config *config)
     redwi_list_init(&c->cork_link);
     redwi_list_init(&c->jobs);
     p->config = *config;
-    if (config->settings->tls_mode == REDWI_TLS_DISABLE)
+    if (!wants_tls(config))
         p->config.tls = NULL;
     p->sys = config->env && config->env->sys ? config->env->sys : &redwi_sys_real;
     p->side = config->cancels != NULL;
@@ -328,8 +420,10 @@ static struct redwi_conn *conn_new(const struct redwi_conn_config *config)
     p->io = block + io;
     p->timer = block + timer;
     p->turn = block + turn;
+    p->tick = block + tick;
     loop->io_init(loop->ctx, p->io, on_io, c);
     loop->timer_init(loop->ctx, p->timer, on_timer, c);
+    loop->timer_init(loop->ctx, p->tick, on_tick, c);
     loop->turn_init(loop->ctx, p->turn, on_turn, c);
     return c;
 }
@@ -428,7 +522,7 @@ void redwi_conn_redial(struct redwi_conn *c, redw_error *why)
 int redwi_conn_open(struct redwi_conn **out, const struct redwi_conn_config *config)
 {
     /* Never in clear what was to be encrypted. */
-    if (config->settings->tls_mode != REDWI_TLS_DISABLE && !config->tls)
+    if (wants_tls(config) && !config->tls)
         return REDW_EINVAL;
     struct redwi_conn *c = conn_new(config);
     if (!c)
@@ -449,11 +543,20 @@ int redwi_conn_open(struct redwi_conn **out, const struct redwi_conn_config *con
 int redwi_conn_start(struct redwi_conn *c, struct redwi_job *job)
 {
     const struct redwi_conn_config *config = &c->priv->config;
+    struct redwi_ahead *ahead = &c->priv->ahead;
     job->conn = c;
-    int code = job->ops->begin(job, c->session);
-    if (code) {
+    job->went_on = false;
+    int code = redwi_ahead_put(ahead, c->session, config->mem, c, job->query_group);
+    if (!code && (code = job->ops->begin(job, c->session)) < 0)
+        redwi_ahead_take_back(ahead, c->session, c);
+    if (code < 0) {
+        redwi_prepared_never_sent(&c->prepared, job);
         job->conn = NULL;
         return code;
+    }
+    if (code == REDWI_JOB_MORE) {
+        c->priv->starting = job;
+        request_turn(c);
     }
     redwi_list_append(&c->jobs, &job->conn_link);
     c->njobs++;
@@ -482,8 +585,11 @@ void redwi_conn_resume(struct redwi_conn *c)
 
 bool redwi_conn_take_back(struct redwi_conn *c, struct redwi_job *job)
 {
-    if (!redwi_session_take_back(c->session, job))
+    bool starting = c->priv->starting == job;
+    if (!starting && (job->went_on || !redwi_session_take_back(c->session, job)))
         return false;
+    redwi_prepared_never_sent(&c->prepared, job);
+    redwi_ahead_take_back(&c->priv->ahead, c->session, c);
     take_off(c, job);
     settle(c);
     return true;
@@ -492,8 +598,11 @@ bool redwi_conn_take_back(struct redwi_conn *c, struct redwi_job *job)
 void redwi_conn_abandon(struct redwi_conn *c, struct redwi_job *job)
 {
     struct redwi_conn_private *p = c->priv;
+    redwi_prepared_abandoned(&c->prepared, job);
     take_off(c, job);
     settle(c);
+    redwi_drive_result_ended(c);
+    p->clean = job->ops->clean;
     if (p->in_rows)
         p->dropped = job;
     else
@@ -522,5 +631,6 @@ void redwi_conn_close(struct redwi_conn *c, bool politely)
 void redwi_conn_free(struct redwi_conn *c)
 {
     redwi_session_free(c->session);
+    redwi_prepared_free(&c->prepared);
     redwi_free(c->priv->config.mem, c);
 }

@@ -26,6 +26,7 @@
 #include "pool/job.h"
 #include "pool/names.h"
 #include "pool/options.h"
+#include "pool/prepared.h"
 #include "pool/sys.h"
 
 enum redwi_conn_state {
@@ -65,6 +66,8 @@ struct redwi_conn_ops {
     /* CLOSED by itself: why is lent (NULL: a side connection that did its work). The jobs on it have their
      * error set, each with its own outcome; the owner takes them off (redwi_conn_take_job). */
     void (*closed)(void *owner, struct redwi_conn *c, const redw_error *why);
+    /* A notice came, lent; job: whose, or NULL. Runs user code. */
+    void (*noticed)(void *owner, struct redwi_job *job, const redw_error *notice);
     /* settings->open is set: asks for a socket, as it does. */
     int (*open)(void *owner, struct redwi_conn *c);
     /* Output waits: call redwi_conn_flush before the loop sleeps. */
@@ -86,12 +89,15 @@ struct redwi_conn_config {
 };
 
 struct redwi_conn {
-    /* For the owner: lists and links of the pool. conn.c does not touch them. */
+    /* For the owner: lists and links of the pool. conn.c does not touch them, but for spoiled. */
     struct redwi_link link, cork_link;
     int place;                        /* which of the owner's lists it is in: enum redwi_place */
     bool corked;                      /* in the owner's list of connections to flush */
-    bool spoiled;                     /* a cancel may still hit it late: close when its unit has ended */
+    bool spoiled;                     /* a cancel may still hit it late, or its socket cannot be trusted any more:
+                                         close when its unit has ended */
     bool given_up;                    /* something on it is to be stopped: it is sent nothing new until idle */
+    bool told;                        /* the server was told to stop its unit, once at least */
+    redw_error *refused;              /* why the server could not be told; owned. NULL: nothing failed */
     struct redwi_conn *cancel;        /* side connection under way for this one; NULL: none */
     struct redwi_conn *cancels;       /* the other way round */
     redw_id opening;                  /* what redw_open_done names it by; 0: none */
@@ -104,6 +110,7 @@ struct redwi_conn {
     struct redwi_link jobs;           /* BUSY: in the order of their units, by conn_link */
     unsigned njobs;
     struct redwi_session *session;
+    struct redwi_prepared prepared;   /* the statements prepared there; its users are jobs */
     bool paused;                      /* a row callback answered PAUSE */
 
     struct redwi_conn_private *priv;  /* socket, watchers, filter: conn.c's own */
@@ -125,6 +132,9 @@ int redwi_conn_start(struct redwi_conn *c, struct redwi_job *job);
  * ops->closed. */
 void redwi_conn_flush(struct redwi_conn *c);
 
+/* What is known of a job on it. */
+enum redw_outcome redwi_conn_outcome(const struct redwi_conn *c, const struct redwi_job *job);
+
 /* Ends a pause; rows come from the loop (redwi_conn_flush is asked for by ops->corked and continues the
  * reading), never from inside this call. */
 void redwi_conn_resume(struct redwi_conn *c);
@@ -135,11 +145,17 @@ static inline struct redwi_job *redwi_conn_job(const struct redwi_conn *c)
     return c->njobs ? REDWI_OF(c->jobs.next, struct redwi_job, conn_link) : NULL;
 }
 
+/* The newest; there must be one. */
+static inline struct redwi_job *redwi_conn_last_job(const struct redwi_conn *c)
+{
+    return REDWI_OF(c->jobs.prev, struct redwi_job, conn_link);
+}
+
 /* Takes the oldest job off, for an owner that closes the connection; NULL: there is none. */
 struct redwi_job *redwi_conn_take_job(struct redwi_conn *c);
 
 /* Takes a job off whose unit is the last one written, and of which nothing was sent: it never will be.
- * False: it was, or others are behind it. */
+ * False: it was, or others are behind it. What was sent ahead of it for its sake may be under way: DRAINING. */
 bool redwi_conn_take_back(struct redwi_conn *c, struct redwi_job *job);
 
 /* Takes a job off; its answers are dropped. From inside ops or job callbacks too. */

@@ -28,6 +28,16 @@ static struct redwi_job *first_job(struct redwi_link *list)
     return REDWI_OF(list->next, struct redwi_job, link);
 }
 
+/* Who is next; some job must wait. */
+static struct redwi_job *first_waiting(redw_client *c)
+{
+    unsigned rank = 0;
+
+    while (redwi_list_empty(&c->waiting[rank]))
+        rank++;
+    return first_job(&c->waiting[rank]);
+}
+
 static struct redwi_conn *first_conn(struct redwi_link *list)
 {
     return REDWI_OF(list->next, struct redwi_conn, link);
@@ -77,6 +87,8 @@ void redwi_pool_want_turn(redw_client *c)
 
 void redwi_pool_end(redw_client *c, struct redwi_job *j, redw_error *owned)
 {
+    if (j->cancelled && !j->verdict)
+        j->verdict = REDW_CANCEL_UNANSWERED;
     if (j->state == REDWI_JOB_WAITING && !j->connects_only)
         c->nwaiting--;
     if (j->error)
@@ -120,8 +132,8 @@ static void fail_waiting(redw_client *c, const redw_error *why, const char *how)
 {
     redw_error *e = redwi_err_again(&c->mem, why, REDW_OUTCOME_NOT_SENT, how);
 
-    while (!redwi_list_empty(&c->waiting))
-        redwi_pool_end(c, first_job(&c->waiting), redw_error_keep(e));
+    while (c->nwaiting > 0)
+        redwi_pool_end(c, first_waiting(c), redw_error_keep(e));
     while (!redwi_list_empty(&c->connects))
         redwi_pool_end(c, first_job(&c->connects), redw_error_keep(e));
     redw_error_release(e);
@@ -141,8 +153,14 @@ static void free_closed(redw_client *c)
             continue;
         redwi_list_remove(&conn->link);
         c->counts[REDWI_AT_CLOSED]--;
-        redwi_conn_free(conn);
+        redwi_pool_free(conn);
     }
+}
+
+void redwi_pool_free(struct redwi_conn *conn)
+{
+    redw_error_release(conn->refused);
+    redwi_conn_free(conn);
 }
 
 void redwi_pool_enter(redw_client *c)
@@ -209,7 +227,7 @@ static void has_nothing_to_do(redw_client *c, struct redwi_conn *conn)
     if (conn->cancel)
         return;
     conn->ask_pause_ms = 0;
-    conn->given_up = false;
+    conn->given_up = conn->told = false;
     if (conn->spoiled)
         redwi_pool_close(c, conn, true);
     else
@@ -307,6 +325,15 @@ static int on_open(void *owner, struct redwi_conn *conn)
     return c->settings.open(c, conn->opening, c->settings.host, c->settings.port, c->settings.open_ctx);
 }
 
+static void on_noticed(void *owner, struct redwi_job *j, const redw_error *notice)
+{
+    redw_client *c = client_of(owner);
+
+    /* A destroy waits for what is on the stack to unwind: nobody is called any more. */
+    if (c->settings.notice && !c->destroying)
+        c->settings.notice(c, j ? j->id : 0, notice, c->settings.notice_ctx);
+}
+
 static void on_enter(void *owner)
 {
     redwi_pool_enter(client_of(owner));
@@ -341,6 +368,7 @@ static void on_ended(void *owner, struct redwi_conn *conn, struct redwi_job *j)
     redw_client *c = client_of(owner);
 
     if (j) {
+        redwi_cancel_judge(conn, j, false);
         tell_who_cancelled(c, j);
         redwi_pool_end(c, j, NULL);
     }
@@ -357,35 +385,44 @@ static void on_stopped(void *owner, struct redwi_conn *conn, struct redwi_job *j
 }
 
 /* A cancelled statement whose connection was closed because the server did not obey in time. */
-static void name_the_cancel(redw_client *c, struct redwi_job *j)
+static void name_the_cancel(redw_client *c, const struct redwi_conn *conn, struct redwi_job *j)
 {
+    char how[300] = "the server did not stop the statement";
+
     if (!j->cancelled || redw_error_code(j->error) != REDW_ETIMEDOUT)
         return;
+    if (j->verdict == REDW_CANCEL_REFUSED)
+        snprintf(how, sizeof how, "the server could not be asked to stop the statement (%s), which did not end by itself",
+                 conn->refused ? redw_error_message(conn->refused) : "cancel: no answer yet");
     redw_error *e = redwi_err_make(
         &c->mem,
         &(struct redwi_err_spec){.code = REDW_ECANCELLED,
                                  .cls = REDW_CLASS_QUERY_CANCELLED,
                                  .outcome = redw_error_outcome(j->error)},
-        "cancelled; the server did not stop the statement within %u ms, so its connection was closed",
-        c->settings.cancel_timeout_ms);
+        "cancelled; %s within %u ms, so its connection was closed", how, c->settings.cancel_timeout_ms);
     redw_error_release(j->error);
     j->error = e;
 }
 
-static void side_closed(redw_client *c, struct redwi_conn *side, bool did_its_work)
+/* why NULL: it did its work. */
+static void side_closed(redw_client *c, struct redwi_conn *side, const redw_error *why)
 {
     struct redwi_conn *target = side->cancels;
 
     taken_out(c, side);
     side->cancels = NULL;
     target->cancel = NULL;
-    if (!did_its_work)
+    target->told |= !why;
+    if (why) {
         target->spoiled = true;
+        redw_error_release(target->refused);
+        target->refused = redw_error_keep(why);
+    }
     if (target->place != REDWI_AT_BUSY)
         return;
     if (target->state == REDWI_CONN_IDLE)
         has_nothing_to_do(c, target);
-    else if (did_its_work)
+    else if (!why)
         redwi_cancel_ask_later(c, target);
 }
 
@@ -396,12 +433,13 @@ static void on_closed(void *owner, struct redwi_conn *conn, const redw_error *wh
     bool was_opening = conn->place == REDWI_AT_OPENING;
 
     if (conn->place == REDWI_AT_SIDE) {
-        side_closed(c, conn, why == NULL);
+        side_closed(c, conn, why);
         return;
     }
     taken_out(c, conn);
     while ((j = redwi_conn_take_job(conn)) != NULL) {
-        name_the_cancel(c, j);
+        redwi_cancel_judge(conn, j, true);
+        name_the_cancel(c, conn, j);
         redwi_pool_end(c, j, NULL);
     }
     if (was_opening) {
@@ -431,6 +469,7 @@ static const struct redwi_conn_ops conn_ops = {
     .ended = on_ended,
     .stopped = on_stopped,
     .closed = on_closed,
+    .noticed = on_noticed,
     .open = on_open,
     .corked = on_corked,
 };
@@ -567,7 +606,7 @@ static void give(redw_client *c, struct redwi_job *j, struct redwi_conn *conn)
 static void assign(redw_client *c, int64_t now_us)
 {
     while (c->nwaiting > 0) {
-        struct redwi_job *j = first_job(&c->waiting);
+        struct redwi_job *j = first_waiting(c);
         struct redwi_conn *conn = conn_for(c, j);
 
         if (!conn)

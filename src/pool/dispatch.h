@@ -26,6 +26,8 @@ void redwi_pool_settle_hold(redw_client *c);
 void redwi_pool_move(redw_client *c, struct redwi_conn *conn, enum redwi_place place);
 /* Closes a connection without a job and takes it out of the pool. */
 void redwi_pool_close(redw_client *c, struct redwi_conn *conn, bool politely);
+/* CLOSED, in no list, and no side connection to it under way: its memory. */
+void redwi_pool_free(struct redwi_conn *conn);
 /* Something on the connection has ended: it goes to where it now belongs. */
 void redwi_pool_unit_ended(redw_client *c, struct redwi_conn *conn);
 /* cancels NULL: one more for the pool; else a side connection that cancels what runs there. NULL: no
@@ -60,8 +62,10 @@ void redwi_cancel_look(redw_client *c, struct redwi_conn *conn);
 /* The server has been asked to stop what runs on conn, and it still runs: asks again after a pause. */
 void redwi_cancel_ask_later(redw_client *c, struct redwi_conn *conn);
 redw_loop_fn redwi_cancel_ask_again; /* arg: the client, one of whose pauses is over */
-/* The jobs of a waiting list end, class CLOSED. */
-void redwi_cancel_waiting(redw_client *c, struct redwi_link *list);
+/* The jobs that wait end, class CLOSED. */
+void redwi_cancel_waiting(redw_client *c);
+/* A cancelled job ended with its unit, or with its connection: what became of the cancel. */
+void redwi_cancel_judge(const struct redwi_conn *conn, struct redwi_job *j, bool lost);
 /* All jobs end, class CLOSED. */
 void redwi_cancel_all(redw_client *c);
 

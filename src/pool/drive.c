@@ -75,6 +75,12 @@ static struct redwi_job *job_of(const struct redwi_conn *c, const struct redwi_e
     return ev->unit && ev->unit == redwi_conn_job(c) ? ev->unit : NULL;
 }
 
+/* Of a unit that was sent ahead of a job's. */
+static bool is_ahead(const struct redwi_conn *c, const struct redwi_ev *ev)
+{
+    return ev->unit == c;
+}
+
 /* Does what a callback of the job answered, unless it took its job away meanwhile. */
 static void follow(struct redwi_conn *c, struct redwi_job *job, enum redwi_job_flow flow)
 {
@@ -107,6 +113,13 @@ static void give_suspended(struct redwi_conn *c, const struct redwi_ev *ev)
         job->ops->suspended(job);
 }
 
+static void give_bound(struct redwi_conn *c, const struct redwi_ev *ev)
+{
+    struct redwi_job *job = job_of(c, ev);
+    if (job && job->ops->bound)
+        follow(c, job, job->ops->bound(job));
+}
+
 static void give_columns(struct redwi_conn *c, const struct redwi_ev *ev)
 {
     struct redwi_job *job = job_of(c, ev);
@@ -135,6 +148,7 @@ static void give_rows(struct redwi_conn *c, const struct redwi_ev *ev)
         redwi_session_corrupt(c->session, corrupt ? "malformed value" : "nobody takes the rows");
         return;
     }
+    p->in_result |= job && job->conn == c && job->long_rows;
     redwi_session_rows_taken(c->session, taken);
     if (p->dropped)
         redwi_session_discard(c->session, p->dropped);
@@ -142,20 +156,33 @@ static void give_rows(struct redwi_conn *c, const struct redwi_ev *ev)
     follow(c, job, flow);
 }
 
+/* job: whose it is, or NULL. Runs user code. */
+static void tell_notice(struct redwi_conn *c, struct redwi_job *job, redw_error *owned)
+{
+    const struct redwi_conn_config *config = &c->priv->config;
+    redw_error *notice = job ? job->ops->notice(job, owned) : owned;
+    config->ops->noticed(config->owner, job, notice);
+    redw_error_release(notice);
+}
+
+/* A setting was refused; the statement behind it runs none the less, and hears of it as a notice. While
+ * something here is given up, nobody knows whose it was. */
+static void ahead_failed(struct redwi_conn *c, redw_error *owned)
+{
+    redwi_ahead_failed(&c->priv->ahead);
+    tell_notice(c, c->given_up ? NULL : redwi_conn_job(c), owned);
+}
+
 static void give_error(struct redwi_conn *c, const struct redwi_ev *ev)
 {
     struct redwi_job *job = job_of(c, ev);
+    redwi_drive_result_ended(c);
+    if (is_ahead(c, ev)) {
+        ahead_failed(c, ev->error);
+        return;
+    }
     if (job && !job->error)
         job->error = ev->error;
-    else
-        redw_error_release(ev->error);
-}
-
-static void give_notice(struct redwi_conn *c, const struct redwi_ev *ev)
-{
-    struct redwi_job *job = job_of(c, ev);
-    if (job)
-        job->ops->notice(job, ev->error);
     else
         redw_error_release(ev->error);
 }
@@ -163,6 +190,9 @@ static void give_notice(struct redwi_conn *c, const struct redwi_ev *ev)
 static void give_tag(struct redwi_conn *c, const struct redwi_ev *ev)
 {
     struct redwi_job *job = job_of(c, ev);
+    redwi_drive_result_ended(c);
+    if (!is_ahead(c, ev))
+        redwi_ahead_saw(&c->priv->ahead, (const char *)ev->data, ev->len);
     if (job)
         job->ops->complete(job, (const char *)ev->data, ev->len);
 }
@@ -214,6 +244,9 @@ static bool take_events(struct redwi_conn *c)
         case REDWI_EV_PARAMETER_TYPES:
             give_parameter_types(c, &ev);
             break;
+        case REDWI_EV_BOUND:
+            give_bound(c, &ev);
+            break;
         case REDWI_EV_SUSPENDED:
             give_suspended(c, &ev);
             break;
@@ -227,11 +260,15 @@ static bool take_events(struct redwi_conn *c)
             give_error(c, &ev);
             break;
         case REDWI_EV_NOTICE:
-            give_notice(c, &ev);
+            tell_notice(c, job_of(c, &ev), ev.error);
             break;
         case REDWI_EV_PARAMETER:
             break;
         case REDWI_EV_READY:
+            if (is_ahead(c, &ev))
+                redwi_ahead_ended(&c->priv->ahead);
+            else if (!ev.unit)
+                redwi_ahead_doubt(&c->priv->ahead);
             redwi_conn_unit_ended(c, job_of(c, &ev), ev.status);
             break;
         case REDWI_EV_FATAL:
@@ -338,6 +375,7 @@ static enum redwi_moved read_in(struct redwi_conn *c, redw_error **why)
     if (!p->transport.tls || p->transport.secured) {
         moved = redwi_transport_read(&p->transport, c->session, &got, why);
         p->parsed += got;
+        p->lowat.reads += got && p->in_result;
         return moved;
     }
     moved = redwi_transport_handshake(&p->transport, why);
@@ -377,12 +415,50 @@ static bool fill(struct redwi_conn *c)
     return true;
 }
 
+/* May the socket wait for a portion? A unix socket takes no notice of the mark. */
+static bool may_wait(const struct redwi_conn_private *p)
+{
+    return p->in_result && !p->transport.tls && (p->peer.family == AF_INET || p->peer.family == AF_INET6);
+}
+
 static void watch(struct redwi_conn *c)
 {
-    const struct redw_loop *loop = c->priv->config.loop;
-    bool reads = !c->priv->ended && !c->paused && !c->priv->working;
+    struct redwi_conn_private *p = c->priv;
+    const struct redw_loop *loop = p->config.loop;
+    bool reads = !p->ended && !c->paused && !p->working;
     unsigned events = (reads ? REDW_READ : 0u) | (output_waits(c) ? REDW_WRITE : 0u);
-    loop->io_set(loop->ctx, c->priv->io, c->priv->transport.fd, events);
+    loop->io_set(loop->ctx, p->io, p->transport.fd, events);
+    if (may_wait(p))
+        redwi_lowat_raise(&p->lowat, p->sys, p->transport.fd);
+    if (p->lowat.raised && reads)
+        loop->timer_set(loop->ctx, p->tick, loop->now_us(loop->ctx) + REDWI_LOWAT_WAIT_US);
+    else
+        loop->timer_stop(loop->ctx, p->tick);
+}
+
+/* A mark that cannot be lowered would hide short answers: the connection serves this job and no other. */
+static void lowered(struct redwi_conn *c, bool is_down)
+{
+    c->spoiled |= !is_down;
+}
+
+void redwi_drive_result_ended(struct redwi_conn *c)
+{
+    struct redwi_conn_private *p = c->priv;
+    if (p->in_result)
+        lowered(c, redwi_lowat_lower(&p->lowat, p->sys, p->transport.fd));
+    p->in_result = false;
+}
+
+/* A wake-up that took longer than the wait may come here with more than the mark: then all is well. */
+void redwi_drive_look(struct redwi_conn *c)
+{
+    struct redwi_conn_private *p = c->priv;
+    redwi_drive(c, REDWI_DRIVE_RECVS);
+    if (!has_socket(c) || !p->lowat.raised || p->parsed >= REDWI_LOWAT_BYTES)
+        return;
+    lowered(c, redwi_lowat_lower(&p->lowat, p->sys, p->transport.fd));
+    watch(c);
 }
 
 void redwi_drive(struct redwi_conn *c, unsigned recvs)

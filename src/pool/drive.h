@@ -7,8 +7,10 @@
 #ifndef REDWI_POOL_DRIVE_H
 #define REDWI_POOL_DRIVE_H
 
+#include "pool/ahead.h"
 #include "pool/conn.h"
 #include "pool/dial.h"
+#include "pool/lowat.h"
 #include "pool/transport.h"
 
 /* Calls of recv in one wake-up by readiness: each fills 64 KiB at most. */
@@ -20,13 +22,21 @@ struct redwi_conn_private {
     struct redwi_dial *dial;          /* DIALING only */
     struct redwi_transport transport; /* after DIALING */
     struct redwi_address peer;
+    struct redwi_ahead ahead; /* its units have the connection for a tag */
+    struct redwi_lowat lowat;
     void *io, *timer, *turn;
+    void *tick;         /* the look at a socket whose low-water mark is up */
     int64_t started_us;
     size_t parsed;      /* bytes that went into the session in this wake-up */
     redw_error *broken; /* sending failed: what the server said last is still read, then this is the end */
+    struct redwi_job *starting; /* its unit is being written, a slice a turn; NULL: none */
     void *dropped;      /* a job abandoned by its own row callback: the session hears of it afterwards */
+    /* What ends the transaction of a job that was abandoned in the middle of it; NULL: nothing is to be done. */
+    int (*clean)(struct redwi_session *s, void *tag, char status);
+    bool cleaning;      /* that was written */
     bool side;          /* cancels */
     bool in_rows;       /* a row callback is running */
+    bool in_result;     /* rows of a job that expects many are coming */
     bool working;       /* the login derives its keys: goes on in the next turn */
     bool ended;         /* the session knows that the transport ended */
     bool redialled;     /* this is the second attempt, without Redshift's startup names */
@@ -34,6 +44,10 @@ struct redwi_conn_private {
 
 /* Inside enter and leave: does what can be done now. recvs: calls of recv allowed. */
 void redwi_drive(struct redwi_conn *c, unsigned recvs);
+/* The result is over, or nobody wants it any more: short answers follow. */
+void redwi_drive_result_ended(struct redwi_conn *c);
+/* The low-water mark is up, and for a while nothing was reported: what is there is read. */
+void redwi_drive_look(struct redwi_conn *c);
 /* No byte is read or sent any more; the session reports the end. why: owned; NULL: closed by the server. */
 void redwi_drive_end(struct redwi_conn *c, redw_error *why);
 

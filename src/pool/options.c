@@ -8,6 +8,7 @@
  */
 #include "pool/options.h"
 
+#include "data/decode.h"
 #include "pool/conninfo.h"
 #include "pool/login_options.h"
 #include "pool/passfile.h"
@@ -57,6 +58,8 @@ enum setting {
     REQUIRE_AUTH,
     CHANNEL_BINDING,
     PASSFILE,
+    CANCEL_TLS,
+    QUERY_GROUP,
     SETTINGS
 };
 
@@ -82,6 +85,8 @@ static const char *const setting_names[SETTINGS] = {
     "require_auth",
     "channel_binding",
     "passfile",
+    "cancel_tls",
+    "query_group",
 };
 
 /* What was given outside the struct: text that ends with NUL; ptr NULL: not given. */
@@ -264,6 +269,34 @@ static int read_who(struct redwi_settings *s, const struct redw_allocator *mem, 
     return 0;
 }
 
+const char *redwi_query_group_fault(const char *group)
+{
+    size_t n = strnlen(group, REDWI_QUERY_GROUP_MAX + 1);
+    const char *fault;
+    if (n > REDWI_QUERY_GROUP_MAX)
+        return "is longer than 320 bytes";
+    if ((fault = redwi_utf8_fault(group, n)) != NULL)
+        return fault;
+    for (size_t i = 0; i < n; i++) {
+        if ((unsigned char)group[i] < ' ' || group[i] == 0x7f)
+            return "has a control character";
+    }
+    return NULL;
+}
+
+static int read_query_group(struct redwi_settings *s, const struct redw_allocator *mem, const struct given *g,
+                            const struct redw_options *o, struct redw_diag *why)
+{
+    const char *name = o->query_group ? "query_group" : "uri: query_group", *fault;
+    int rc = take_text(&s->query_group, o->query_group, "query_group", g, QUERY_GROUP, REDWI_QUERY_GROUP_MAX, mem,
+                       why);
+
+    if (rc || !s->query_group)
+        return rc;
+    fault = redwi_query_group_fault(s->query_group);
+    return fault ? fail(why, REDW_EINVAL, "%s %s", name, fault) : 0;
+}
+
 /* The password, if nobody gave one, of the first line of the file that fits. */
 static int read_password_file(struct redwi_settings *s, const struct redw_allocator *mem, const struct given *g,
                               const struct redw_options *o, struct redw_diag *why)
@@ -387,6 +420,21 @@ static int read_negotiation(struct redwi_settings *s, const struct given *g, str
     return 0;
 }
 
+static int read_cancel_tls(struct redwi_settings *s, const struct redw_allocator *mem, const struct given *g,
+                           const struct redw_options *o, struct redw_diag *why)
+{
+    const char *name = o->cancel_tls ? "cancel_tls" : "uri: cancel_tls";
+    char *word;
+    int rc = take_text(&word, o->cancel_tls, "cancel_tls", g, CANCEL_TLS, WORD_BYTES_MAX, mem, why);
+
+    if (rc || !word)
+        return rc;
+    s->cancel_plain = strcmp(word, "plain") == 0;
+    bool known = s->cancel_plain || strcmp(word, "session") == 0;
+    redwi_free(mem, word);
+    return known ? 0 : fail(why, REDW_EINVAL, "%s must be session or plain", name);
+}
+
 static int read_tls(struct redwi_settings *s, const struct redw_allocator *mem, const struct given *g,
                     const struct redw_options *o, struct redw_diag *why)
 {
@@ -399,7 +447,7 @@ static int read_tls(struct redwi_settings *s, const struct redw_allocator *mem, 
     if (unix_socket && s->tls_mode != REDWI_TLS_DISABLE)
         return fail(why, REDW_EINVAL, "uri: sslmode: a unix socket carries no TLS");
     if ((rc = read_roots(s, mem, g, o, why)) != 0 || (rc = read_identity(s, mem, g, o, why)) != 0 ||
-        (rc = read_tls_name(s, mem, g, o, why)) != 0)
+        (rc = read_tls_name(s, mem, g, o, why)) != 0 || (rc = read_cancel_tls(s, mem, g, o, why)) != 0)
         return rc;
     return read_negotiation(s, g, why);
 }
@@ -530,6 +578,8 @@ static int read_numbers(struct redwi_settings *s, const struct given *g, const s
         (rc = read_u32(&s->connect_retries, "connect_retries", o->connect_retries, 5, RETRIES_MAX, why)) != 0)
         return rc;
     s->memory_max_bytes = o->memory_max_bytes;
+    s->notice = o->notice;
+    s->notice_ctx = o->notice_ctx;
     s->open = o->open;
     s->open_ctx = o->open_ctx;
     return read_u32(&s->cancel_timeout_ms, "cancel_timeout_ms", o->cancel_timeout_ms, 5000,
@@ -630,8 +680,8 @@ int redwi_settings_read(struct redwi_settings *s, const struct redw_allocator *m
     if (rc || (rc = read_given(&g, mem, &o, why)) != 0)
         return rc;
     if ((rc = read_where(s, mem, &g, why)) != 0 || (rc = read_who(s, mem, &g, &o, why)) != 0 ||
-        (rc = read_tls(s, mem, &g, &o, why)) != 0 || (rc = read_login(s, mem, &g, &o, why)) != 0 ||
-        (rc = read_numbers(s, &g, &o, why)) != 0 || (rc = read_password_file(s, mem, &g, &o, why)) != 0) {
+        (rc = read_query_group(s, mem, &g, &o, why)) != 0 || (rc = read_tls(s, mem, &g, &o, why)) != 0 ||
+        (rc = read_login(s, mem, &g, &o, why)) != 0 || (rc = read_numbers(s, &g, &o, why)) != 0 || (rc = read_password_file(s, mem, &g, &o, why)) != 0) {
         name_variable(&g, why);
         redwi_settings_free(s, mem);
     }
@@ -650,6 +700,7 @@ void redwi_settings_free(struct redwi_settings *s, const struct redw_allocator *
     redwi_free(mem, s->user);
     redwi_free(mem, s->database);
     redwi_free(mem, s->application_name);
+    redwi_free(mem, s->query_group);
     redwi_secret_free(mem, s->password);
     redwi_secret_free(mem, s->token);
     redwi_free(mem, (char *)s->idp.idp_type);

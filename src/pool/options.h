@@ -20,6 +20,7 @@ struct redwi_settings {
     char *host;      /* name, address literal, or directory of a unix socket (begins with '/') */
     uint16_t port;
     char *user, *database, *application_name;
+    char *query_group;   /* of requests that name none; NULL: none */
     char *password;  /* NULL: none */
     char *token;     /* of an identity provider; NULL: none. user may be NULL then */
     struct redwi_idp_names idp; /* owned too */
@@ -33,6 +34,7 @@ struct redwi_settings {
     char *cert_file, *key_file; /* both or neither */
     char *tls_name;  /* NULL: host */
     bool tls_direct;
+    bool cancel_plain;   /* side connections go in clear */
     redw_trace_fn *trace; /* NULL: none */
     void *trace_ctx;
     bool trace_values;
@@ -41,6 +43,8 @@ struct redwi_settings {
     uint32_t connect_retries;
     struct redwi_tcp tcp;
     uint64_t memory_max_bytes; /* 0: no bound */
+    redw_notice_fn *notice; /* NULL: none */
+    void *notice_ctx;
     redw_open_fn *open; /* NULL: sockets are made and connected here */
     void *open_ctx;
 };
@@ -55,6 +59,10 @@ int redwi_settings_allocator(struct redw_allocator *out, const struct redw_optio
 
 /* 0, or REDW_EINVAL: the bound of the client's memory, 0 for none. */
 int redwi_settings_memory_max(uint64_t *out, const struct redw_options *o, struct redw_diag *why);
+
+#define REDWI_QUERY_GROUP_MAX 320 /* bytes */
+/* What is wrong with a query group, as a text that follows its name; NULL: nothing. */
+const char *redwi_query_group_fault(const char *group);
 
 /* Reads a struct that a caller filled and that begins with its size: dst gets the `known` bytes of this
  * version, what the caller's version lacks is zero. False: smaller than `least`, or larger than known

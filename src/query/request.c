@@ -1,15 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Requests: checked and copied when submitted, written as one unit when a connection is there, gathered
- * into the result, reported once.
+ * Requests as jobs: written as one unit when a connection is there, gathered into the result, reported once. How
+ * they are made is in submit.c, what is different for streams in stream.c and ways.c.
  *
- * A request is one allocation: this struct, its timer, room for the OIDs and formats of its parameters,
- * the SQL. The result exists from the start, so that the final callback has one whatever happens.
  * SQL may carry credentials (COPY): it is wiped when the request is freed.
  */
 #include "query/request.h"
 
-#include "data/decode.h"
 #include "data/encode.h"
 #include "data/params.h"
 #include "wire/be_read.h"
@@ -21,7 +18,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#define SQL_BYTES_MAX   ((size_t)16 << 20)
 #define DATA_ROW_HEADER 5u /* 'D' and the length word */
 
 static struct redwi_request *request_of(struct redwi_job *j)
@@ -50,8 +46,7 @@ enum redwi_job_flow redwi_request_stop(struct redwi_request *r, int code, enum r
 
 /* --- job ops --- */
 
-/* Whose forms values have on this connection (design H13). */
-static enum redwi_server server_of(const struct redwi_session *s)
+enum redwi_server redwi_request_server(const struct redwi_session *s)
 {
     unsigned version = 0;
 
@@ -63,39 +58,106 @@ static enum redwi_server server_of(const struct redwi_session *s)
     return redwi_server_of(true, version);
 }
 
-/* Parse, Bind, Describe, Execute; Sync comes with unit_end. Protocol: "Extended Query". */
-static int begin(struct redwi_job *j, struct redwi_session *s)
+/* A Redshift whose binary forms are not to be trusted is asked for text (protocol 5.4). */
+uint16_t redwi_request_wants_binary(const struct redwi_request *r)
 {
-    struct redwi_request *r = request_of(j);
-    struct redwi_buf *b = redwi_session_unit_begin(s);
+    return r->wire == REDW_WIRE_BINARY && r->server != REDWI_REDSHIFT_BASE;
+}
 
-    if (!b)
-        return REDW_ENOMEM;
-    r->server = server_of(s);
+/* Whose forms the parameters have is known now. */
+static void look_at_server(struct redwi_request *r, const struct redwi_session *s)
+{
+    r->server = redwi_request_server(s);
     for (size_t i = 0; i < r->nparams; i++) {
         r->oids[i] = redwi_param_oid(&r->params[i], r->server);
         r->formats[i] = redwi_param_format(&r->params[i], r->server);
     }
-    redwi_fe_parse(b, "", r->sql, r->sql_len, r->oids, r->nparams);
-    size_t at = redwi_fe_bind_begin(b, "", "", r->formats, r->nparams);
-    for (size_t i = 0; i < r->nparams; i++)
-        redwi_param_put(b, &r->params[i], r->server);
-    /* A Redshift whose binary forms are not to be trusted is asked for text (protocol 5.4). */
-    redwi_fe_bind_end(b, at, r->wire == REDW_WIRE_BINARY && r->server != REDWI_REDSHIFT_BASE);
-    redwi_fe_describe_portal(b, "");
-    redwi_fe_execute(b, "", 0);
-    return redwi_session_unit_end(
-        s, j, REDWI_SENT_PARSE | REDWI_SENT_BIND | REDWI_SENT_DESCRIBE | REDWI_SENT_EXECUTE,
-        r->on_error);
 }
 
-static enum redwi_job_flow gather_columns(struct redwi_job *j, const struct redwi_columns *columns)
+/* What of Parse has to be sent, Bind, Describe, Execute; Sync comes with unit_end. A named portal is made of a
+ * statement without a name. Protocol: "Extended Query". */
+int redwi_request_put(struct redwi_request *r, struct redwi_session *s, const char *portal, uint32_t max_rows)
+{
+    struct redwi_buf *b = redwi_session_unit_begin(s);
+
+    if (!b)
+        return REDW_ENOMEM;
+    look_at_server(r, s);
+    const struct redwi_use_sql sql = {r->sql, r->sql_len, r->oids, r->params, r->nparams};
+    struct redwi_use unnamed = {0}, *use = *portal ? &unnamed : &r->use;
+    unsigned sent = redwi_use_begin(use, &r->job, b, &sql) | REDWI_SENT_BIND | REDWI_SENT_EXECUTE;
+    size_t at = redwi_fe_bind_begin(b, portal, redwi_use_name(use), r->formats, r->nparams);
+    for (size_t i = 0; i < r->nparams; i++)
+        redwi_param_put(b, &r->params[i], r->server);
+    redwi_use_bind_end(use, b, at, r->wire, r->server);
+    if (!use->entry) {
+        redwi_fe_describe_portal(b, portal);
+        sent |= REDWI_SENT_DESCRIBE;
+    }
+    redwi_fe_execute(b, portal, max_rows);
+    if (max_rows)
+        sent |= REDWI_SENT_LIMIT;
+    return redwi_session_unit_end(s, &r->job, sent, r->on_error);
+}
+
+static int begin(struct redwi_job *j, struct redwi_session *s)
 {
     struct redwi_request *r = request_of(j);
 
+    if (!r->slices.begun && !(j->exclusive && redwi_request_is_large(r)))
+        return redwi_request_put(r, s, "", 0);
+    if (!r->slices.begun)
+        look_at_server(r, s);
+    return redwi_request_write_slice(r, s);
+}
+
+static bool next(struct redwi_job *j, char status)
+{
+    return redwi_use_once_more(&request_of(j)->use, j, status);
+}
+
+static void parameter_types(struct redwi_job *j, const uint8_t *oids, size_t len)
+{
+    redwi_stmt_learn(request_of(j)->use.stmt, oids, len);
+}
+
+static enum redwi_job_flow take_columns(struct redwi_request *r, const struct redwi_columns *columns)
+{
+    if (r->on_rows)
+        return redwi_stream_columns(&r->job, columns);
     if (redwi_result_columns(r->result, columns, r->server, false))
         return redwi_request_stop(r, REDW_ENOMEM, REDW_CLASS_OUT_OF_MEMORY, "columns");
     return REDWI_JOB_GO;
+}
+
+/* Those that are kept of the statement; it may have none. */
+static enum redwi_job_flow take_kept_columns(struct redwi_request *r)
+{
+    struct redwi_columns columns;
+
+    if (!redwi_use_columns(&r->use, r->wire, r->server, &columns))
+        return REDWI_JOB_GO;
+    return take_columns(r, &columns);
+}
+
+/* Of a statement, in the unit that parsed it; or of the unnamed one's portal. */
+static enum redwi_job_flow described(struct redwi_job *j, const struct redwi_columns *columns)
+{
+    struct redwi_request *r = request_of(j);
+
+    if (!r->use.entry)
+        return take_columns(r, columns);
+    if (redwi_use_described(&r->use, j, columns, r->server))
+        return redwi_request_stop(r, REDW_ENOMEM, REDW_CLASS_OUT_OF_MEMORY, "columns");
+    return take_kept_columns(r);
+}
+
+static enum redwi_job_flow bound(struct redwi_job *j)
+{
+    struct redwi_request *r = request_of(j);
+
+    r->use.bound = true;
+    return take_kept_columns(r);
 }
 
 static enum redwi_job_flow gather_row(struct redwi_request *r, const uint8_t *body, size_t len,
@@ -146,22 +208,25 @@ static void complete(struct redwi_job *j, const char *tag, size_t len)
     redwi_result_tag(request_of(j)->result, tag, len);
 }
 
-static void notice(struct redwi_job *j, redw_error *owned)
+static redw_error *notice(struct redwi_job *j, redw_error *owned)
 {
-    redwi_result_notice_add(request_of(j)->result, owned);
+    redwi_err_shift_position(owned, request_of(j)->label_len);
+    redwi_result_notice_add(request_of(j)->result, redw_error_keep(owned));
+    return owned;
 }
 
-static void free_request(const struct redw_allocator *mem, struct redwi_request *r)
+void redwi_request_free(const struct redw_allocator *mem, struct redwi_request *r)
 {
     redw_error_release(r->job.error);
     redw_result_release(r->result);
+    redwi_use_end(&r->use);
     redwi_params_free(mem, r->params, r->nparams);
     redwi_free_secret(mem, r, r->bytes);
 }
 
 static void drop(struct redwi_job *j)
 {
-    free_request(&j->client->work, request_of(j));
+    redwi_request_free(&j->client->work, request_of(j));
 }
 
 static void finish(struct redwi_job *j)
@@ -169,8 +234,10 @@ static void finish(struct redwi_job *j)
     struct redwi_request *r = request_of(j);
     const struct redw_loop *loop = &j->client->loop;
 
+    redwi_err_shift_position(j->error, r->label_len);
     r->result->error = j->error;
     j->error = NULL;
+    r->result->cancel = j->verdict;
     r->result->elapsed_us = loop->now_us(loop->ctx) - j->submitted_us;
     r->done(r->result, r->ctx);
     drop(j);
@@ -178,7 +245,10 @@ static void finish(struct redwi_job *j)
 
 static const struct redwi_job_ops gather_ops = {
     .begin = begin,
-    .columns = gather_columns,
+    .next = next,
+    .parameter_types = parameter_types,
+    .columns = described,
+    .bound = bound,
     .rows = gather_rows,
     .complete = complete,
     .notice = notice,
@@ -188,7 +258,10 @@ static const struct redwi_job_ops gather_ops = {
 
 static const struct redwi_job_ops stream_ops = {
     .begin = begin,
-    .columns = redwi_stream_columns,
+    .next = next,
+    .parameter_types = parameter_types,
+    .columns = described,
+    .bound = bound,
     .rows = redwi_stream_rows,
     .complete = complete,
     .notice = notice,
@@ -196,115 +269,34 @@ static const struct redwi_job_ops stream_ops = {
     .drop = drop,
 };
 
-/* --- submitting --- */
+static const struct redwi_job_ops cursor_ops = {
+    .begin = redwi_cursor_begin,
+    .next = redwi_cursor_next,
+    .clean = redwi_cursor_clean,
+    .columns = redwi_way_columns,
+    .rows = redwi_way_rows,
+    .complete = redwi_way_complete,
+    .notice = notice,
+    .finish = finish,
+    .drop = drop,
+};
 
-/* The caller's struct, whatever its version, with sql_len filled in. */
-static redw_id check(redw_client *c, struct redw_request *out, const struct redw_request *rq)
+static const struct redwi_job_ops portal_ops = {
+    .begin = redwi_portal_begin,
+    .next = redwi_portal_next,
+    .clean = redwi_portal_clean,
+    .columns = redwi_way_columns,
+    .rows = redwi_way_rows,
+    .complete = redwi_way_complete,
+    .suspended = redwi_way_suspended,
+    .notice = notice,
+    .finish = finish,
+    .drop = drop,
+};
+
+const struct redwi_job_ops *redwi_request_ops(bool streamed, enum redw_way way)
 {
-    struct redw_diag why;
-    const char *fault;
-
-    if (!rq)
-        return redwi_client_refuse(c, REDW_EINVAL, "request: NULL");
-    if (!redwi_struct_read(out, sizeof *out, offsetof(struct redw_request, sql) + sizeof out->sql, rq))
-        return redwi_client_refuse(c, REDW_EINVAL,
-                                   "request: size is wrong, or a field newer than this library is set");
-    if (!out->sql)
-        return redwi_client_refuse(c, REDW_EINVAL, "sql: NULL");
-    if (out->sql_len == 0)
-        out->sql_len = strnlen(out->sql, SQL_BYTES_MAX + 1);
-    if (out->sql_len > SQL_BYTES_MAX)
-        return redwi_client_refuse(c, REDW_EINVAL, "sql: longer than %zu bytes", SQL_BYTES_MAX);
-    if ((fault = redwi_utf8_fault(out->sql, out->sql_len)) != NULL)
-        return redwi_client_refuse(c, REDW_EINVAL, "sql: %s", fault);
-    if (out->nparams > REDWI_PARAMS_MAX)
-        return redwi_client_refuse(c, REDW_EINVAL, "params: %zu are more than %d", out->nparams,
-                                   REDWI_PARAMS_MAX);
-    if (out->nparams > 0 && !out->params)
-        return redwi_client_refuse(c, REDW_EINVAL, "params: NULL, but nparams is %zu", out->nparams);
-    if (redwi_params_check(out->params, out->nparams, &why))
-        return redwi_client_refuse(c, REDW_EINVAL, "%s", why.text);
-    if (out->wire != REDW_WIRE_TEXT && out->wire != REDW_WIRE_BINARY)
-        return redwi_client_refuse(c, REDW_EINVAL, "wire: neither text nor binary");
-    return 0;
-}
-
-/* The earlier of timeout and deadline, on the loop's clock. */
-static int64_t deadline_of(const redw_client *c, const struct redw_request *rq, int64_t now_us)
-{
-    uint32_t timeout_ms = rq->timeout_ms ? rq->timeout_ms : c->settings.request_timeout_ms;
-    int64_t at = timeout_ms == REDW_NONE ? INT64_MAX : now_us + (int64_t)timeout_ms * 1000;
-
-    if (rq->deadline_ms != 0 && rq->deadline_ms < at / 1000)
-        at = rq->deadline_ms > INT64_MIN / 1000 ? rq->deadline_ms * 1000 : INT64_MIN;
-    return at;
-}
-
-/* One piece: the struct, the timer, OIDs, formats, SQL. NULL: no memory. */
-static struct redwi_request *create(redw_client *c, const struct redw_request *rq)
-{
-    size_t timer_at = redwi_align(sizeof(struct redwi_request));
-    size_t oids_at = timer_at + redwi_client_timer_bytes(c);
-    size_t formats_at = oids_at + rq->nparams * sizeof(uint32_t);
-    size_t sql_at = formats_at + rq->nparams;
-    size_t bytes = sql_at + rq->sql_len + 1;
-    char *p = redwi_alloc(&c->work, bytes);
-
-    if (!p)
-        return NULL;
-    struct redwi_request *r = (struct redwi_request *)(void *)p;
-    memset(r, 0, sizeof *r);
-    r->bytes = bytes;
-    r->job.timer = p + timer_at;
-    r->oids = (uint32_t *)(void *)(p + oids_at);
-    r->formats = (uint8_t *)p + formats_at;
-    r->sql = p + sql_at;
-    memcpy(r->sql, rq->sql, rq->sql_len);
-    r->sql[rq->sql_len] = '\0';
-    r->sql_len = rq->sql_len;
-
-    r->result = redwi_result_create(&c->work);
-    r->params = redwi_params_copy(&c->work, rq->params, rq->nparams);
-    r->nparams = r->params ? rq->nparams : 0;
-    if (!r->result || r->nparams != rq->nparams) {
-        free_request(&c->work, r);
-        return NULL;
-    }
-    return r;
-}
-
-redw_id redwi_request_submit(redw_client *c, const struct redw_request *caller_rq,
-                             const struct redw_stream_handler *h, redw_done_fn *fn, void *ctx)
-{
-    struct redw_request rq;
-    redw_id refused = check(c, &rq, caller_rq);
-
-    if (refused)
-        return refused;
-    struct redwi_request *r = create(c, &rq);
-    if (!r)
-        return redwi_client_refuse_memory(c);
-    r->done = fn;
-    r->ctx = ctx;
-    r->on_columns = h ? h->on_columns : NULL;
-    r->on_rows = h ? h->on_rows : NULL;
-    r->wire = rq.wire;
-    r->on_error = redwi_request_error_proves(r->sql, r->sql_len);
-    r->max_rows = rq.max_rows ? rq.max_rows : UINT64_MAX;
-    r->max_bytes = rq.max_bytes ? rq.max_bytes : REDWI_RESULT_BYTES_MAX;
-    r->job.ops = h ? &stream_ops : &gather_ops;
-    r->job.exclusive = h != NULL;
-    r->job.submitted_us = c->loop.now_us(c->loop.ctx);
-    r->job.deadline_us = deadline_of(c, &rq, r->job.submitted_us);
-    redw_id id = redwi_client_accept(c, &r->job);
-    if (id < 0)
-        free_request(&c->work, r);
-    return id;
-}
-
-redw_id redw_submit(redw_client *c, const struct redw_request *rq, redw_done_fn *fn, void *ctx)
-{
-    if (!fn)
-        return redwi_client_refuse(c, REDW_EINVAL, "submit: fn is NULL");
-    return redwi_request_submit(c, rq, NULL, fn, ctx);
+    if (!streamed)
+        return &gather_ops;
+    return way == REDW_WAY_CURSOR ? &cursor_ops : way == REDW_WAY_PORTAL ? &portal_ops : &stream_ops;
 }

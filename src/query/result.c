@@ -43,6 +43,7 @@ redw_result *redwi_result_create(const struct redw_allocator *mem)
     r->next_chunk = CHUNK_BYTES_MIN;
     r->bytes = RESULT_BYTES;
     r->affected = -1;
+    r->way = REDW_WAY_ROWS;
     return r;
 }
 
@@ -188,17 +189,17 @@ int redwi_result_add_row(redw_result *r, const uint8_t *body, size_t len, uint64
 }
 
 /* Tags whose trailing number counts rows; in any other a number is something else. */
-static bool tag_counts(const char *tag)
+int64_t redwi_tag_affected(const char *tag, size_t len)
 {
     static const char *const counting[] = {"INSERT ", "UPDATE ", "DELETE ", "MERGE ",
                                            "SELECT ", "COPY ",   "FETCH ",  "MOVE "};
 
-    for (size_t i = 0; i < sizeof counting / sizeof *counting; i++) {
-        if ((tag[0] | 0x20) == (counting[i][0] | 0x20) &&
-            strncasecmp(tag, counting[i], strlen(counting[i])) == 0)
-            return true;
+    for (size_t i = 0; len > 0 && i < sizeof counting / sizeof *counting; i++) {
+        size_t n = strlen(counting[i]);
+        if ((tag[0] | 0x20) == (counting[i][0] | 0x20) && len > n && strncasecmp(tag, counting[i], n) == 0)
+            return redwi_be_tag_count(tag, len);
     }
-    return false;
+    return -1;
 }
 
 void redwi_result_tag(redw_result *r, const char *tag, size_t len)
@@ -207,7 +208,7 @@ void redwi_result_tag(redw_result *r, const char *tag, size_t len)
 
     memcpy(r->tag, tag, n);
     r->tag[n] = '\0';
-    r->affected = n == len && tag_counts(r->tag) ? redwi_be_tag_count(tag, len) : -1;
+    r->affected = n == len ? redwi_tag_affected(tag, len) : -1;
 }
 
 void redwi_result_notice_add(redw_result *r, redw_error *owned)
@@ -246,6 +247,38 @@ const char *redw_result_tag(const redw_result *r)
 int64_t redw_result_elapsed_us(const redw_result *r)
 {
     return r->elapsed_us;
+}
+
+int64_t redw_result_query_id(const redw_result *r)
+{
+    int64_t id = redw_error_query_id(r->error);
+
+    for (size_t i = 0; i < r->nnotices && id < 0; i++)
+        id = redw_error_query_id(r->notices[i]);
+    return id;
+}
+
+enum redw_cancel_verdict redw_result_cancel(const redw_result *r)
+{
+    return r->cancel;
+}
+
+const char *redw_cancel_verdict_name(enum redw_cancel_verdict v)
+{
+    switch (v) {
+    case REDW_CANCEL_NOT_ASKED: return "not_asked";
+    case REDW_CANCEL_STOPPED: return "stopped";
+    case REDW_CANCEL_FINISHED_FIRST: return "finished_first";
+    case REDW_CANCEL_NOT_SENT: return "not_sent";
+    case REDW_CANCEL_REFUSED: return "refused";
+    case REDW_CANCEL_UNANSWERED: return "unanswered";
+    }
+    return "unknown";
+}
+
+enum redw_way redw_result_way(const redw_result *r)
+{
+    return r->way;
 }
 
 size_t redw_result_notice_count(const redw_result *r)

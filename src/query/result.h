@@ -34,6 +34,8 @@ struct redw_result {
     size_t nnotices;            /* kept */
     char tag[64];
     int64_t affected, elapsed_us;
+    enum redw_cancel_verdict cancel;
+    enum redw_way way; /* taken, so far as it is known */
 };
 
 redw_result *redwi_result_create(const struct redw_allocator *mem); /* one reference; NULL: no memory */
@@ -45,6 +47,7 @@ int redwi_result_columns(redw_result *r, const struct redwi_columns *columns, en
 /* Copies one DataRow body in. 0; REDW_ENOMEM; REDW_EFULL beyond max_bytes; REDW_EPROTOCOL: malformed. */
 int redwi_result_add_row(redw_result *r, const uint8_t *body, size_t len, uint64_t max_bytes);
 
+int64_t redwi_tag_affected(const char *tag, size_t len); /* -1: it counts no rows */
 void redwi_result_tag(redw_result *r, const char *tag, size_t len);
 void redwi_result_notice_add(redw_result *r, redw_error *owned); /* beyond the bound, or without memory: dropped */
 

@@ -56,6 +56,7 @@ static int part_from_kept(struct redwi_request *r, const struct redwi_columns *c
     }
     for (size_t i = 0; i < r->result->nnotices; i++)
         redwi_result_notice_add(own, redw_error_keep(r->result->notices[i]));
+    own->way = r->result->way;
     redw_result_release(r->result);
     r->result = own;
     return 0;
@@ -122,8 +123,8 @@ int redw_resume(redw_client *c, redw_id id)
 
     if (!j)
         return REDW_ENOENT;
-    /* Only requests are resumed; and who waits or is done has no pause. */
-    if (j->connects_only || j->state != REDWI_JOB_ACTIVE)
+    /* Who waits or is done has no pause. */
+    if (!j->resumable || j->state != REDWI_JOB_ACTIVE)
         return 0;
     if (request_of(j)->in_rows)
         request_of(j)->resumed = true;

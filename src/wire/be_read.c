@@ -226,6 +226,7 @@ bool redwi_be_row_description(const uint8_t *body, size_t len, unsigned version,
     struct redwi_cursor c = redwi_cursor_of(body, len);
     out->n = redwi_cursor_u16(&c);
     out->version = version;
+    out->formats = NULL;
     out->fields = c;
     if (out->n > COLUMNS_MAX)
         return false;
@@ -238,6 +239,8 @@ bool redwi_be_row_description(const uint8_t *body, size_t len, unsigned version,
 void redwi_be_field_next(struct redwi_columns *columns, struct redwi_field *out)
 {
     read_field(&columns->fields, columns->version > 0, out);
+    if (columns->formats)
+        out->format = *columns->formats++;
 }
 
 bool redwi_be_data_row(const uint8_t *body, size_t len, size_t *n, struct redwi_cursor *values)

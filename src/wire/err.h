@@ -37,6 +37,10 @@ redw_error *redwi_err_again(const struct redw_allocator *mem, const redw_error *
 redw_error *redwi_err_with_cause(const struct redw_allocator *mem, const redw_error *e,
                                  enum redw_cause cause, enum redw_outcome outcome);
 
+/* The statement that was sent had so many characters in front of the one the caller wrote: field P counts from
+ * there on. Only of an error that nobody else holds; of others nothing changes. */
+void redwi_err_shift_position(redw_error *e, size_t chars);
+
 redw_error *redwi_err_no_memory(enum redw_outcome outcome);
 redw_error *redwi_err_closed(enum redw_outcome outcome);
 

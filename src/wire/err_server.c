@@ -214,6 +214,26 @@ redw_error *redwi_err_server(const struct redw_allocator *mem, const uint8_t *bo
     return e;
 }
 
+void redwi_err_shift_position(redw_error *e, size_t chars)
+{
+    if (!e || e->fixed || !e->body || atomic_load_explicit(&e->refs, memory_order_acquire) != 1)
+        return;
+    redw_slice field = redwi_be_field(e->body, e->body_len, 'P');
+    int64_t at = field.ptr && all_digits(field) ? redwi_detail_number(field, INT64_MAX) : -1;
+    if (at < 0 || (uint64_t)at <= chars)
+        return;
+    /* The number never gets longer: it is written over the old one, and what is behind it moves up. The body
+     * ends at its first empty field, so what is left over at its end is in nobody's way. */
+    char text[24];
+    size_t n = (size_t)snprintf(text, sizeof text, "%llu", (unsigned long long)((uint64_t)at - chars));
+    uint8_t *p = (uint8_t *)e->body + (field.ptr - (const char *)e->body), *end = (uint8_t *)e->body + e->body_len;
+    if (n > field.len) /* it never is: leading zeroes make it shorter still */
+        return;
+    memcpy(p, text, n);
+    memmove(p + n, p + field.len, (size_t)(end - (p + field.len)));
+    memset(end - (field.len - n), 0, field.len - n);
+}
+
 /* ---- the public side ---- */
 
 redw_slice redw_error_field(const redw_error *e, char letter)

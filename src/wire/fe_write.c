@@ -121,7 +121,13 @@ void redwi_fe_token(struct redwi_buf *b, const char *token, size_t n)
 
 void redwi_fe_query(struct redwi_buf *b, const char *sql, size_t n)
 {
+    redwi_fe_query_with(b, "", sql, n);
+}
+
+void redwi_fe_query_with(struct redwi_buf *b, const char *head, const char *sql, size_t n)
+{
     size_t at = redwi_buf_message(b, 'Q');
+    redwi_buf_bytes(b, head, strlen(head));
     redwi_buf_text(b, sql, n);
     redwi_buf_end(b, at);
 }
@@ -129,9 +135,21 @@ void redwi_fe_query(struct redwi_buf *b, const char *sql, size_t n)
 void redwi_fe_parse(struct redwi_buf *b, const char *statement, const char *sql, size_t sql_len,
                     const uint32_t *oids, size_t noids)
 {
+    size_t at = redwi_fe_parse_begin(b, statement);
+    redwi_buf_bytes(b, sql, sql_len);
+    redwi_fe_parse_end(b, at, oids, noids);
+}
+
+size_t redwi_fe_parse_begin(struct redwi_buf *b, const char *statement)
+{
     size_t at = redwi_buf_message(b, 'P');
     put_name(b, statement);
-    redwi_buf_text(b, sql, sql_len);
+    return at;
+}
+
+void redwi_fe_parse_end(struct redwi_buf *b, size_t at, const uint32_t *oids, size_t noids)
+{
+    redwi_buf_u8(b, 0);
     put_count(b, noids);
     for (size_t i = 0; i < noids && !b->failed; i++)
         redwi_buf_u32(b, oids[i]);
@@ -264,5 +282,13 @@ void redwi_fe_bind_end(struct redwi_buf *b, size_t at, uint16_t result_format)
 {
     redwi_buf_u16(b, 1);
     redwi_buf_u16(b, result_format);
+    redwi_buf_end(b, at);
+}
+
+void redwi_fe_bind_end_each(struct redwi_buf *b, size_t at, const uint8_t *result_formats, size_t ncolumns)
+{
+    put_count(b, ncolumns);
+    for (size_t i = 0; i < ncolumns && !b->failed; i++)
+        redwi_buf_u16(b, result_formats[i]);
     redwi_buf_end(b, at);
 }

@@ -27,8 +27,13 @@ void redwi_fe_digest(struct redwi_buf *b, const uint8_t digest[REDWI_DIGEST_BYTE
 void redwi_fe_token(struct redwi_buf *b, const char *token, size_t n);
 
 void redwi_fe_query(struct redwi_buf *b, const char *sql, size_t n);
+/* One text of two: `head` as it is, then sql. */
+void redwi_fe_query_with(struct redwi_buf *b, const char *head, const char *sql, size_t n);
 void redwi_fe_parse(struct redwi_buf *b, const char *statement, const char *sql, size_t sql_len,
                     const uint32_t *oids, size_t noids);
+/* The same in steps: the SQL's bytes are put in between. */
+size_t redwi_fe_parse_begin(struct redwi_buf *b, const char *statement);
+void redwi_fe_parse_end(struct redwi_buf *b, size_t at, const uint32_t *oids, size_t noids);
 void redwi_fe_describe_statement(struct redwi_buf *b, const char *statement);
 void redwi_fe_describe_portal(struct redwi_buf *b, const char *portal);
 void redwi_fe_execute(struct redwi_buf *b, const char *portal, uint32_t max_rows);
@@ -48,8 +53,9 @@ void redwi_fe_function_call(struct redwi_buf *b, uint32_t oid, uint16_t format, 
  * Bind, in steps, so that values are encoded straight into the message:
  *   at = redwi_fe_bind_begin(b, portal, statement, formats, n);
  *   n times: redwi_fe_bind_null(b), or v = redwi_fe_bind_value(b); ...put bytes...; redwi_fe_bind_value_end(b, v);
- *   redwi_fe_bind_end(b, at, result_format);
- * formats: one code (0 text, 1 binary) per parameter. result_format: one code for all columns.
+ *   redwi_fe_bind_end(b, at, result_format), or redwi_fe_bind_end_each(b, at, result_formats, ncolumns);
+ * formats: one code (0 text, 1 binary) per parameter. result_format: one code for all columns; result_formats:
+ * one for each.
  */
 size_t redwi_fe_bind_begin(struct redwi_buf *b, const char *portal, const char *statement,
                            const uint8_t *formats, size_t n);
@@ -57,5 +63,6 @@ void redwi_fe_bind_null(struct redwi_buf *b);
 size_t redwi_fe_bind_value(struct redwi_buf *b);
 void redwi_fe_bind_value_end(struct redwi_buf *b, size_t at);
 void redwi_fe_bind_end(struct redwi_buf *b, size_t at, uint16_t result_format);
+void redwi_fe_bind_end_each(struct redwi_buf *b, size_t at, const uint8_t *result_formats, size_t ncolumns);
 
 #endif

@@ -78,6 +78,14 @@ struct redwi_reply *redwi_reply_queue_find(const struct redwi_reply_queue *q, co
     return NULL;
 }
 
+struct redwi_reply *redwi_reply_queue_last_run(const struct redwi_reply_queue *q, const void *tag)
+{
+    struct redwi_reply *oldest = NULL;
+    for (size_t i = q->count; i > 0 && reply_at(q, i - 1)->tag == tag; i--)
+        oldest = reply_at(q, i - 1);
+    return oldest;
+}
+
 /* After the answer that was due; the order is that of enum redwi_due. */
 void redwi_reply_step(struct redwi_reply *r)
 {
@@ -107,6 +115,9 @@ void redwi_reply_step(struct redwi_reply *r)
 void redwi_reply_has_columns(struct redwi_reply *r)
 {
     r->sent |= REDWI_SENT_COLUMNS;
+    /* Described was the statement, not one portal of it: so it is each time it runs. */
+    if (r->due == REDWI_DUE_COLUMNS)
+        r->again |= REDWI_SENT_COLUMNS;
 }
 
 void redwi_reply_complete(struct redwi_reply *r)

@@ -69,6 +69,9 @@ struct redwi_reply *redwi_reply_queue_back(const struct redwi_reply_queue *q);
 /* The oldest entry of a tag; NULL: none. */
 struct redwi_reply *redwi_reply_queue_find(const struct redwi_reply_queue *q, const void *tag);
 
+/* The oldest of the newest entries that are all of this tag; NULL: the newest is another's. */
+struct redwi_reply *redwi_reply_queue_last_run(const struct redwi_reply_queue *q, const void *tag);
+
 /* The answer that was due has come: the next one the unit asks for. */
 void redwi_reply_step(struct redwi_reply *r);
 /* The statement has columns: its Execute brings rows. */

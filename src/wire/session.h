@@ -82,6 +82,7 @@ enum redwi_ev_kind {
     REDWI_EV_LOGGED_IN,  /* first ReadyForQuery: units may be sent */
     REDWI_EV_PARAMETER_TYPES, /* data: ParameterDescription, its OIDs as n = len / 4 big-endian 32-bit values */
     REDWI_EV_COLUMNS,    /* columns; none of them: NoData, which is reported for a described statement only */
+    REDWI_EV_BOUND,      /* BindComplete: the statement begins to run. Only if REDWI_SENT_REPORT_BIND was asked */
     REDWI_EV_ROWS,       /* data: from a complete DataRow message to the end of what is buffered. Take rows
                             with data/row.h, then redwi_session_rows_taken() before anything else */
     REDWI_EV_COMPLETE,   /* data: the command tag; empty for an empty query */
@@ -124,15 +125,20 @@ enum {
     REDWI_SENT_COLUMNS = 1 << 6,            /* nothing was sent, it is known: the Execute brings rows */
     REDWI_SENT_LIMIT = 1 << 7,              /* the Execute has a limit: PortalSuspended may come */
     REDWI_SENT_QUERY = 1 << 8,              /* one simple Query and nothing else: it takes no Sync */
+    REDWI_SENT_REPORT_BIND = 1 << 9,        /* nothing was sent: BindComplete is to be reported */
 };
 /* A unit: begin gives the writer (wire/fe_write.h), end adds Sync and queues the unit. NULL or a code
  * (REDW_ENOMEM, REDW_EFULL): nothing was written, nothing queued. tag: not NULL. on_error: what an
  * ErrorResponse proves about this statement. Only in phases READY and BUSY. */
 struct redwi_buf *redwi_session_unit_begin(struct redwi_session *s);
+/* The writer again, of a unit that was begun and not ended; *base: where the unit begins in it. NULL: none is.
+ * Nothing else is written meanwhile, so no other unit may be under way. And: it never was begun. */
+struct redwi_buf *redwi_session_unit_more(struct redwi_session *s, size_t *base);
+void redwi_session_unit_drop(struct redwi_session *s);
 int redwi_session_unit_end(struct redwi_session *s, void *tag, unsigned sent, enum redw_outcome on_error);
 /* The same for many statements under one Sync, which are one transaction: `sent` for the first, then
- * `more` times `again` (a statement parsed once is only bound and executed again). COMPLETE comes for each in
- * order; the first error skips all that is left of the unit. (COPY TO STDOUT fails without stopping the
+ * `more` times `again` (a statement parsed once is only bound and executed again; what is described of it counts
+ * for all of them). COMPLETE comes for each in order; the first error skips all that is left of the unit. (COPY TO STDOUT fails without stopping the
  * server: in front of other statements it ends the session.) */
 int redwi_session_batch_end(struct redwi_session *s, void *tag, unsigned sent, unsigned again, size_t more,
                             enum redw_outcome on_error);
@@ -140,10 +146,10 @@ int redwi_session_batch_end(struct redwi_session *s, void *tag, unsigned sent, u
  * statements). Codes as unit_end. */
 int redwi_session_query(struct redwi_session *s, void *tag, const char *sql, size_t n,
                         enum redw_outcome on_error);
-/* Takes the unit out of the output again, if it is the last one and no byte of it was taken by
- * redwi_session_sent(): it never was. False: too late, or it is not the last. */
+/* Takes the newest units, as far as they are the tag's, out of the output again, if no byte of them was taken by
+ * redwi_session_sent(): they never were. False: too late, or something is behind; nothing has changed. */
 bool redwi_session_take_back(struct redwi_session *s, const void *tag);
-/* Forgets the tag: the unit's answers are read and dropped, READY comes with unit NULL. No-op if the tag
+/* Forgets the tag: its units' answers are read and dropped, READY comes with unit NULL. No-op if the tag
  * is not queued. */
 void redwi_session_discard(struct redwi_session *s, void *tag);
 /* NOT_SENT while no byte of the unit was taken by redwi_session_sent(), else UNKNOWN. */

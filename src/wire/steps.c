@@ -255,6 +255,15 @@ void redwi_on_step(struct redwi_session *s, const struct redwi_message *m, struc
     redwi_reply_step(front(s));
 }
 
+void redwi_on_bound(struct redwi_session *s, const struct redwi_message *m, struct redwi_ev *ev)
+{
+    (void)m;
+    bool report = front(s)->sent & REDWI_SENT_REPORT_BIND;
+    redwi_reply_step(front(s));
+    if (report)
+        report_unit(s, ev, REDWI_EV_BOUND, NULL, 0);
+}
+
 void redwi_on_parameter_types(struct redwi_session *s, const struct redwi_message *m, struct redwi_ev *ev)
 {
     const uint8_t *oids;

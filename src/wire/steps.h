@@ -97,6 +97,7 @@ redwi_on_message redwi_on_parameter;      /* at any time */
 redwi_on_message redwi_on_notice;
 redwi_on_message redwi_on_last_words;
 redwi_on_message redwi_on_step;           /* of a unit */
+redwi_on_message redwi_on_bound;
 redwi_on_message redwi_on_parameter_types;
 redwi_on_message redwi_on_columns;
 redwi_on_message redwi_on_no_columns;

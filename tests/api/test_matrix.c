@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Anything may be called from any callback: every callback {columns, rows, done, ready, closed} does every
+ * Anything may be called from any callback: every callback {columns, rows, notice, done, done after a
+ * failure to connect, ready, closed} does every
  * {submit, cancel, forget, resume, keep, close, destroy, ...}, rows also with every answer {MORE, PAUSE,
  * STOP}, while another request runs beside it or waits behind it. Then: one final callback for each
  * accepted request and none for a forgotten one, nothing leaked, and a client that still lives answers.
@@ -11,8 +12,8 @@
 #include <check.h>
 #include <string.h>
 
-enum where { IN_COLUMNS, IN_ROWS, IN_DONE, IN_READY, IN_CLOSED, WHERES };
-static const char *const where_names[] = {"columns", "rows", "done", "ready", "closed"};
+enum where { IN_COLUMNS, IN_ROWS, IN_NOTICE, IN_DONE, IN_FAILED, IN_READY, IN_CLOSED, WHERES };
+static const char *const where_names[] = {"columns", "rows", "notice", "done", "failed", "ready", "closed"};
 enum action {
     DO_NOTHING,
     DO_SUBMIT,
@@ -91,7 +92,7 @@ static enum redw_flow take_all(redw_rows *rows, void *ctx)
 
 static bool self_is_over(void)
 {
-    return s.where == IN_DONE || s.where == IN_READY || s.where == IN_CLOSED;
+    return s.where == IN_DONE || s.where == IN_FAILED || s.where == IN_READY || s.where == IN_CLOSED;
 }
 
 static void forget(struct slot *x, bool gone)
@@ -218,8 +219,20 @@ static enum redw_flow on_rows(redw_rows *rows, void *ctx)
 static void on_done(const redw_result *res, void *ctx)
 {
     slot_done(res, ctx);
-    if (s.where == IN_DONE)
+    if (s.where == IN_FAILED)
+        MUST(redw_error_class(redw_result_error(res)) == REDW_CLASS_CONNECTION_FAILED);
+    if (s.where == IN_DONE || s.where == IN_FAILED)
         act(res, redw_result_error(res));
+}
+
+static void on_notice(redw_client *c, redw_id request, const redw_error *notice, void *ctx)
+{
+    MUST(c == r.client && ctx == &s);
+    MUST(!s.sealed && !s.self.forgotten && s.self.calls == 0);
+    MUST(request == s.self.id);
+    MUST(strcmp(redw_error_message(notice), "by the way") == 0);
+    if (s.where == IN_NOTICE)
+        act(NULL, notice);
 }
 
 static void on_ready(const redw_error *err, void *ctx)
@@ -230,6 +243,7 @@ static void on_ready(const redw_error *err, void *ctx)
 }
 
 #define SELF "select g::int8, repeat('x', 300) from generate_series(1, 1000) g"
+#define NOTICED "do $$ begin raise notice 'by the way'; perform pg_sleep(0.002); end $$"
 #define OTHER "select pg_sleep(10)"
 
 static void begin(void)
@@ -239,7 +253,7 @@ static void begin(void)
     if (s.where == IN_READY)
         s.self.id = redw_client_ready(r.client, 0, on_ready, &s.self);
     else
-        s.self.id = redw_stream(r.client, REDW_QUERY(SELF), &h, &s.self);
+        s.self.id = redw_stream(r.client, REDW_QUERY(s.where == IN_NOTICE ? NOTICED : SELF), &h, &s.self);
     MUST(s.self.id > 0);
     s.other.id = redw_submit(r.client, REDW_QUERY(OTHER), slot_done, &s.other);
     MUST(s.other.id > 0);
@@ -269,12 +283,17 @@ static void end_alive(void)
     if (!s.other.forgotten) {
         redw_cancel(r.client, s.other.id);
         MUST(lab_wait(&r, &s.other.calls, 1));
-        MUST(s.other.cls == REDW_CLASS_QUERY_CANCELLED || (closing && s.other.cls == REDW_CLASS_CLOSED));
+        MUST(s.other.cls == REDW_CLASS_QUERY_CANCELLED || (closing && s.other.cls == REDW_CLASS_CLOSED) ||
+             (s.where == IN_FAILED && s.other.cls == REDW_CLASS_CONNECTION_FAILED));
     }
     if (s.extra.id > 0)
         MUST(lab_wait(&r, &s.extra.calls, 1));
     if (closing) {
         MUST(lab_wait(&r, &s.closed, 1));
+    } else if (s.where == IN_FAILED) {
+        struct answer a = lab_query(&r, REDW_QUERY("select 'alive'"));
+        MUST(redw_error_class(answer_error(&a)) == REDW_CLASS_CONNECTION_FAILED);
+        answer_release(&a);
     } else {
         struct answer a = lab_query(&r, REDW_QUERY("select 'alive'"));
         MUST(strcmp(answer_text(&a), "alive") == 0);
@@ -290,7 +309,9 @@ static void run_scene(enum where where, enum action action, enum redw_flow flow,
     lab_open(&r);
     /* A cancel that reaches the server before the statement it is for is lost: that costs this time. */
     struct redw_diag why;
-    MUST(lab_client(&r, REDW_OPTIONS(.uri = uri, .password = pg_server()->password, .pool_max = pool,
+    if (where == IN_FAILED)
+        uri = "postgresql://redw@127.0.0.1:1/redw?sslmode=disable"; /* nobody listens there */
+    MUST(lab_client(&r, REDW_OPTIONS(.uri = uri, .connect_retries = REDW_NONE, .notice = on_notice, .notice_ctx = &s, .password = pg_server()->password, .pool_max = pool,
                                      .cancel_timeout_ms = 300),
                     &why) == 0);
     begin();
@@ -304,7 +325,7 @@ static void run_scene(enum where where, enum action action, enum redw_flow flow,
     MUST(s.self.calls == !s.self.forgotten);
     MUST(s.other.calls == !s.other.forgotten);
     MUST(s.extra.calls == (s.extra.id > 0));
-    if (s.over && s.action == DO_DESTROY && where != IN_CLOSED)
+    if (s.over && s.action == DO_DESTROY && where != IN_CLOSED && where != IN_FAILED)
         MUST(s.other.cls == REDW_CLASS_CLOSED);
     MUST(s.closed <= 1);
     redw_result_release(s.kept);

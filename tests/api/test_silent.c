@@ -195,7 +195,7 @@ START_TEST(A08_a_cancel_that_nobody_answers_ends_at_its_own_deadline)
     w.began = now();
     begin_control(&w, 300);
     ck_assert_int_eq(redw_cancel(r.client, w.a.id), 0);
-    expect(&w, 300, REDW_ECANCELLED, REDW_OUTCOME_UNKNOWN, "did not stop the statement within 300 ms");
+    expect(&w, 300, REDW_ECANCELLED, REDW_OUTCOME_UNKNOWN, "which did not end by itself within 300 ms");
     end();
 }
 END_TEST

@@ -40,12 +40,16 @@ static int plain_int64(const char *p, size_t n, int64_t *out)
 static void assert_int64(const char *text, size_t n)
 {
     int64_t want, got;
+    int32_t narrow;
     int rc = plain_int64(text, n, &want);
+    bool fits = want >= INT32_MIN && want <= INT32_MAX;
     for (int before = 0; before < 2; before++) {
-        got = 99;
+        got = narrow = 99;
         const char *p = before ? fence_before(text, n) : fence_behind(text, n);
         if (redwi_text_int64(p, n, &got) != rc || got != want)
             ck_abort_msg("%.*s: not %d, %" PRId64, (int)n, text, rc, want);
+        if (redwi_text_int32(p, n, &narrow) != (fits ? rc : REDW_ERANGE) || narrow != (fits ? want : 0))
+            ck_abort_msg("%.*s: not %d, %" PRId64 " in 32 bits", (int)n, text, rc, want);
     }
 }
 
@@ -153,6 +157,7 @@ START_TEST(booleans_have_six_spellings)
         {"trues", REDW_EPROTOCOL, false},
         {"falsy", REDW_EPROTOCOL, false},
         {"2", REDW_EPROTOCOL, false},
+        {"TRUE", REDW_EPROTOCOL, false},
         {"01", REDW_EPROTOCOL, false},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
@@ -203,6 +208,9 @@ START_TEST(a_numeric_is_an_integer_when_its_fraction_is_zero)
         {"1e3", REDW_EPROTOCOL, 0},
         {"nan", REDW_EPROTOCOL, 0},
         {"Infinit", REDW_EPROTOCOL, 0},
+        {"NaM", REDW_EPROTOCOL, 0},
+        {"infinity", REDW_EPROTOCOL, 0},
+        {"-infinity", REDW_EPROTOCOL, 0},
         {"x", REDW_EPROTOCOL, 0},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {

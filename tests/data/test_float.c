@@ -47,9 +47,12 @@ static void as_strtod(void)
     int rc = isinf(want) ? REDW_ERANGE : REDW_OK;
     if (isinf(want))
         want = 0;
-    if (*end != '\0' || redwi_text_double(fence_behind(text, length), length, &got) != rc ||
-        memcmp(&got, &want, sizeof got) != 0)
-        ck_abort_msg("%s: got %a, want %a (%d)", text, got, want, rc);
+    for (int before = 0; before < 2; before++) {
+        const char *p = before ? fence_before(text, length) : fence_behind(text, length);
+        if (*end != '\0' || redwi_text_double(p, length, &got) != rc ||
+            memcmp(&got, &want, sizeof got) != 0)
+            ck_abort_msg("%s: got %a, want %a (%d)", text, got, want, rc);
+    }
 }
 
 static double of_bits(uint64_t bits)
@@ -231,6 +234,29 @@ START_TEST(numbers_of_hundreds_of_digits_are_read_whole)
     memcpy(text + 30, "1", 2);
     length = 31;
     as_strtod();
+}
+END_TEST
+
+/* A middle of two doubles times its powers of two and five, and the digits that were given: each pair lies to
+ * different sides of a power of 2^64, so that one of the two integers is a word longer. */
+START_TEST(a_number_beside_the_middle_may_be_a_word_longer_or_shorter_than_it)
+{
+    static const struct {
+        const char *digits; /* 2^512; 2^768 - 1 */
+        int exponent;
+    } rows[] = {
+        {"13407807929942597099574024998205846127479365820592393377723561443721764030073546"
+         "976801874298166903427690031858186486050853753882811946569946433649006084096",
+         -192},
+        {"15525180923007089351489794884625025552568860171166966111390520380260509526863768"
+         "86330878408828646477950487730697131073206171580044114814391444287275041181139204"
+         "454976020849905550265285631598444825262999193716468750892846853816057855",
+         -163},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        say("%se%d", rows[i].digits, rows[i].exponent);
+        as_strtod();
+    }
 }
 END_TEST
 
@@ -416,6 +442,7 @@ int main(void)
     tcase_add_test(t, the_middle_of_two_doubles_goes_to_the_even_one_and_its_neighbours_to_the_nearest);
     tcase_add_test(t, small_middles_are_exact_in_the_short_way_too);
     tcase_add_test(t, numbers_of_hundreds_of_digits_are_read_whole);
+    tcase_add_test(t, a_number_beside_the_middle_may_be_a_word_longer_or_shorter_than_it);
     tcase_add_test(t, limits_are_met_exactly);
     tcase_add_test(t, the_numbers_that_are_none_are_read_in_any_case);
     tcase_add_test(t, what_is_no_number_is_refused_and_leaves_zero);

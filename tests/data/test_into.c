@@ -152,6 +152,7 @@ START_TEST(what_does_not_go_together_is_told_in_words)
         {&name, "name", 1043, 36, "abc", REDW_OK, NULL},
         {&name, "name", 1043, 36, "abcd", REDW_EFULL, "column name: 4 bytes, room for 3"},
         {&name, "name", 23, -1, "1", REDW_OK, NULL},
+        {&name, "name", 1700, ((3 << 16) | 1) + 4, "1.5", REDW_OK, NULL},
         {&day, "day", 1114, -1, "2024-02-29 00:00:00", REDW_ETYPE, "column day: timestamp, wanted date"},
         {&nullable, "revenue", 25, -1, NULL, REDW_ETYPE, "column revenue: varchar, wanted int64"},
         {&nullable, "revenue", 20, -1, NULL, REDW_OK, NULL},
@@ -227,6 +228,24 @@ START_TEST(the_first_row_counts_columns_and_later_ones_do_not_go_beyond_theirs)
 }
 END_TEST
 
+START_TEST(an_element_of_an_array_is_a_row_that_is_not_the_first_of_a_result)
+{
+    struct redw_column column = {.name = "numbers"};
+    redw_slice cell = {"{5,6}", 5};
+    redw_row row = {.cells = &cell, .ncells = 1, .priv_ = {&column}}, element;
+    redw_array it;
+    struct one v;
+    int64_t sum = 0;
+    redwi_column_describe(&column, 1016, -1, REDWI_POSTGRES);
+    ck_assert_int_eq(redw_row_array(&row, 0, &it, NULL, 0), REDW_OK);
+    while (redw_array_next(&it, &element)) {
+        ck_assert_int_eq(redw_row_into(&element, &revenue, 1, &v, NULL), REDW_OK);
+        sum = sum * 10 + v.revenue;
+    }
+    ck_assert_int_eq(sum, 56);
+}
+END_TEST
+
 /* One DataRow with one cell. */
 static const uint8_t message[] = {'D', 0, 0, 0, 11, 0, 1, 0, 0, 0, 1, '7'};
 
@@ -262,6 +281,7 @@ int main(void)
     tcase_add_test(t, what_does_not_go_together_is_told_in_words);
     tcase_add_test(t, a_map_that_is_wrong_itself_is_refused);
     tcase_add_test(t, the_first_row_counts_columns_and_later_ones_do_not_go_beyond_theirs);
+    tcase_add_test(t, an_element_of_an_array_is_a_row_that_is_not_the_first_of_a_result);
     tcase_add_test(t, a_streams_first_row_is_the_first_one_handed_out);
     SRunner *r = srunner_create(s);
     srunner_run_all(r, CK_ENV);

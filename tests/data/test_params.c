@@ -349,6 +349,10 @@ START_TEST(a_copy_holds_all_that_arrays_and_bytes_point_at)
     huge[0] = redw_p_text_array(texts, 1);
     ck_assert_ptr_null(redwi_params_copy(&mem, huge, 1));
     ck_assert_ptr_null(redwi_params_copy(&mem, huge, SIZE_MAX / 2));
+    /* Each fits, but not the two together. */
+    huge[0] = redw_p_text_n("x", SIZE_MAX / 2);
+    huge[1] = redw_p_int64_array(i64, SIZE_MAX / 16);
+    ck_assert_ptr_null(redwi_params_copy(&mem, huge, 2));
     ck_assert_uint_eq(w.allocs, 1);
 }
 END_TEST

@@ -143,6 +143,7 @@ void redwi_conn_free(struct redwi_conn *c)
 {
     ck_assert_int_eq(c->state, REDWI_CONN_CLOSED);
     ck_assert(!fake_of(c)->freed);
+    redwi_prepared_free(&c->prepared);
     fake_of(c)->freed = true; /* kept to be looked at, and to find uses after it */
 }
 
@@ -161,6 +162,11 @@ void redwi_session_key(const struct redwi_session *s, uint32_t *pid, const uint8
     *pid = 7;
     *key = ((const struct fake *)(const void *)s)->no_key ? NULL : bytes;
     *n = 4;
+}
+
+enum redw_outcome redwi_conn_outcome(const struct redwi_conn *c, const struct redwi_job *job)
+{
+    return redwi_session_outcome(c->session, job);
 }
 
 /* Nothing is dialled here, so nobody waits for a socket. */

@@ -389,6 +389,35 @@ START_TEST(the_environment_is_read_when_asked_for_and_only_then)
 }
 END_TEST
 
+START_TEST(query_group_and_cancel_tls_come_from_every_source)
+{
+    ck_assert_int_eq(read_uri("redshift://u@h"), 0);
+    ck_assert_ptr_null(s.query_group);
+    ck_assert(!s.cancel_plain);
+    done();
+    ck_assert_int_eq(read_uri("redshift://u@h?query_group=dash%20board&cancel_tls=plain"), 0);
+    ck_assert_str_eq(s.query_group, "dash board");
+    ck_assert(s.cancel_plain);
+    done();
+    ck_assert_int_eq(read_options(REDW_OPTIONS(.uri = "redshift://u@h?query_group=a&cancel_tls=plain", .query_group = "b",
+                                               .cancel_tls = "session")),
+                     0);
+    ck_assert_str_eq(s.query_group, "b");
+    ck_assert(!s.cancel_plain);
+    done();
+    ck_assert_int_eq(read_uri("redshift://u@h?cancel_tls=canary"), REDW_EINVAL);
+    ck_assert_str_eq(why.text, "uri: cancel_tls must be session or plain");
+    ck_assert_int_eq(read_uri("redshift://u@h?query_group=canary%0a"), REDW_EINVAL);
+    ck_assert_str_eq(why.text, "uri: query_group has a control character");
+    variable("REDSHIFT_QUERY_GROUP", "env");
+    variable("REDSHIFT_CANCEL_TLS", "plain");
+    ck_assert_int_eq(read_options(REDW_OPTIONS(.uri = "redshift://u@h", .from_environment = true)), 0);
+    ck_assert_str_eq(s.query_group, "env");
+    ck_assert(s.cancel_plain);
+    done();
+}
+END_TEST
+
 START_TEST(fields_win_over_the_uri_and_the_uri_over_the_environment)
 {
     variable("REDSHIFT_HOST", "env");
@@ -728,6 +757,7 @@ int main(void)
     tcase_add_test(t, settings_of_tls_come_together_or_are_refused);
     tcase_add_test(t, fields_of_the_struct_win_over_the_uri);
     tcase_add_test(t, the_environment_is_read_when_asked_for_and_only_then);
+    tcase_add_test(t, query_group_and_cancel_tls_come_from_every_source);
     tcase_add_test(t, fields_win_over_the_uri_and_the_uri_over_the_environment);
     tcase_add_test(t, a_wrong_variable_is_named_and_not_echoed);
     tcase_add_test(t, a_password_comes_from_the_file_if_none_is_given);

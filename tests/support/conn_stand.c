@@ -438,6 +438,13 @@ static void owner_closed(void *owner, struct redwi_conn *c, const redw_error *wh
     act(r, STAND_CLOSED);
 }
 
+static void owner_noticed(void *owner, struct redwi_job *job, const redw_error *notice)
+{
+    struct stand *r = owner;
+    ck_assert_ptr_nonnull(notice);
+    r->nnoticed += job ? 1 : 0;
+}
+
 static void owner_corked(void *owner, struct redwi_conn *c)
 {
     struct stand *r = owner;
@@ -464,6 +471,7 @@ static const struct redwi_conn_ops owner_ops = {
     .ended = owner_ended,
     .stopped = owner_stopped,
     .closed = owner_closed,
+    .noticed = owner_noticed,
     .corked = owner_corked,
 };
 
@@ -557,11 +565,11 @@ static void job_complete(struct redwi_job *j, const char *tag, size_t len)
     act(r->stand, STAND_COMPLETE);
 }
 
-static void job_notice(struct redwi_job *j, redw_error *owned)
+static redw_error *job_notice(struct redwi_job *j, redw_error *owned)
 {
-    redw_error_release(owned);
     job_of(j)->nnotices++;
     act(job_of(j)->stand, STAND_NOTICE);
+    return owned;
 }
 
 static const struct redwi_job_ops job_ops = {

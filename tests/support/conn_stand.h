@@ -93,7 +93,7 @@ struct stand {
     int depth;
     _Alignas(16) unsigned char turn[512];
     bool corked;
-    int nready, nended, nstopped, nclosed, nside_closed;
+    int nready, nended, nstopped, nclosed, nside_closed, nnoticed;
     struct redwi_job *ended_job, *closed_job;
     enum redwi_conn_state ended_state;
     redw_error *why, *side_why;

@@ -449,6 +449,7 @@ static bool drain(struct play *p)
         case REDWI_EV_LOGGED_IN: print(p, "logged_in %c\n", ev.status); break;
         case REDWI_EV_COLUMNS: print_columns(p, &ev); break;
         case REDWI_EV_PARAMETER_TYPES: print(p, "parameter_types %s %zu\n", unit, ev.len / 4); break;
+        case REDWI_EV_BOUND: print(p, "bound %s\n", unit); break;
         case REDWI_EV_SUSPENDED: print(p, "suspended %s\n", unit); break;
         case REDWI_EV_ROWS: print_rows(p, &ev); break;
         case REDWI_EV_COMPLETE:

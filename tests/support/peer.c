@@ -371,6 +371,16 @@ static void unit_error(struct peer *p, const char *sqlstate, const char *message
     p->skipping = true;
 }
 
+static const struct peer_statement *find(const struct peer *p, redw_slice sql)
+{
+    for (size_t i = 0; i < p->config.nstatements; i++) {
+        const struct peer_statement *s = &p->config.statements[i];
+        if (strlen(s->sql) == sql.len && memcmp(s->sql, sql.ptr, sql.len) == 0)
+            return s;
+    }
+    return NULL;
+}
+
 static void parse(struct peer *p, const uint8_t *body, size_t len)
 {
     struct redwi_parse_msg m;
@@ -378,12 +388,7 @@ static void parse(struct peer *p, const uint8_t *body, size_t len)
         wrong(p, "Parse malformed");
         return;
     }
-    p->parsed = NULL;
-    for (size_t i = 0; i < p->config.nstatements && !p->parsed; i++) {
-        const struct peer_statement *s = &p->config.statements[i];
-        if (strlen(s->sql) == m.sql.len && memcmp(s->sql, m.sql.ptr, m.sql.len) == 0)
-            p->parsed = s;
-    }
+    p->parsed = find(p, m.sql);
     if (p->parsed)
         redwi_be_put_simple(&p->out, '1');
     else
@@ -432,6 +437,29 @@ static void execute(struct peer *p)
         redwi_be_put_command_complete(&p->out, s->tag);
 }
 
+/* A simple Query: one statement without rows, of the list, or any SET or RESET. */
+static void query(struct peer *p, const uint8_t *body, size_t len)
+{
+    const struct peer_statement *s = len ? find(p, (redw_slice){(const char *)body, len - 1}) : NULL;
+    if (!len || body[len - 1]) {
+        wrong(p, "Query malformed");
+        return;
+    }
+    if (s) {
+        p->parsed = s;
+        execute(p);
+    } else if (strncmp((const char *)body, "set ", 4) == 0) {
+        redwi_be_put_command_complete(&p->out, "SET");
+    } else if (strncmp((const char *)body, "reset ", 6) == 0) {
+        redwi_be_put_command_complete(&p->out, "RESET");
+    } else {
+        unit_error(p, "42601", "syntax error");
+    }
+    p->skipping = false;
+    p->units++;
+    put_ready(p);
+}
+
 static void query_message(struct peer *p, char type, const uint8_t *body, size_t len)
 {
     struct redwi_bind_msg bind;
@@ -451,7 +479,9 @@ static void query_message(struct peer *p, char type, const uint8_t *body, size_t
     }
     if (p->skipping)
         return;
-    if (type == 'P') {
+    if (type == 'Q') {
+        query(p, body, len);
+    } else if (type == 'P') {
         parse(p, body, len);
     } else if (type == 'B' && redwi_fe_read_bind(body, len, &bind)) {
         redwi_be_put_simple(&p->out, '2');

@@ -120,6 +120,7 @@ static void note(struct solo *r, const struct redwi_ev *ev)
     case REDWI_EV_LOGGED_IN: seen->logged_in++; seen->status = ev->status; break;
     case REDWI_EV_COLUMNS: seen->columns++; break;
     case REDWI_EV_PARAMETER_TYPES: seen->parameter_types++; break;
+    case REDWI_EV_BOUND: seen->bound++; break;
     case REDWI_EV_SUSPENDED: seen->suspended++; break;
     case REDWI_EV_ROWS: note_rows(r, ev); break;
     case REDWI_EV_COMPLETE: seen->complete++; break;

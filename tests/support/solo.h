@@ -25,7 +25,7 @@ struct solo_memory {
 
 /* What was reported. */
 struct solo_seen {
-    size_t logged_in, columns, parameter_types, suspended, rows, complete, errors, notices, parameters, ready, fatal, start_tls,
+    size_t logged_in, columns, parameter_types, bound, suspended, rows, complete, errors, notices, parameters, ready, fatal, start_tls,
         work;
     redw_error *fatal_error; /* owned */
     redw_error *error;       /* the last ERROR's; owned */

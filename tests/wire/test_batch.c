@@ -4,6 +4,7 @@
  * units behind them are answered all the same.
  */
 #include "support/solo.h"
+#include "wire/fe_write.h"
 
 #include <check.h>
 #include <stdio.h>
@@ -96,6 +97,83 @@ START_TEST(success_is_at_ready_only)
 }
 END_TEST
 
+/* A unit that says what it is made of; nobody answers it but the test. */
+static void queue_anything(struct solo *r, unsigned sent, unsigned again, size_t more)
+{
+    struct redwi_buf *b = redwi_session_unit_begin(r->s);
+    redwi_fe_flush(b);
+    ck_assert_int_eq(redwi_session_batch_end(r->s, &tag_a, sent, again, more, REDW_OUTCOME_NOT_EXECUTED), 0);
+    solo_send_all(r);
+}
+
+START_TEST(E04_what_is_described_of_the_statement_counts_for_every_time_it_runs)
+{
+    for (int described = 0; described < 2; described++) {
+        struct solo r;
+        solo_init(&r);
+        solo_reach(&r, SOLO_AT_IDLE);
+        queue_anything(&r, REDWI_SENT_PARSE | REDWI_SENT_BIND | REDWI_SENT_EXECUTE |
+                               (described ? REDWI_SENT_DESCRIBE_STATEMENT : REDWI_SENT_DESCRIBE),
+                       REDWI_SENT_BIND | REDWI_SENT_EXECUTE, 2);
+        SOLO_FEED(&r, '1', "");
+        if (described) {
+            SOLO_FEED(&r, 't', "\0\0");
+            SOLO_FEED(&r, 'T', SOLO_ONE_COLUMN);
+        }
+        SOLO_FEED(&r, '2', "");
+        if (!described)
+            SOLO_FEED(&r, 'T', SOLO_ONE_COLUMN);
+        SOLO_FEED(&r, 'D', SOLO_ONE_ROW);
+        SOLO_FEED(&r, 'C', "INSERT 0 1\0");
+        SOLO_FEED(&r, '2', "");
+        SOLO_FEED(&r, 'D', SOLO_ONE_ROW);
+        if (!described) { /* of one portal: the next is another */
+            solo_must_be_dead(&r, REDW_EPROTOCOL);
+            solo_free(&r);
+            continue;
+        }
+        SOLO_FEED(&r, 'D', SOLO_ONE_ROW);
+        SOLO_FEED(&r, 'C', "INSERT 0 2\0");
+        SOLO_FEED(&r, '2', "");
+        SOLO_FEED(&r, 'C', "INSERT 0 0\0");
+        SOLO_FEED(&r, 'Z', "I");
+        ck_assert_uint_eq(r.seen.rows, 3);
+        ck_assert_uint_eq(r.seen.complete, 3);
+        ck_assert_uint_eq(r.seen.bound, 0); /* nobody asked */
+        ck_assert_uint_eq(r.seen.ready, 1);
+        solo_free(&r);
+    }
+}
+END_TEST
+
+START_TEST(E05_bind_complete_is_reported_where_it_is_asked_for)
+{
+    struct solo r;
+    solo_init(&r);
+    solo_reach(&r, SOLO_AT_IDLE);
+    const unsigned run = REDWI_SENT_BIND | REDWI_SENT_EXECUTE | REDWI_SENT_COLUMNS;
+    queue_anything(&r, run | REDWI_SENT_REPORT_BIND, run, 1);
+    ck_assert_uint_eq(r.seen.bound, 0);
+    SOLO_FEED(&r, '2', "");
+    ck_assert_uint_eq(r.seen.bound, 1);
+    ck_assert_ptr_eq(r.seen.unit, &tag_a);
+    SOLO_FEED(&r, 'D', SOLO_ONE_ROW);
+    SOLO_FEED(&r, 'C', "SELECT 1\0");
+    SOLO_FEED(&r, '2', "");
+    SOLO_FEED(&r, 'C', "SELECT 0\0");
+    SOLO_FEED(&r, 'Z', "I");
+    ck_assert_uint_eq(r.seen.bound, 1); /* of the first statement, not of the second */
+    ck_assert_uint_eq(r.seen.ready, 1);
+    queue_anything(&r, run | REDWI_SENT_REPORT_BIND, 0, 0);
+    redwi_session_discard(r.s, &tag_a);
+    SOLO_FEED(&r, '2', "");
+    SOLO_FEED(&r, 'C', "SELECT 0\0");
+    SOLO_FEED(&r, 'Z', "I");
+    ck_assert_uint_eq(r.seen.bound, 1); /* a discarded unit says nothing */
+    solo_free(&r);
+}
+END_TEST
+
 START_TEST(copy_in_a_batch_is_answered_and_copy_out_ends_the_session)
 {
     struct solo r;
@@ -152,6 +230,8 @@ int main(void)
     tcase_add_test(c, an_error_skips_the_rest_of_its_unit_only);
     tcase_add_test(c, a_discarded_unit_is_read_to_its_end);
     tcase_add_test(c, success_is_at_ready_only);
+    tcase_add_test(c, E04_what_is_described_of_the_statement_counts_for_every_time_it_runs);
+    tcase_add_test(c, E05_bind_complete_is_reported_where_it_is_asked_for);
     tcase_add_test(c, copy_in_a_batch_is_answered_and_copy_out_ends_the_session);
     tcase_add_test(c, a_batch_that_finds_no_memory_is_not_sent);
     suite_add_tcase(suite, c);

@@ -239,7 +239,7 @@ END_TEST
 /* Room is made for a long message to its last byte: that is where the fence is then. */
 static void long_message(enum solo_where where, char type, const void *start, size_t n, int fill)
 {
-    enum { WHOLE = 5000 * 16, BODY = WHOLE - 5 };
+    enum { WHOLE = 5000 * 32, BODY = WHOLE - 5 };
     static uint8_t body[BODY];
     struct solo r;
     size_t room;

@@ -564,6 +564,65 @@ START_TEST(the_input_grows_with_what_came_and_shrinks_again)
 }
 END_TEST
 
+static const char flood_row[12] = "D\0\0\0\13" SOLO_ONE_ROW;
+
+/* Fills all the room there is with rows, a part of one at the end; the room. */
+static size_t flood(struct solo *r, size_t *fed)
+{
+    size_t room;
+    uint8_t *at = redwi_session_input(r->s, &room);
+    ck_assert(at && room);
+    for (size_t i = 0; i < room; i++, ++*fed)
+        at[i] = (uint8_t)flood_row[*fed % sizeof flood_row];
+    redwi_session_received(r->s, room);
+    solo_drain(r);
+    return room;
+}
+
+START_TEST(reads_that_rows_fill_get_twice_the_room_until_the_rows_end)
+{
+    enum { USUAL = 64 * 1024 };
+    struct solo r;
+    size_t room, fed = 0;
+    solo_init(&r);
+    solo_reach(&r, SOLO_AT_ROWS);
+    size_t before = r.memory.bytes;
+    ck_assert_uint_le(flood(&r, &fed), USUAL);
+    while (fed < 1000000) {
+        size_t got = flood(&r, &fed);
+        ck_assert_uint_gt(got, 2 * USUAL - 16);
+        ck_assert_uint_le(got, 2 * USUAL);
+    }
+    ck_assert_uint_eq(r.memory.bytes, before + USUAL);
+    ck_assert_uint_eq(r.seen.rows, fed / sizeof flood_row);
+    for (; fed % sizeof flood_row; fed++)
+        solo_feed(&r, &flood_row[fed % sizeof flood_row], 1);
+    SOLO_FEED(&r, 'C', "SELECT 9\0");
+    SOLO_FEED(&r, 'Z', "I");
+    ck_assert(redwi_session_input(r.s, &room) && room == USUAL);
+    ck_assert_uint_eq(r.memory.bytes, before);
+    solo_free(&r);
+}
+END_TEST
+
+START_TEST(no_memory_for_twice_the_room_is_no_failure)
+{
+    struct solo r;
+    size_t fed = 0;
+    solo_init(&r);
+    solo_reach(&r, SOLO_AT_ROWS);
+    flood(&r, &fed);
+    r.memory.fail_at = r.memory.calls + 1;
+    r.memory.fail_on = true;
+    for (int i = 0; i < 10; i++)
+        ck_assert_uint_gt(flood(&r, &fed), 64 * 1024 - 16);
+    ck_assert_uint_eq(r.seen.rows, fed / sizeof flood_row);
+    ck_assert_uint_eq(r.seen.fatal, 0);
+    r.memory.fail_at = 0;
+    solo_free(&r);
+}
+END_TEST
+
 START_TEST(rows_that_are_not_taken_cost_memory_but_no_row)
 {
     struct solo r;
@@ -768,6 +827,8 @@ int main(void)
     tcase_add_test(c, fatal_after_the_units_own_error_still_ends_the_session);
     tcase_add_test(c, a_unit_of_nothing_but_sync_is_answered_by_ready);
     tcase_add_test(c, the_input_grows_with_what_came_and_shrinks_again);
+    tcase_add_test(c, reads_that_rows_fill_get_twice_the_room_until_the_rows_end);
+    tcase_add_test(c, no_memory_for_twice_the_room_is_no_failure);
     tcase_add_test(c, rows_that_are_not_taken_cost_memory_but_no_row);
     tcase_add_test(c, room_is_found_without_moving_bytes_while_there_is_enough);
     tcase_add_test(c, a_large_statement_does_not_stay_in_the_output);

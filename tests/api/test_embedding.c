@@ -51,14 +51,14 @@ static unsigned count_threads(void)
 
 static void look(struct process *p)
 {
-    static const int which[] = {ITIMER_REAL, ITIMER_VIRTUAL, ITIMER_PROF};
     memset(p, 0, sizeof *p);
     p->threads = count_threads();
     for (int sig = 1; sig < NSIG; sig++)
         (void)sigaction(sig, NULL, &p->actions[sig]); /* of a few it cannot be asked */
     ck_assert_int_eq(pthread_sigmask(SIG_BLOCK, NULL, &p->mask), 0);
-    for (int i = 0; i < 3; i++)
-        ck_assert_int_eq(getitimer(which[i], &p->timers[i]), 0);
+    ck_assert_int_eq(getitimer(ITIMER_REAL, &p->timers[0]), 0);
+    ck_assert_int_eq(getitimer(ITIMER_VIRTUAL, &p->timers[1]), 0);
+    ck_assert_int_eq(getitimer(ITIMER_PROF, &p->timers[2]), 0);
     ck_assert_ptr_nonnull(getcwd(p->directory, sizeof p->directory));
     p->files = umask(0);
     umask(p->files);
@@ -157,10 +157,12 @@ START_TEST(O06_a_broken_pipe_is_an_error_and_no_signal)
 
     for (int tls = 0; tls <= 1; tls++) {
         lab_open(&r);
-        ck_assert_int_eq(lab_client(&r, REDW_OPTIONS(.uri = tls ? "postgresql://u@h/d" : "postgresql://u@h/d?sslmode=disable",
-                                                     .open = open_pair, .connect_retries = REDW_NONE),
-                                    &why),
-                         0);
+        ck_assert_int_eq(
+            lab_client(&r,
+                       REDW_OPTIONS(.uri = tls ? "postgresql://u@h/d" : "postgresql://u@h/d?sslmode=disable",
+                                    .open = open_pair, .connect_retries = REDW_NONE),
+                       &why),
+            0);
         struct answer a = lab_query(&r, REDW_QUERY("select 1"));
         ck_assert_int_eq(redw_error_class(answer_error(&a)), REDW_CLASS_CONNECTION_FAILED);
         ck_assert_int_eq(redw_error_outcome(answer_error(&a)), REDW_OUTCOME_NOT_SENT);
@@ -176,7 +178,8 @@ END_TEST
 static void stop_from_outside(const char *how, const char *sql)
 {
     char stop[200];
-    snprintf(stop, sizeof stop, "select %s(pid) from pg_stat_activity where state = 'active' and query = '%s'", how, sql);
+    snprintf(stop, sizeof stop,
+             "select %s(pid) from pg_stat_activity where state = 'active' and query = '%s'", how, sql);
     pg_sql(stop);
 }
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A19, A20, C08, D02, D14, X3: what is particular to Redshift, seen by an application, with a server on the test's
- * desk (support/desk.h) that talks as Redshift does: the version 8.0.2, the encoding UNICODE, tags without a
- * count, 57014 with the same text for every reason.
+ * A19, A20, C08, D02, D14, X3: what is particular to Redshift, seen by an application, with a server on the
+ * test's desk (support/desk.h) that talks as Redshift does: the version 8.0.2, the encoding UNICODE, tags
+ * without a count, 57014 with the same text for every reason.
  */
 #include "support/desk.h"
 
@@ -12,7 +12,10 @@
 
 static const char *const column[] = {"n"};
 static const char *const cells[] = {"1", "2", "3"};
-#define THREE(text) {.sql = text, .columns = column, .ncolumns = 1, .cells = cells, .nrows = 3, .tag = "SELECT"}
+#define THREE(text)                                                                                          \
+    {                                                                                                        \
+        .sql = text, .columns = column, .ncolumns = 1, .cells = cells, .nrows = 3, .tag = "SELECT"           \
+    }
 static const struct peer_statement statements[] = {
     THREE("select n from t"),
     THREE("/* report-7 */ select n from t where n < $1"),
@@ -49,7 +52,8 @@ static void submit(unsigned i, const char *sql)
 /* The server's words to the unit under way, which end it if they are an error. */
 static void say(char type, const char *sqlstate, const char *message, const char *detail)
 {
-    struct redwi_error_field fields[5] = {{'S', type == 'E' ? "ERROR" : "INFO"}, {'C', sqlstate}, {'M', message}};
+    struct redwi_error_field fields[5] = {
+        {'S', type == 'E' ? "ERROR" : "INFO"}, {'C', sqlstate}, {'M', message}};
     if (detail)
         fields[3] = (struct redwi_error_field){'D', detail};
     redwi_be_put_error(&d.conns[0].peer.out, type, fields);
@@ -113,8 +117,9 @@ END_TEST
 START_TEST(D02_parameters_timeout_group_and_label_belong_to_their_request_alone)
 {
     start(REDW_OPTIONS(.pool_max = 1));
-    lab_submit(&d.lab, &a[0], REDW_REQUEST(.sql = "select n from t where n < $1", REDW_PARAMS(redw_p_int64(9)),
-                                           .timeout_ms = 60000, .query_group = "nightly", .label = "report-7"));
+    lab_submit(&d.lab, &a[0],
+               REDW_REQUEST(.sql = "select n from t where n < $1", REDW_PARAMS(redw_p_int64(9)),
+                            .timeout_ms = 60000, .query_group = "nightly", .label = "report-7"));
     desk_turn(&d);
     ck_assert_uint_eq(d.conns[0].units, 2);
     ck_assert_str_eq(d.conns[0].sql[0], "Q set query_group to 'nightly'");
@@ -152,9 +157,9 @@ END_TEST
 
 /* --- the id of the query --- */
 
-#define BLOCK(code)                                                                                       \
-    "\n  -----------------------------------------------\n  error:  x\n  code:      " code                \
-    "\n  context:   y\n  query:     4711\n  location:  z.cpp:1\n  process:   p [pid=1]\n"                 \
+#define BLOCK(code)                                                                                          \
+    "\n  -----------------------------------------------\n  error:  x\n  code:      " code                   \
+    "\n  context:   y\n  query:     4711\n  location:  z.cpp:1\n  process:   p [pid=1]\n"                    \
     "  -----------------------------------------------\n"
 
 START_TEST(D14_a_result_has_the_query_id_that_the_server_told_and_asks_for_none)
@@ -186,8 +191,8 @@ START_TEST(X3_57014_that_nobody_here_asked_for_is_told_by_what_it_proves)
         enum redw_class cls;
     } rows[] = {
         {"57014", SAME, NULL, REDW_CAUSE_UNKNOWN, REDW_CLASS_QUERY_CANCELLED}, /* nobody is blamed for it */
-        {"57014", "Query (4711) cancelled by WLM abort action of Query Monitoring Rule \"long\".", NULL, REDW_CAUSE_RULE,
-         REDW_CLASS_QUERY_CANCELLED},
+        {"57014", "Query (4711) cancelled by WLM abort action of Query Monitoring Rule \"long\".", NULL,
+         REDW_CAUSE_RULE, REDW_CLASS_QUERY_CANCELLED},
         {"XX000", "1020", BLOCK("1020"), REDW_CAUSE_SHUTDOWN, REDW_CLASS_QUERY_CANCELLED},
         {"57014", "system requested abort", BLOCK("1020"), REDW_CAUSE_SHUTDOWN, REDW_CLASS_QUERY_CANCELLED},
     };
@@ -196,8 +201,9 @@ START_TEST(X3_57014_that_nobody_here_asked_for_is_told_by_what_it_proves)
         submit(0, "select n from t");
         say('E', rows[i].sqlstate, rows[i].message, rows[i].detail);
         const redw_error *e = answer_error(&a[0]);
-        ck_assert_msg(redw_error_cause(e) == rows[i].cause && redw_error_class(e) == rows[i].cls, "row %zu: %s, %s", i,
-                      redw_cause_name(redw_error_cause(e)), redw_class_name(redw_error_class(e)));
+        ck_assert_msg(redw_error_cause(e) == rows[i].cause && redw_error_class(e) == rows[i].cls,
+                      "row %zu: %s, %s", i, redw_cause_name(redw_error_cause(e)),
+                      redw_class_name(redw_error_class(e)));
         finish();
     }
 }

@@ -3,19 +3,20 @@
 
 import statistics
 
-from workloads import JUDGED, LIBPQ, TIMED
+from workloads import JUDGED, TIMED
 
 UNITS = {
     "mb_per_s": "MB/s", "cpu_ns": "ns", "user_ns": "ns", "sys_ns": "ns", "recvs": "calls", "sends": "calls",
     "bytes_per_recv": "bytes", "switches": "count", "mallocs": "count", "peak_kb": "KiB", "peak_growth_kb": "KiB",
     "p50_us": "us", "p99_us": "us", "p999_us": "us", "instructions": "count", "mallocs_each": "count",
-    "cpu_libpq_ratio": "ratio",
+    "sends_each": "calls", "cpu_libpq_ratio": "ratio", "rate_libpq_ratio": "ratio",
     "cpu_limit_ratio": "ratio", "p50_limit_ratio": "ratio", "rate_drain_ratio": "ratio",
 }
-PER_UNIT = {"cpu_ns", "user_ns", "sys_ns", "mallocs", "mallocs_each", "instructions"}
+PER_UNIT = {"cpu_ns", "user_ns", "sys_ns", "mallocs", "mallocs_each", "sends_each", "instructions"}
 WORDS = {
     "cpu_ns": "CPU ns",
-    "cpu_libpq_ratio": f"CPU of {LIBPQ} / redw", "instructions": "instructions", "mallocs_each": "allocations",
+    "cpu_libpq_ratio": "CPU of libpq / redw", "rate_libpq_ratio": "rate of redw / libpq",
+    "sends_each": "sends", "instructions": "instructions", "mallocs_each": "allocations",
     "rate_drain_ratio": "rate / limit-drain", "p50_limit_ratio": "p50 / limit",
     "peak_growth_kb": "memory growth, KiB",
 }
@@ -138,11 +139,11 @@ def as_json(results):
 
 def markdown(results):
     """The README's fragment: what it costs beside libpq and beside the limit."""
-    lines = ["| workload | redw | libpq, single-row on libev | limit (hand-written) | libpq / redw, CPU, same round |",
+    lines = ["| workload | redw | libpq on libev | limit (hand-written) | libpq / redw, CPU, same round |",
              "|---|---:|---:|---:|---:|"]
     for r in results:
         cells = []
-        for d in (JUDGED, LIBPQ, "limit"):
+        for d in (JUDGED, r.workload.rival, "limit"):
             if not r.has(d, "cpu_ns"):
                 cells.append("-")
                 continue

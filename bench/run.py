@@ -21,7 +21,7 @@ sys.dont_write_bytecode = True
 import measuring  # noqa: E402
 import report  # noqa: E402
 from measuring import BenchError  # noqa: E402
-from workloads import DRIVERS, JUDGED, LIBPQ, NO_CHECKSUM, WORKLOADS  # noqa: E402
+from workloads import DRIVERS, JUDGED, NO_CHECKSUM, WORKLOADS  # noqa: E402
 
 HASHED_ROWS = 20_000
 NOISE_MAX = 0.10
@@ -33,7 +33,7 @@ def say(text):
 
 def command(args, server, workload, driver):
     program, options = DRIVERS[driver]
-    program = workload.program or program
+    program = workload.programs.get(driver, program)
     made = [os.path.join(args.bin, program), "--port", server.port] + options.split() + workload.options
     if args.client_cpu is not None:
         made += ["--cpu", str(args.client_cpu)]
@@ -72,6 +72,7 @@ def metrics_of(line):
         "recvs": line["recvs"],
         "bytes_per_recv": line["bytes"] / max(1, line["recvs"]),
         "sends": line["sends"],
+        "sends_each": line["sends"] / rows,
         "switches": line["switches"],
         "mallocs": line["mallocs"] / rows,
         "peak_kb": line["peak_kb"],
@@ -83,14 +84,15 @@ def metrics_of(line):
     return made
 
 
-def ratios_of(runs):
+def ratios_of(runs, rival):
     """What one round says about the judged driver against the others of the same round."""
     mine, made = runs[JUDGED], {}
-    if LIBPQ in runs:
-        made["cpu_libpq_ratio"] = runs[LIBPQ]["cpu_ns"] / mine["cpu_ns"]
+    if rival in runs:
+        made["cpu_libpq_ratio"] = runs[rival]["cpu_ns"] / mine["cpu_ns"]
+        made["rate_libpq_ratio"] = mine["rate"] / runs[rival]["rate"]
     if "limit" in runs:
         made["cpu_limit_ratio"] = mine["cpu_ns"] / runs["limit"]["cpu_ns"]
-        if "p50_us" in mine:
+        if "p50_us" in mine and "p50_us" in runs["limit"]:
             made["p50_limit_ratio"] = mine["p50_us"] / runs["limit"]["p50_us"]
     if "limit-drain" in runs:
         made["rate_drain_ratio"] = mine["rate"] / runs["limit-drain"]["rate"]
@@ -106,13 +108,13 @@ def run_round(args, server, workload, drivers, first):
     agree(workload, lines)
     runs = {driver: metrics_of(line) for driver, line in lines.items()}
     if JUDGED in runs:
-        runs[JUDGED].update(ratios_of(runs))
+        runs[JUDGED].update(ratios_of(runs, workload.rival))
     return runs
 
 
 def count_all(args, server, workload, drivers):
     """Two at a time where there are two CPUs: callgrind counts, it does not time."""
-    which = [d for d in drivers if d in (JUDGED, LIBPQ, "limit")]
+    which = [d for d in drivers if d in (JUDGED, workload.rival, "limit")]
     bare = argparse.Namespace(bin=args.bin, client_cpu=None)
     with concurrent.futures.ThreadPoolExecutor(max_workers=2) as pool:
         jobs = {d: pool.submit(measuring.count, command(bare, server, workload, d), workload.size["counted"])

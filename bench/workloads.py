@@ -13,10 +13,12 @@ DRIVERS = {
     "libpq-single-ev": ("libpq_client", "--kind single"),
     "libpq-single": ("libpq_client", "--kind single --loop block"),
     "libpq-exec": ("libpq_client", "--kind exec"),
+    "libpq-pipeline-ev": ("libpq_flight", ""),
+    "libpq-pool-ev": ("libpq_flight", "--kind one"),
     "redw": ("redw_client", ""),
 }
 JUDGED = "redw"
-LIBPQ = "libpq-single-ev"
+LIBPQ = "libpq-single-ev"  # whom the ratios are against, unless the workload names another rival
 
 STREAMS = ["limit-drain", "limit", "libpq-single-ev", "libpq-single", "libpq-exec", "redw"]
 STREAMS_QUICK = ["limit-drain", "limit", "libpq-single-ev", "redw"]
@@ -32,6 +34,8 @@ SIZES = {
     "fat": dict(full=300_000, quick=200_000, counted=(500, 2_500)),
     "value": dict(full=50_000_000, quick=10_000_000, counted=(50_000, 150_000)),
     "ping": dict(full=30_000, quick=5_000, counted=(500, 2_500)),
+    "flight": dict(full=400_000, quick=100_000, counted=(2_000, 12_000)),
+    "pool": dict(full=100_000, quick=30_000, counted=(1_000, 6_000)),
 }
 
 
@@ -56,9 +60,11 @@ FLAT_MEMORY = Check("peak_growth_kb", 1024, 512)
 
 
 class Workload:
+    """`programs`: by driver, instead of its own. `rival`: the driver the ratios are against."""
+
     def __init__(self, name, options, size, checks, quick=False, drivers=STREAMS, quick_drivers=STREAMS_QUICK,
-                 unit="row", gated=False, slack=1.03, program=None):
-        self.program = program  # instead of the drivers' own, which are then ways of using it
+                 unit="row", gated=False, slack=1.03, programs=None, rival=LIBPQ):
+        self.programs, self.rival = programs or {}, rival
         self.name, self.options, self.size, self.checks = name, options.split(), SIZES[size], checks
         self.in_quick, self.drivers, self.quick_drivers = quick, drivers, quick_drivers
         self.unit, self.gated, self.slack = unit, gated, slack
@@ -77,7 +83,20 @@ def stream_tls(shape, *checks):
 def value(kind, floor, goal):
     """One value by the typed getter, against the C library's conversions; nanoseconds of CPU, no server."""
     return Workload(f"value {kind}", f"--work {kind}", "value", [Check("cpu_ns", floor, goal), NO_ALLOCATION],
-                    drivers=[LIBPQ, JUDGED], quick_drivers=[LIBPQ, JUDGED], unit="value", program="decoders")
+                    drivers=[LIBPQ, JUDGED], quick_drivers=[LIBPQ, JUDGED], unit="value",
+                    programs={LIBPQ: "decoders", JUDGED: "decoders"})
+
+
+def flight(name, options, size, rival, *checks, others=(), **kw):
+    """Many short queries at once. How many leave in one send is not exact, nor what follows from it."""
+    return Workload(name, options, size, list(checks), drivers=[*others, rival, JUDGED],
+                    quick_drivers=[*others, rival, JUDGED], unit="query", programs={JUDGED: "redw_flight"},
+                    rival=rival, **kw)
+
+
+def rate_ratio(floor, goal):
+    """Queries per second divided by the rival's."""
+    return Check("rate_libpq_ratio", floor, goal, least=True)
 
 
 def drain_rate(floor, goal):
@@ -109,9 +128,18 @@ WORKLOADS = [
              [instructions(3000, 2000), Check("p50_limit_ratio", 1.08, 1.03), Check("mallocs_each", 1, 0)],
              quick=True, drivers=PINGS, quick_drivers=PINGS_QUICK, unit="query", gated=True,
              slack=1.06),  # how often the loop wakes for an answer is not exact
+    flight("pipeline 100, Sync each", "--work flight --inflight 100 --depth 100", "flight", "libpq-pipeline-ev",
+           rate_ratio(3.5, 5), cpu_ratio(8, 12), Check("sends_each", 0.05, 0.02), Check("mallocs_each", 1, 0),
+           others=["limit"], quick=True, gated=True, slack=1.1),
+    flight("pipeline 100, one Sync", "--work batch --inflight 100", "flight", "libpq-pipeline-ev",
+           rate_ratio(1.7, 2.2), Check("sends_each", 0.05, 0.02), gated=True, slack=1.1),
+    flight("pool 100 over 10 exclusive", "--work flight --inflight 100 --conns 10 --depth 1", "pool",
+           "libpq-pool-ev", rate_ratio(1.05, 1.2)),
+    flight("pool 100 over 10 pipelined", "--work flight --inflight 100 --conns 10 --depth 10", "pool",
+           "libpq-pool-ev", rate_ratio(3.6, 5), others=["libpq-pipeline-ev"]),
 ]
 
 # Timed metrics are judged with tolerance and only on a quiet machine; the others as they are.
-TIMED = {"cpu_ns", "cpu_libpq_ratio", "rate_drain_ratio", "p50_limit_ratio"}
+TIMED = {"cpu_ns", "cpu_libpq_ratio", "rate_libpq_ratio", "rate_drain_ratio", "p50_limit_ratio"}
 # Clients without a row of their own to make a checksum of.
 NO_CHECKSUM = {"limit-drain"}

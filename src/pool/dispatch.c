@@ -296,6 +296,8 @@ static bool somebody_waits(const redw_client *c)
 static void connecting_is_over(redw_client *c)
 {
     c->retrying = false;
+    redw_error_release(c->refusal);
+    c->refusal = NULL;
     c->nattempts = 0;
     c->pace_ms = REDWI_PACE_MS_MIN;
     c->open_after_us = 0;
@@ -309,6 +311,8 @@ static void connect_failed(redw_client *c, const redw_error *why)
     c->nattempts++;
     if (somebody_waits(c) && may_retry(c, why)) {
         c->retrying = true;
+        redw_error_release(c->refusal);
+        c->refusal = redw_error_keep(why);
         redwi_pool_want_turn(c);
         return;
     }

@@ -2,7 +2,7 @@
 # The bench, always of the plain variant: bench/README.md.
 
 BENCH_DIR  := $(call tree,plain)/bench
-BENCH_PROG := $(addprefix $(BENCH_DIR)/,blast limit libpq_client redw_client libpq_flight redw_flight decoders)
+BENCH_PROG := $(addprefix $(BENCH_DIR)/,blast limit libpq_client redw_client libpq_flight redw_flight libpq_connects redw_connects decoders)
 BENCH_OBJ  := $(patsubst bench/%.c,$(BENCH_DIR)/%.o,$(wildcard bench/*.c))
 
 $(BENCH_OBJ): $(BENCH_DIR)/%.o: bench/%.c

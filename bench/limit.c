@@ -427,7 +427,8 @@ int main(int argc, char **argv)
     r.io.data = &r;
     ev_io_start(ev_default_loop(0), &r.io);
 
-    snprintf(sql, sizeof sql, ping ? "SELECT 1" : "BLAST 1000 %s", r.args.shape->name);
+    snprintf(sql, sizeof sql, ping ? "SELECT 1" : r.args.shape == shape_find("huge") ? "BLAST 1 %s" :
+             "BLAST 1000 %s", r.args.shape->name);
     write_query(&r, sql);
     run(&r);
     r.rows = r.checksum = 0;

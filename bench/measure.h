@@ -21,6 +21,8 @@ enum consume {
     CONSUME_HASH,   /* every byte: slow, for comparing clients */
 };
 
+#define KEPT_ROWS 10000 /* of a result, --work kept */
+
 struct bench_args {
     int port;
     const char *uri;     /* instead of the port: a server that is no blast */

@@ -9,6 +9,7 @@
 
 import argparse
 import concurrent.futures
+import contextlib
 import json
 import os
 import platform
@@ -34,7 +35,7 @@ def say(text):
 def command(args, server, workload, driver):
     program, options = DRIVERS[driver]
     program = workload.programs.get(driver, program)
-    made = [os.path.join(args.bin, program), "--port", server.port] + options.split() + workload.options
+    made = [os.path.join(args.bin, program)] + server.options(workload) + options.split() + workload.options
     if args.client_cpu is not None:
         made += ["--cpu", str(args.client_cpu)]
     return made
@@ -55,7 +56,8 @@ def compare_values(args, server, workload, drivers):
     for driver in drivers:
         if driver in NO_CHECKSUM:
             continue
-        made = command(args, server, workload, driver) + ["--consume", "hash", "--count", str(HASHED_ROWS)]
+        made = command(args, server, workload, driver) + ["--consume", "hash"]
+        made += ["--count", str(workload.size.get("hashed", HASHED_ROWS))]
         lines[driver] = measuring.run_client(made)
     agree(workload, lines)
 
@@ -77,6 +79,7 @@ def metrics_of(line):
         "mallocs": line["mallocs"] / rows,
         "peak_kb": line["peak_kb"],
         "peak_growth_kb": line["peak_kb"] - line["start_kb"],
+        "anon_each_kb": line["anon_growth_kb"] / rows,
     }
     for p in ("p50", "p99", "p999"):
         if p + "_ns" in line:
@@ -135,7 +138,7 @@ def run_workload(args, server, workload, watch, progress):
         say(f"{progress} {workload.name}: round {i + 1} of {args.rounds}: CPU ns per {workload.unit}: {cpu}"
             f" (others {noise[-1][0]:.0%}, steal {noise[-1][1]:.0%})")
     result = report.Result(workload, drivers, rounds, noise)
-    if not args.no_valgrind:
+    if not args.no_valgrind and "counted" in workload.size:
         for driver, counts in count_all(args, server, workload, drivers).items():
             result.add(driver, "instructions", [counts["instructions"]])
             result.add(driver, "mallocs_each", [counts["mallocs_each"]])
@@ -152,8 +155,11 @@ def compare(args):
     args.client_cpu, server_cpu = measuring.cpus()
     watch = measuring.Watch(args.client_cpu)
     tls = any("--tls" in w.options for w in chosen)
-    with measuring.Server(args.bin, server_cpu, tls) as server:
-        results = [run_workload(args, server, w, watch, f"[{i + 1}/{len(chosen)}]") for i, w in enumerate(chosen)]
+    with contextlib.ExitStack() as servers:
+        blast = servers.enter_context(measuring.Server(args.bin, server_cpu, tls))
+        postgres = any(w.uri for w in chosen) and servers.enter_context(measuring.Postgres(server_cpu))
+        results = [run_workload(args, postgres if w.uri else blast, w, watch, f"[{i + 1}/{len(chosen)}]")
+                   for i, w in enumerate(chosen)]
     judge = report.Judge(NOISE_MAX, timed=args.client_cpu is not None)
     say("\n" + report.measurements(results))
     verdicts, failed, unjudged = judge.table(results)

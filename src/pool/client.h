@@ -93,8 +93,8 @@ redw_id redwi_client_refuse(redw_client *c, int code, const char *fmt, ...) REDW
 
 /* The refusal of what could not be allocated: REDW_EFULL if it was the budget, else REDW_ENOMEM. */
 redw_id redwi_client_refuse_memory(redw_client *c);
-/* A job whose result could not be allocated: the error of the same kind, outcome UNKNOWN. */
-redw_error *redwi_client_no_memory(redw_client *c);
+/* A job for which something could not be allocated: the error of the same kind. */
+redw_error *redwi_client_no_memory(redw_client *c, enum redw_outcome outcome);
 
 /* Bytes rounded up so that anything may follow. */
 static inline size_t redwi_align(size_t bytes)

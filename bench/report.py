@@ -13,7 +13,6 @@ UNITS = {
     "cpu_limit_ratio": "ratio", "p50_limit_ratio": "ratio", "rate_drain_ratio": "ratio",
 }
 PER_UNIT = {"cpu_ns", "user_ns", "sys_ns", "mallocs", "mallocs_each", "sends_each", "anon_each_kb", "instructions"}
-HOLDING = {"connection", "result"}  # what each of them holds is told
 WORDS = {
     "cpu_ns": "CPU ns",
     "cpu_libpq_ratio": "CPU of libpq / redw", "rate_libpq_ratio": "rate of redw / libpq",
@@ -67,7 +66,7 @@ def measurements(results):
                          cell("instructions", "{:,.0f}"), cell("recvs", "{:,.0f}"), cell("bytes_per_recv", "{:,.0f}"),
                          cell("sends", "{:,.0f}"), cell("switches", "{:,.0f}"), cell("mallocs", "{:.3f}"),
                          cell("peak_kb", "{:,.0f}"),
-                         cell("anon_each_kb", "{:.2f}") if r.workload.unit in HOLDING else "-",
+                         cell("anon_each_kb", "{:.2f}") if r.workload.holds else "-",
                          cell("p50_us", "{:.1f}"), cell("p99_us", "{:.1f}")))
     return text_table(rows)
 
@@ -142,7 +141,7 @@ def as_json(results):
 
 def markdown(results):
     """The README's fragment: what it costs beside libpq and beside the limit."""
-    lines = ["| workload | redw | libpq on libev | limit (hand-written) | libpq / redw, CPU, same round |",
+    lines = ["| workload | redw | libpq | limit (hand-written) | libpq / redw, CPU, same round |",
              "|---|---:|---:|---:|---:|"]
     for r in results:
         cells = []
@@ -160,5 +159,6 @@ def markdown(results):
         ratio = f"{statistics.median(ratios):.1f} [{min(ratios):.1f}..{max(ratios):.1f}]" if ratios else "-"
         lines.append(f"| {r.workload.name} | {cells[0]} | {cells[1]} | {cells[2]} | {ratio} |")
     lines.append("")
-    lines.append("CPU time (user and system) and instructions per row or query, client side only; medians.")
+    lines.append("CPU time (user and system) and instructions per row or query, client side only; medians. libpq on libev in "
+                 "single-row or pipeline mode; PQexec for results kept.")
     return "\n".join(lines) + "\n"

@@ -67,12 +67,14 @@ FLAT_MEMORY = Check("peak_growth_kb", 1024, 512)
 
 class Workload:
     """`programs`: by driver, instead of its own. `rival`: the driver the ratios are against.
-    `uri`: which of the URIs of scripts/pg.sh, instead of blast."""
+    `uri`: which of the URIs of scripts/pg.sh, instead of blast. `holds`: what was
+    measured is still there at the end, and its memory is told."""
 
     def __init__(self, name, options, size, checks, quick=False, drivers=STREAMS, quick_drivers=STREAMS_QUICK,
                  unit="row", gated=False, slack=1.03, programs=None, rival=LIBPQ,
-                 uri=None):
+                 uri=None, holds=False):
         self.programs, self.rival, self.uri = programs or {}, rival, uri
+        self.holds = holds
         self.name, self.options, self.size, self.checks = name, options.split(), SIZES[size], checks
         self.in_quick, self.drivers, self.quick_drivers = quick, drivers, quick_drivers
         self.unit, self.gated, self.slack = unit, gated, slack
@@ -124,7 +126,7 @@ def connects(name, uri, conns=50):
 
 
 def idle(name, options, floor, goal):
-    return connections(name, f"--work idle --conns 200 {options}", "idle", Check("anon_each_kb", floor, goal))
+    return connections(name, f"--work idle --conns 200 {options}", "idle", Check("anon_each_kb", floor, goal), holds=True)
 
 
 def drain_rate(floor, goal):
@@ -166,7 +168,7 @@ WORKLOADS = [
     flight("pool 100 over 10 pipelined", "--work flight --inflight 100 --conns 10 --depth 10", "pool",
            "libpq-pool-ev", rate_ratio(3.6, 5), others=["libpq-pipeline-ev"]),
     kept("10,000-row results kept", "kept", "kept", gated=True),
-    kept("results of one row kept", "results", "results", unit="result", gated=True, slack=1.06),
+    kept("results of one row kept", "results", "results", unit="result", gated=True, slack=1.06, holds=True),
     Workload("row of 64 MiB", "--shape huge", "huge", [], drivers=["limit-drain", LIBPQ, "libpq-exec", JUDGED]),
     connects("plain, no login", "ADMINURI"),
     connects("plain, SCRAM", "PLAINURI"),

@@ -2,7 +2,7 @@
 # The bench, always of the plain variant: bench/README.md.
 
 BENCH_DIR  := $(call tree,plain)/bench
-BENCH_PROG := $(addprefix $(BENCH_DIR)/,blast limit libpq_client redw_client decoders)
+BENCH_PROG := $(addprefix $(BENCH_DIR)/,blast limit libpq_client redw_client libpq_flight redw_flight libpq_connects redw_connects decoders)
 BENCH_OBJ  := $(patsubst bench/%.c,$(BENCH_DIR)/%.o,$(wildcard bench/*.c))
 
 $(BENCH_OBJ): $(BENCH_DIR)/%.o: bench/%.c
@@ -10,10 +10,7 @@ $(BENCH_OBJ): $(BENCH_DIR)/%.o: bench/%.c
 	$(CC) $(LANG) $(CFLAGS) $(WARN) $(CPPFLAGS) -Isrc -Ibench -isystem /usr/include/postgresql -MMD -MP -c $< -o $@
 
 $(BENCH_DIR)/blast: $(addprefix $(BENCH_DIR)/,blast.o rows.o shapes.o)
-$(BENCH_DIR)/limit: $(addprefix $(BENCH_DIR)/,limit.o measure.o shapes.o) $(call tree,plain)/libredw.a
-$(BENCH_DIR)/libpq_client: $(addprefix $(BENCH_DIR)/,libpq_client.o measure.o shapes.o) $(call tree,plain)/libredw.a
-$(BENCH_DIR)/redw_client: $(addprefix $(BENCH_DIR)/,redw_client.o measure.o shapes.o) $(call tree,plain)/libredw.a
-$(BENCH_DIR)/decoders: $(addprefix $(BENCH_DIR)/,decoders.o measure.o shapes.o) $(call tree,plain)/libredw.a
+$(filter-out %/blast,$(BENCH_PROG)): $(BENCH_DIR)/%: $(addprefix $(BENCH_DIR)/,%.o measure.o shapes.o) $(call tree,plain)/libredw.a
 $(BENCH_PROG):
 	$(CC) $(CFLAGS) $(LDFLAGS) $^ -Wl,--as-needed -lpq $(LIBS) -lm -o $@
 

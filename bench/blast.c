@@ -44,6 +44,7 @@ struct statement {
     char name[NAME_BYTES];
     const struct shape *shape; /* NULL: an empty slot */
     uint64_t rows;
+    unsigned nparams; /* every '$' of its text: they are taken for int4 */
 };
 struct portal {
     char name[NAME_BYTES];
@@ -148,6 +149,15 @@ static void put_columns(struct peer *c, const struct shape *s, uint64_t binary)
         put_int(c, col->max > 0 ? col->max + 4 : UINT32_MAX, 4);
         put_int(c, (uint32_t)(binary >> i & 1), 2);
     }
+}
+
+static void put_parameters(struct peer *c, unsigned n)
+{
+    put(c, "t", 1);
+    put_int(c, 4 + 2 + 4 * n, 4);
+    put_int(c, n, 2);
+    for (; n > 0; n--)
+        put_int(c, OID_INT4, 4);
 }
 
 /* Rows `from` to `to` of the endless repetition of the encoded ones. */
@@ -287,8 +297,12 @@ static void on_query(struct peer *c, struct body *b)
 static void on_parse(struct peer *c, struct body *b)
 {
     struct statement *s = statement(c, get_text(b), true);
+    const char *sql = get_text(b);
 
-    read_sql(get_text(b), &s->shape, &s->rows);
+    read_sql(sql, &s->shape, &s->rows);
+    s->nparams = 0;
+    for (; *sql != '\0'; sql++)
+        s->nparams += *sql == '$';
     put_message(c, '1', "", 0);
 }
 
@@ -323,7 +337,7 @@ static void on_describe(struct peer *c, struct body *b)
     const char *name = get_text(b);
 
     if (what == 'S') {
-        put_message(c, 't', "\0", 2);
+        put_parameters(c, statement(c, name, false)->nparams);
         put_columns(c, statement(c, name, false)->shape, 0);
     } else {
         const struct portal *p = portal(c, name, false);
@@ -485,7 +499,7 @@ static int listen_local(void)
     socklen_t n = sizeof a;
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
-    if (fd < 0 || bind(fd, (struct sockaddr *)&a, n) != 0 || listen(fd, 64) != 0 ||
+    if (fd < 0 || bind(fd, (struct sockaddr *)&a, n) != 0 || listen(fd, 512) != 0 ||
         getsockname(fd, (struct sockaddr *)&a, &n) != 0)
         err(1, "listen");
     printf("port=%u\n", ntohs(a.sin_port));
@@ -533,10 +547,12 @@ int main(int argc, char **argv)
     signal(SIGCHLD, SIG_IGN);
     signal(SIGPIPE, SIG_IGN);
     tls = tls_context(cert, key);
-    /* Encoded once, before any connection: children share the pages. */
+    /* Encoded once, before any connection: children share the pages. Huge ones only by who is asked for them. */
     for (size_t i = 0; shape_at(i) != NULL; i++) {
         const struct shape *s = shape_at(i);
 
+        if (s->columns->max >= HUGE_BYTES)
+            continue;
         rows_get(s, 0);
         rows_get(s, UINT64_MAX >> (64 - s->ncolumns));
     }

@@ -4,6 +4,7 @@
  *
  *   --kind single   single-row mode (PQsetSingleRowMode), on libev or blocking
  *   --kind exec     the whole result (PQexec, or PQexecParams for binary); blocking only
+ *   --kind exec --work kept, --work results: as redw_client.c
  *
  * Every value goes through PQgetvalue and PQgetlength (empty ones also through PQgetisnull). Text
  * results come by the simple protocol, where libpq is fastest; binary ones and pings by the extended
@@ -16,6 +17,7 @@
 #include <inttypes.h>
 #include <libpq-fe.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 struct client {
     struct bench_args args;
@@ -144,6 +146,25 @@ static void run_exec(struct client *c)
         take(c, PQexec(c->conn, c->sql));
 }
 
+/* One result after the other: of KEPT_ROWS rows, cleared before the next, or of one row, all kept. */
+static void run_results(struct client *c, bool many)
+{
+    PGresult **kept = calloc(c->args.count, sizeof *kept);
+
+    if (kept == NULL)
+        err(1, "memory");
+    snprintf(c->sql, sizeof c->sql, "BLAST %d %s", many ? KEPT_ROWS : 1, c->args.shape->name);
+    bench_begin();
+    for (size_t i = 0; c->rows < c->args.count; i++) {
+        if (many && i > 0)
+            PQclear(kept[i - 1]);
+        kept[i] = PQexec(c->conn, c->sql);
+        check(c, PQresultStatus(kept[i]) == PGRES_TUPLES_OK, "result");
+        consume_result(c, kept[i]);
+    }
+    bench_end();
+}
+
 static void run(struct client *c)
 {
     c->asked_ns = bench_now_ns();
@@ -172,15 +193,20 @@ int main(int argc, char **argv)
     c.io.data = &c;
     ev_io_start(ev_default_loop(0), &c.io);
 
-    snprintf(c.sql, sizeof c.sql, c.ping ? "SELECT 1" : "BLAST 1000 %s", c.args.shape->name);
+    snprintf(c.sql, sizeof c.sql, c.ping ? "SELECT 1" : c.args.shape == shape_find("huge") ? "BLAST 1 %s" :
+             "BLAST 1000 %s", c.args.shape->name);
     run(&c);
     c.rows = c.checksum = 0;
-    if (!c.ping)
-        snprintf(c.sql, sizeof c.sql, "BLAST %" PRIu64 " %s", c.args.count, c.args.shape->name);
-    c.left = c.ping ? c.args.count : 0;
-    bench_begin();
-    run(&c);
-    bench_end();
+    if (strcmp(c.args.work, "kept") == 0 || strcmp(c.args.work, "results") == 0) {
+        run_results(&c, strcmp(c.args.work, "kept") == 0);
+    } else {
+        if (!c.ping)
+            snprintf(c.sql, sizeof c.sql, "BLAST %" PRIu64 " %s", c.args.count, c.args.shape->name);
+        c.left = c.ping ? c.args.count : 0;
+        bench_begin();
+        run(&c);
+        bench_end();
+    }
     bench_report(c.rows, c.checksum);
     PQfinish(c.conn);
     return 0;

@@ -8,6 +8,7 @@
  *                  the values are consumed as --consume says
  *
  * On libev (one recv per callback, level-triggered) or blocking. --work ping: one query at a time.
+ * --work flight: --inflight N of them, a Sync each, refilled in one send when half have been answered.
  */
 #include "consume.h"
 
@@ -49,6 +50,8 @@ struct reader {
     size_t query_len;
     uint64_t rows, checksum;
     uint64_t left;     /* pings to go */
+    uint8_t *flight;   /* as many queries as may be outstanding, one behind the other; NULL: one at a time */
+    uint64_t flying, answers;
     int64_t asked_ns;
 };
 
@@ -150,8 +153,10 @@ static inline bool feed_messages(struct reader *r, message_fn *row)
             break;
         if (p[0] == 'D')
             row(r, p + 5, p + 1 + len);
-        else if (p[0] == 'Z')
+        else if (p[0] == 'Z') {
             done = true;
+            r->answers++;
+        }
         else if (p[0] == 'E')
             errx(1, "the server refused");
         p += 1 + len;
@@ -273,11 +278,35 @@ static bool receive(struct reader *r)
     return r->feed(r);
 }
 
+static void refill(struct reader *r)
+{
+    uint64_t n = r->args.inflight - r->flying;
+
+    if (n < r->args.inflight / 2)
+        return;
+    n = n < r->left - r->flying ? n : r->left - r->flying;
+    if (n > 0 && send(r->fd, r->flight, n * r->query_len, MSG_NOSIGNAL) != (ssize_t)(n * r->query_len))
+        err(1, "send");
+    r->flying += n;
+}
+
+static bool flight_answered(struct reader *r)
+{
+    r->left -= r->answers;
+    r->flying -= r->answers;
+    r->answers = 0;
+    if (r->left > 0)
+        refill(r);
+    return r->left == 0;
+}
+
 /* True when there is nothing more to ask. */
 static bool answered(struct reader *r)
 {
     int64_t now;
 
+    if (r->flight != NULL)
+        return flight_answered(r);
     if (r->left == 0)
         return true;
     now = bench_now_ns();
@@ -301,7 +330,11 @@ static void on_readable(struct ev_loop *loop, ev_io *io, int events)
 static void run(struct reader *r)
 {
     r->asked_ns = bench_now_ns();
-    ask(r);
+    r->answers = 0;
+    if (r->flight != NULL)
+        refill(r);
+    else
+        ask(r);
     if (r->args.loop) {
         ev_run(ev_default_loop(0), 0);
         return;
@@ -352,6 +385,15 @@ static void connect_local(struct reader *r)
         ;
 }
 
+static void prepare_flight(struct reader *r)
+{
+    r->flight = malloc(r->args.inflight * r->query_len);
+    if (r->flight == NULL)
+        err(1, "memory");
+    for (size_t i = 0; i < r->args.inflight; i++)
+        memcpy(r->flight + i * r->query_len, r->query, r->query_len);
+}
+
 static void choose(struct reader *r)
 {
     static row_fn *const row_fns[] = {
@@ -373,7 +415,7 @@ static void choose(struct reader *r)
 int main(int argc, char **argv)
 {
     struct reader r = {.args = bench_args(argc, argv)};
-    bool ping = strcmp(r.args.work, "ping") == 0;
+    bool flight = strcmp(r.args.work, "flight") == 0, ping = flight || strcmp(r.args.work, "ping") == 0;
     char sql[80];
 
     r.buffer = malloc(BUFFER_BYTES);
@@ -385,7 +427,8 @@ int main(int argc, char **argv)
     r.io.data = &r;
     ev_io_start(ev_default_loop(0), &r.io);
 
-    snprintf(sql, sizeof sql, ping ? "SELECT 1" : "BLAST 1000 %s", r.args.shape->name);
+    snprintf(sql, sizeof sql, ping ? "SELECT 1" : r.args.shape == shape_find("huge") ? "BLAST 1 %s" :
+             "BLAST 1000 %s", r.args.shape->name);
     write_query(&r, sql);
     run(&r);
     r.rows = r.checksum = 0;
@@ -394,6 +437,8 @@ int main(int argc, char **argv)
         write_query(&r, sql);
     }
     r.left = ping ? r.args.count : 0;
+    if (flight)
+        prepare_flight(&r);
     bench_begin();
     run(&r);
     bench_end();

@@ -31,7 +31,7 @@ static struct usage {
     struct rusage ru;
 } usage_began, usage_ended;
 
-static long rss_start_kb;
+static long rss_start_kb, anon_began_kb;
 static uint32_t *latencies;
 static size_t nlatencies;
 static bool latencies_wanted = true;
@@ -142,6 +142,14 @@ static void read_option(struct bench_args *a, const char *name, const char *valu
 
     if (strcmp(name, "--port") == 0)
         a->port = (int)strtol(value, NULL, 10);
+    else if (strcmp(name, "--uri") == 0)
+        a->uri = value;
+    else if (strcmp(name, "--conns") == 0)
+        a->conns = (unsigned)strtoul(value, NULL, 10);
+    else if (strcmp(name, "--inflight") == 0)
+        a->inflight = (unsigned)strtoul(value, NULL, 10);
+    else if (strcmp(name, "--depth") == 0)
+        a->depth = (unsigned)strtoul(value, NULL, 10);
     else if (strcmp(name, "--work") == 0)
         a->work = value;
     else if (strcmp(name, "--kind") == 0)
@@ -187,7 +195,8 @@ static long status_kb(const char *name)
 
 struct bench_args bench_args(int argc, char **argv)
 {
-    struct bench_args a = {.work = "stream", .kind = "", .count = 1000, .loop = true};
+    struct bench_args a = {
+        .work = "stream", .kind = "", .count = 1000, .loop = true, .conns = 1, .inflight = 1, .depth = 1};
 
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     alarm(600);
@@ -197,10 +206,11 @@ struct bench_args bench_args(int argc, char **argv)
             errx(1, "%s needs a value", argv[i]);
         read_option(&a, argv[i], argv[i + 1]);
     }
-    if (a.port == 0)
-        errx(1, "--port is needed");
-    if (strcmp(a.work, "ping") == 0) {
+    if (a.port == 0 && a.uri == NULL)
+        errx(1, "--port or --uri is needed");
+    if (strcmp(a.work, "ping") == 0 || strcmp(a.work, "flight") == 0)
         a.shape = shape_find("ping");
+    if (strcmp(a.work, "stream") != 0) {
         latencies = latencies_wanted ? malloc(sizeof *latencies * LATENCIES_MAX) : NULL;
         if (latencies_wanted && latencies == NULL)
             err(1, "memory");
@@ -234,6 +244,7 @@ static struct usage usage_now(void)
 
 void bench_begin(void)
 {
+    anon_began_kb = status_kb("RssAnon:");
     began = counted;
     usage_began = usage_now();
 }
@@ -285,6 +296,7 @@ void bench_report(uint64_t rows, uint64_t checksum)
     printf(" switches=%ld", to->ru_nvcsw - from->ru_nvcsw);
     printf(" mallocs=%" PRIu64, ended.mallocs - began.mallocs);
     printf(" start_kb=%ld peak_kb=%ld", rss_start_kb, status_kb("VmHWM:"));
+    printf(" anon_growth_kb=%ld", status_kb("RssAnon:") - anon_began_kb);
     report_latencies();
     printf(" checksum=%016" PRIx64 "\n", checksum);
 }

@@ -6,7 +6,7 @@
  *   main: bench_args(); connect; a warm-up; bench_begin(); the queries; bench_end(); bench_report()
  *
  * Counted in between: time, CPU, context switches, and, by standing in front of the C library's
- * functions, recv, send, poll, epoll_wait and allocations.
+ * functions, recv, send, poll, epoll_wait and allocations. Memory (RssAnon) from bench_begin() to bench_report().
  */
 #ifndef BENCH_MEASURE_H
 #define BENCH_MEASURE_H
@@ -21,12 +21,18 @@ enum consume {
     CONSUME_HASH,   /* every byte: slow, for comparing clients */
 };
 
+#define KEPT_ROWS 10000 /* of a result, --work kept */
+
 struct bench_args {
     int port;
-    const char *work;    /* "stream" or "ping" */
+    const char *uri;     /* instead of the port: a server that is no blast */
+    const char *work;    /* "stream", "ping" ... */
     const char *kind;    /* the client's own: "view", "exec" ... */
     const struct shape *shape;
-    uint64_t count;      /* rows or pings */
+    uint64_t count;      /* rows, queries, connections */
+    unsigned conns;      /* connections */
+    unsigned inflight;   /* requests that are kept outstanding over all of them */
+    unsigned depth;      /* of them on their way on one connection at most */
     bool binary;
     bool loop;           /* on libev; else blocking */
     bool tls;
@@ -36,6 +42,7 @@ struct bench_args {
 /*
  *   --port N --work stream|ping --shape NAME --count N --format text|binary --consume touch|decode|hash
  *   --kind NAME --loop ev|block --tls no|yes --latency yes|no --cpu N --bound SECONDS
+ *   --uri TEXT --conns N --inflight N --depth N
  * Ends the process on anything else; pins it; ties its life to its parent's and to the bound.
  */
 struct bench_args bench_args(int argc, char **argv);
@@ -43,7 +50,7 @@ struct bench_args bench_args(int argc, char **argv);
 void bench_begin(void);
 void bench_end(void);
 int64_t bench_now_ns(void);
-void bench_latency(int64_t ns); /* one ping took so long; 1,000,000 are kept, none with --latency no */
+void bench_latency(int64_t ns); /* one answer took so long; 1,000,000 are kept, none with --latency no */
 /* The line: rows is what the client counted, checksum what it made of the values. */
 void bench_report(uint64_t rows, uint64_t checksum);
 

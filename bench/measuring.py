@@ -52,10 +52,45 @@ class Server:
             raise BenchError("blast did not start")
         self.port = line[5:].strip()
 
+    def options(self, _workload):
+        return ["--port", self.port]
+
     def __exit__(self, *_):
         self.process.kill()
         self.process.wait()
         self.process.stdout.close()
+
+
+class Postgres:
+    """A private PostgreSQL (scripts/pg.sh) on its own CPU, or the one REDW_TEST_PG names, for the length of a
+    `with`. The clients have its password in PGPASSWORD."""
+
+    def __init__(self, cpu):
+        self.cpu, self.script = cpu, os.path.join(os.path.dirname(__file__), "..", "scripts", "pg.sh")
+        self.place, self.mine = os.environ.get("REDW_TEST_PG", ""), False
+
+    def __enter__(self):
+        if not self.place:
+            self.place, self.mine = tempfile.mkdtemp(prefix="redw-bench-pg-"), True
+            self._start()
+        with open(os.path.join(self.place, "env"), encoding="utf-8") as f:
+            self.env = dict(re.match(r"(\w+)='(.*)'$", line).groups() for line in f)
+        os.environ["PGPASSWORD"] = self.env["PASSWORD"]
+        return self
+
+    def _start(self):
+        pin = (lambda: os.sched_setaffinity(0, {self.cpu})) if self.cpu is not None else None
+        done = subprocess.run([self.script, "start", self.place, str(os.getpid())], stdout=subprocess.DEVNULL,
+                              stderr=subprocess.PIPE, text=True, preexec_fn=pin)
+        if done.returncode != 0:
+            raise BenchError(f"no PostgreSQL: {done.stderr.strip()[-500:]}")
+
+    def options(self, workload):
+        return ["--uri", self.env[workload.uri]]
+
+    def __exit__(self, *_):
+        if self.mine:
+            subprocess.run([self.script, "stop", self.place], check=False)
 
 
 def read_line(text):

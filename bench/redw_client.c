@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The driver, through its public API only: redw_stream() for rows, redw_submit() for pings.
+ * The driver, through its public API only: redw_stream() for rows, redw_submit() for pings and for results
+ * that are gathered and kept:
+ *
+ *   --work kept     results of KEPT_ROWS rows, each kept until the next has come
+ *   --work results  --count results of one row, all kept to the end
  *
  * Touching goes over row.cells; decoding through the typed getters for the types the other clients decode,
  * redw_row_text() for text, and over row.cells for the rest.
@@ -11,6 +15,7 @@
 #include <ev.h>
 #include <redw.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 struct run {
     struct bench_args args;
@@ -20,6 +25,8 @@ struct run {
     uint32_t oids[SHAPE_COLUMNS_MAX];
     char sql[80];
     bool warm;
+    redw_result **kept; /* room for all of them */
+    size_t nkept;
     uint64_t rows, checksum, left;
     int64_t asked_ns;
 };
@@ -186,6 +193,57 @@ static void on_pong(const redw_result *res, void *ctx)
     ev_break(r->loop, EVBREAK_ALL);
 }
 
+/* Kept results ------------------------------------------------------------------------------------ */
+
+static void on_gathered(const redw_result *res, void *ctx);
+
+static void gather(struct run *r, uint64_t rows)
+{
+    snprintf(r->sql, sizeof r->sql, "BLAST %llu %s", (unsigned long long)rows, r->args.shape->name);
+    if (redw_submit(r->client, REDW_QUERY(r->sql), on_gathered, r) < 0)
+        errx(1, "submit: %s", redw_client_why(r->client));
+}
+
+static void take_kept(struct run *r, const redw_result *res)
+{
+    redw_rows rows = redw_result_rows(res);
+
+    if (r->rows == 0)
+        on_columns(res, r);
+    r->handler->on_rows(&rows, r);
+}
+
+static void release_kept(struct run *r)
+{
+    while (r->nkept > 0)
+        redw_result_release(r->kept[--r->nkept]);
+}
+
+static void on_gathered(const redw_result *res, void *ctx)
+{
+    struct run *r = ctx;
+    bool many = strcmp(r->args.work, "kept") == 0;
+
+    if (redw_result_error(res) != NULL)
+        fail(redw_result_error(res), "result");
+    if (r->warm) {
+        if (many)
+            release_kept(r);
+        r->kept[r->nkept] = redw_result_keep(res);
+        take_kept(r, r->kept[r->nkept++]);
+    }
+    if (r->warm && r->rows >= r->args.count) {
+        bench_end();
+        ev_break(r->loop, EVBREAK_ALL);
+        return;
+    }
+    if (!r->warm) {
+        r->warm = true;
+        bench_begin();
+    }
+    gather(r, many ? KEPT_ROWS : 1);
+}
+
 /* Start ------------------------------------------------------------------------------------------- */
 
 static void on_first_timer(int events, void *ctx)
@@ -201,8 +259,10 @@ static void on_ready(const redw_error *e, void *ctx)
         fail(e, "connect");
     if (strcmp(r->args.work, "ping") == 0)
         ping(r);
+    else if (r->kept != NULL)
+        gather(r, 1000);
     else
-        stream(r, 1000);
+        stream(r, r->args.shape == shape_find("huge") ? 1 : 1000);
 }
 
 int main(int argc, char **argv)
@@ -216,6 +276,11 @@ int main(int argc, char **argv)
     r.loop = ev_default_loop(0);
     ev_once(r.loop, -1, 0, 0.001, on_first_timer, NULL); /* libev's own memory for it comes before the counting */
     r.left = r.args.count;
+    if (strcmp(r.args.work, "kept") == 0 || strcmp(r.args.work, "results") == 0) {
+        r.kept = calloc(r.args.count, sizeof *r.kept);
+        if (r.kept == NULL)
+            err(1, "memory");
+    }
     r.handler = handlers[r.args.consume];
     snprintf(uri, sizeof uri, "postgresql://bench@127.0.0.1:%d/bench?sslmode=%s", r.args.port,
              r.args.tls ? "require" : "disable");
@@ -225,6 +290,7 @@ int main(int argc, char **argv)
         errx(1, "ready: %s", redw_client_why(r.client));
     ev_run(r.loop, 0);
     bench_report(r.rows, r.checksum);
+    release_kept(&r);
     redw_client_destroy(r.client);
     return 0;
 }

@@ -3,21 +3,22 @@
 
 import statistics
 
-from workloads import JUDGED, LIBPQ, TIMED
+from workloads import JUDGED, TIMED
 
 UNITS = {
     "mb_per_s": "MB/s", "cpu_ns": "ns", "user_ns": "ns", "sys_ns": "ns", "recvs": "calls", "sends": "calls",
-    "bytes_per_recv": "bytes", "switches": "count", "mallocs": "count", "peak_kb": "KiB", "peak_growth_kb": "KiB",
+    "bytes_per_recv": "bytes", "switches": "count", "mallocs": "count", "peak_kb": "KiB", "peak_growth_kb": "KiB", "anon_each_kb": "KiB",
     "p50_us": "us", "p99_us": "us", "p999_us": "us", "instructions": "count", "mallocs_each": "count",
-    "cpu_libpq_ratio": "ratio",
+    "sends_each": "calls", "cpu_libpq_ratio": "ratio", "rate_libpq_ratio": "ratio",
     "cpu_limit_ratio": "ratio", "p50_limit_ratio": "ratio", "rate_drain_ratio": "ratio",
 }
-PER_UNIT = {"cpu_ns", "user_ns", "sys_ns", "mallocs", "mallocs_each", "instructions"}
+PER_UNIT = {"cpu_ns", "user_ns", "sys_ns", "mallocs", "mallocs_each", "sends_each", "anon_each_kb", "instructions"}
 WORDS = {
     "cpu_ns": "CPU ns",
-    "cpu_libpq_ratio": f"CPU of {LIBPQ} / redw", "instructions": "instructions", "mallocs_each": "allocations",
+    "cpu_libpq_ratio": "CPU of libpq / redw", "rate_libpq_ratio": "rate of redw / libpq",
+    "sends_each": "sends", "instructions": "instructions", "mallocs_each": "allocations",
     "rate_drain_ratio": "rate / limit-drain", "p50_limit_ratio": "p50 / limit",
-    "peak_growth_kb": "memory growth, KiB",
+    "peak_growth_kb": "memory growth, KiB", "anon_each_kb": "memory of each, KiB",
 }
 
 
@@ -55,7 +56,7 @@ def text_table(rows):
 def measurements(results):
     """Medians: one line per workload and driver."""
     rows = [("workload", "driver", "per s", "MB/s", "CPU ns", "user", "sys", "instr", "recvs", "B/recv", "sends",
-             "switches", "mallocs", "peak KiB", "p50 us", "p99 us")]
+             "switches", "mallocs", "peak KiB", "KiB each", "p50 us", "p99 us")]
     for r in results:
         for d in r.drivers:
             def cell(metric, form="{:.0f}", r=r, d=d):
@@ -64,7 +65,9 @@ def measurements(results):
                          cell("cpu_ns", "{:,.1f}"), cell("user_ns", "{:,.1f}"), cell("sys_ns", "{:,.1f}"),
                          cell("instructions", "{:,.0f}"), cell("recvs", "{:,.0f}"), cell("bytes_per_recv", "{:,.0f}"),
                          cell("sends", "{:,.0f}"), cell("switches", "{:,.0f}"), cell("mallocs", "{:.3f}"),
-                         cell("peak_kb", "{:,.0f}"), cell("p50_us", "{:.1f}"), cell("p99_us", "{:.1f}")))
+                         cell("peak_kb", "{:,.0f}"),
+                         cell("anon_each_kb", "{:.2f}") if r.workload.holds else "-",
+                         cell("p50_us", "{:.1f}"), cell("p99_us", "{:.1f}")))
     return text_table(rows)
 
 
@@ -138,11 +141,11 @@ def as_json(results):
 
 def markdown(results):
     """The README's fragment: what it costs beside libpq and beside the limit."""
-    lines = ["| workload | redw | libpq, single-row on libev | limit (hand-written) | libpq / redw, CPU, same round |",
+    lines = ["| workload | redw | libpq | limit (hand-written) | libpq / redw, CPU, same round |",
              "|---|---:|---:|---:|---:|"]
     for r in results:
         cells = []
-        for d in (JUDGED, LIBPQ, "limit"):
+        for d in (JUDGED, r.workload.rival, "limit"):
             if not r.has(d, "cpu_ns"):
                 cells.append("-")
                 continue
@@ -156,5 +159,6 @@ def markdown(results):
         ratio = f"{statistics.median(ratios):.1f} [{min(ratios):.1f}..{max(ratios):.1f}]" if ratios else "-"
         lines.append(f"| {r.workload.name} | {cells[0]} | {cells[1]} | {cells[2]} | {ratio} |")
     lines.append("")
-    lines.append("CPU time (user and system) and instructions per row or query, client side only; medians.")
+    lines.append("CPU time (user and system) and instructions per row or query, client side only; medians. libpq on libev in "
+                 "single-row or pipeline mode; PQexec for results kept.")
     return "\n".join(lines) + "\n"

@@ -166,9 +166,13 @@ static uint8_t *put_string(uint8_t *p, uint64_t *state, const struct shape_colum
     static const char letters[] = "abcdefghijklmnopqrstuvwxyz 012345";
     size_t n = c->min + (size_t)(random_next(state) % (c->max - c->min + 1));
 
-    for (size_t i = 0; i < n; i++)
-        *p++ = (uint8_t)letters[random_next(state) % 32];
-    return p;
+    size_t drawn = n < ROW_BYTES_MAX ? n : ROW_BYTES_MAX; /* a huge one repeats itself */
+
+    for (size_t i = 0; i < drawn; i++)
+        p[i] = (uint8_t)letters[random_next(state) % 32];
+    for (size_t i = drawn; i < n; i++)
+        p[i] = p[i - drawn];
+    return p + n;
 }
 
 static uint8_t *put_value(uint8_t *p, uint64_t *state, const struct shape_column *c, bool binary)
@@ -208,7 +212,7 @@ static void encode(struct rows *r, const struct shape *s, uint64_t binary)
     r->shape = s;
     r->binary = binary;
     r->nrows = 0;
-    r->bytes = p = malloc(CHUNK_BYTES + ROW_BYTES_MAX);
+    r->bytes = p = malloc(CHUNK_BYTES + ROW_BYTES_MAX + s->columns->max);
     r->ends = malloc(sizeof *r->ends * (CHUNK_BYTES / 8));
     if (r->bytes == NULL || r->ends == NULL)
         err(1, "memory");

@@ -9,6 +9,7 @@
 
 import argparse
 import concurrent.futures
+import contextlib
 import json
 import os
 import platform
@@ -21,7 +22,7 @@ sys.dont_write_bytecode = True
 import measuring  # noqa: E402
 import report  # noqa: E402
 from measuring import BenchError  # noqa: E402
-from workloads import DRIVERS, JUDGED, LIBPQ, NO_CHECKSUM, WORKLOADS  # noqa: E402
+from workloads import DRIVERS, JUDGED, NO_CHECKSUM, WORKLOADS  # noqa: E402
 
 HASHED_ROWS = 20_000
 NOISE_MAX = 0.10
@@ -33,8 +34,8 @@ def say(text):
 
 def command(args, server, workload, driver):
     program, options = DRIVERS[driver]
-    program = workload.program or program
-    made = [os.path.join(args.bin, program), "--port", server.port] + options.split() + workload.options
+    program = workload.programs.get(driver, program)
+    made = [os.path.join(args.bin, program)] + server.options(workload) + options.split() + workload.options
     if args.client_cpu is not None:
         made += ["--cpu", str(args.client_cpu)]
     return made
@@ -55,7 +56,8 @@ def compare_values(args, server, workload, drivers):
     for driver in drivers:
         if driver in NO_CHECKSUM:
             continue
-        made = command(args, server, workload, driver) + ["--consume", "hash", "--count", str(HASHED_ROWS)]
+        made = command(args, server, workload, driver) + ["--consume", "hash"]
+        made += ["--count", str(workload.size.get("hashed", HASHED_ROWS))]
         lines[driver] = measuring.run_client(made)
     agree(workload, lines)
 
@@ -72,10 +74,12 @@ def metrics_of(line):
         "recvs": line["recvs"],
         "bytes_per_recv": line["bytes"] / max(1, line["recvs"]),
         "sends": line["sends"],
+        "sends_each": line["sends"] / rows,
         "switches": line["switches"],
         "mallocs": line["mallocs"] / rows,
         "peak_kb": line["peak_kb"],
         "peak_growth_kb": line["peak_kb"] - line["start_kb"],
+        "anon_each_kb": line["anon_growth_kb"] / rows,
     }
     for p in ("p50", "p99", "p999"):
         if p + "_ns" in line:
@@ -83,14 +87,15 @@ def metrics_of(line):
     return made
 
 
-def ratios_of(runs):
+def ratios_of(runs, rival):
     """What one round says about the judged driver against the others of the same round."""
     mine, made = runs[JUDGED], {}
-    if LIBPQ in runs:
-        made["cpu_libpq_ratio"] = runs[LIBPQ]["cpu_ns"] / mine["cpu_ns"]
+    if rival in runs:
+        made["cpu_libpq_ratio"] = runs[rival]["cpu_ns"] / mine["cpu_ns"]
+        made["rate_libpq_ratio"] = mine["rate"] / runs[rival]["rate"]
     if "limit" in runs:
         made["cpu_limit_ratio"] = mine["cpu_ns"] / runs["limit"]["cpu_ns"]
-        if "p50_us" in mine:
+        if "p50_us" in mine and "p50_us" in runs["limit"]:
             made["p50_limit_ratio"] = mine["p50_us"] / runs["limit"]["p50_us"]
     if "limit-drain" in runs:
         made["rate_drain_ratio"] = mine["rate"] / runs["limit-drain"]["rate"]
@@ -106,13 +111,13 @@ def run_round(args, server, workload, drivers, first):
     agree(workload, lines)
     runs = {driver: metrics_of(line) for driver, line in lines.items()}
     if JUDGED in runs:
-        runs[JUDGED].update(ratios_of(runs))
+        runs[JUDGED].update(ratios_of(runs, workload.rival))
     return runs
 
 
 def count_all(args, server, workload, drivers):
     """Two at a time where there are two CPUs: callgrind counts, it does not time."""
-    which = [d for d in drivers if d in (JUDGED, LIBPQ, "limit")]
+    which = [d for d in drivers if d in (JUDGED, workload.rival, "limit")]
     bare = argparse.Namespace(bin=args.bin, client_cpu=None)
     with concurrent.futures.ThreadPoolExecutor(max_workers=2) as pool:
         jobs = {d: pool.submit(measuring.count, command(bare, server, workload, d), workload.size["counted"])
@@ -133,7 +138,7 @@ def run_workload(args, server, workload, watch, progress):
         say(f"{progress} {workload.name}: round {i + 1} of {args.rounds}: CPU ns per {workload.unit}: {cpu}"
             f" (others {noise[-1][0]:.0%}, steal {noise[-1][1]:.0%})")
     result = report.Result(workload, drivers, rounds, noise)
-    if not args.no_valgrind:
+    if not args.no_valgrind and "counted" in workload.size:
         for driver, counts in count_all(args, server, workload, drivers).items():
             result.add(driver, "instructions", [counts["instructions"]])
             result.add(driver, "mallocs_each", [counts["mallocs_each"]])
@@ -150,8 +155,11 @@ def compare(args):
     args.client_cpu, server_cpu = measuring.cpus()
     watch = measuring.Watch(args.client_cpu)
     tls = any("--tls" in w.options for w in chosen)
-    with measuring.Server(args.bin, server_cpu, tls) as server:
-        results = [run_workload(args, server, w, watch, f"[{i + 1}/{len(chosen)}]") for i, w in enumerate(chosen)]
+    with contextlib.ExitStack() as servers:
+        blast = servers.enter_context(measuring.Server(args.bin, server_cpu, tls))
+        postgres = any(w.uri for w in chosen) and servers.enter_context(measuring.Postgres(server_cpu))
+        results = [run_workload(args, postgres if w.uri else blast, w, watch, f"[{i + 1}/{len(chosen)}]")
+                   for i, w in enumerate(chosen)]
     judge = report.Judge(NOISE_MAX, timed=args.client_cpu is not None)
     say("\n" + report.measurements(results))
     verdicts, failed, unjudged = judge.table(results)

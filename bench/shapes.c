@@ -9,6 +9,8 @@
 static const struct shape_column int4 = {.oid = OID_INT4, .size = 4};
 static const struct shape_column string20 = {.oid = OID_VARCHAR, .size = -1, .min = 16, .max = 24};
 static const struct shape_column string1024 = {.oid = OID_VARCHAR, .size = -1, .min = 1024, .max = 1024};
+static const struct shape_column string_huge = {
+    .oid = OID_VARCHAR, .size = -1, .min = HUGE_BYTES, .max = HUGE_BYTES};
 static const struct shape_column mixed[] = {
     {.oid = OID_INT4, .size = 4},
     {.oid = OID_INT8, .size = 8},
@@ -25,6 +27,7 @@ static const struct shape shapes[] = {
     {.name = "mixed", .ncolumns = 8, .columns = mixed},
     {.name = "wide", .ncolumns = 40, .columns = &string20, .same = 1},
     {.name = "fat", .ncolumns = 1, .columns = &string1024},
+    {.name = "huge", .ncolumns = 1, .columns = &string_huge, .same = 1},
     {.name = "ping", .ncolumns = 1, .columns = &int4},
 };
 

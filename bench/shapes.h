@@ -7,6 +7,7 @@
  *   mixed   int4, int8, float8, numeric, bool, date, timestamp, varchar(32)  137
  *   wide    40 varchar of 16 to 24 bytes                                     967
  *   fat     1 varchar of 1,024 bytes                                       1,035
+ *   huge    1 varchar of 64 MiB less 64 bytes: nearly the longest row the driver takes
  *   ping    1 int4: what any other statement answers
  */
 #ifndef BENCH_SHAPES_H
@@ -16,6 +17,7 @@
 #include <stdint.h>
 
 #define SHAPE_COLUMNS_MAX 40
+#define HUGE_BYTES (((unsigned)64 << 20) - 64)
 
 enum {
     OID_BOOL = 16,

@@ -13,10 +13,13 @@ DRIVERS = {
     "libpq-single-ev": ("libpq_client", "--kind single"),
     "libpq-single": ("libpq_client", "--kind single --loop block"),
     "libpq-exec": ("libpq_client", "--kind exec"),
+    "libpq-pipeline-ev": ("libpq_flight", ""),
+    "libpq-pool-ev": ("libpq_flight", "--kind one"),
+    "libpq-connect-ev": ("libpq_connects", ""),
     "redw": ("redw_client", ""),
 }
 JUDGED = "redw"
-LIBPQ = "libpq-single-ev"
+LIBPQ = "libpq-single-ev"  # whom the ratios are against, unless the workload names another rival
 
 STREAMS = ["limit-drain", "limit", "libpq-single-ev", "libpq-single", "libpq-exec", "redw"]
 STREAMS_QUICK = ["limit-drain", "limit", "libpq-single-ev", "redw"]
@@ -32,6 +35,13 @@ SIZES = {
     "fat": dict(full=300_000, quick=200_000, counted=(500, 2_500)),
     "value": dict(full=50_000_000, quick=10_000_000, counted=(50_000, 150_000)),
     "ping": dict(full=30_000, quick=5_000, counted=(500, 2_500)),
+    "flight": dict(full=400_000, quick=100_000, counted=(2_000, 12_000)),
+    "kept": dict(full=2_000_000, quick=1_000_000, counted=(20_000, 120_000)),
+    "results": dict(full=10_000, quick=5_000, counted=(500, 2_500)),
+    "huge": dict(full=20, quick=5, hashed=2, counted=(1, 3)),
+    "connects": dict(full=200, quick=50, counted=(4, 12)),
+    "idle": dict(full=200, quick=200),
+    "pool": dict(full=100_000, quick=30_000, counted=(1_000, 6_000)),
 }
 
 
@@ -56,9 +66,15 @@ FLAT_MEMORY = Check("peak_growth_kb", 1024, 512)
 
 
 class Workload:
+    """`programs`: by driver, instead of its own. `rival`: the driver the ratios are against.
+    `uri`: which of the URIs of scripts/pg.sh, instead of blast. `holds`: what was
+    measured is still there at the end, and its memory is told."""
+
     def __init__(self, name, options, size, checks, quick=False, drivers=STREAMS, quick_drivers=STREAMS_QUICK,
-                 unit="row", gated=False, slack=1.03, program=None):
-        self.program = program  # instead of the drivers' own, which are then ways of using it
+                 unit="row", gated=False, slack=1.03, programs=None, rival=LIBPQ,
+                 uri=None, holds=False):
+        self.programs, self.rival, self.uri = programs or {}, rival, uri
+        self.holds = holds
         self.name, self.options, self.size, self.checks = name, options.split(), SIZES[size], checks
         self.in_quick, self.drivers, self.quick_drivers = quick, drivers, quick_drivers
         self.unit, self.gated, self.slack = unit, gated, slack
@@ -77,7 +93,40 @@ def stream_tls(shape, *checks):
 def value(kind, floor, goal):
     """One value by the typed getter, against the C library's conversions; nanoseconds of CPU, no server."""
     return Workload(f"value {kind}", f"--work {kind}", "value", [Check("cpu_ns", floor, goal), NO_ALLOCATION],
-                    drivers=[LIBPQ, JUDGED], quick_drivers=[LIBPQ, JUDGED], unit="value", program="decoders")
+                    drivers=[LIBPQ, JUDGED], quick_drivers=[LIBPQ, JUDGED], unit="value",
+                    programs={LIBPQ: "decoders", JUDGED: "decoders"})
+
+
+def flight(name, options, size, rival, *checks, others=(), **kw):
+    """Many short queries at once. How many leave in one send is not exact, nor what follows from it."""
+    return Workload(name, options, size, list(checks), drivers=[*others, rival, JUDGED],
+                    quick_drivers=[*others, rival, JUDGED], unit="query", programs={JUDGED: "redw_flight"},
+                    rival=rival, **kw)
+
+
+def rate_ratio(floor, goal):
+    """Queries per second divided by the rival's."""
+    return Check("rate_libpq_ratio", floor, goal, least=True)
+
+
+def kept(name, work, size, *checks, **kw):
+    """Results that are gathered and kept, whose rival is PQexec."""
+    return Workload(name, f"--shape mixed --work {work}", size, list(checks), drivers=["libpq-exec", JUDGED],
+                    quick_drivers=["libpq-exec", JUDGED], rival="libpq-exec", **kw)
+
+
+def connections(name, options, size, *checks, **kw):
+    drivers = ["libpq-connect-ev", JUDGED]
+    return Workload(name, options, size, list(checks), drivers=drivers, quick_drivers=drivers, unit="connection",
+                    programs={JUDGED: "redw_connects"}, rival="libpq-connect-ev", **kw)
+
+
+def connects(name, uri, conns=50):
+    return connections(f"connects {name}", f"--work connects --conns {conns}", "connects", uri=uri)
+
+
+def idle(name, options, floor, goal):
+    return connections(name, f"--work idle --conns 200 {options}", "idle", Check("anon_each_kb", floor, goal), holds=True)
 
 
 def drain_rate(floor, goal):
@@ -109,9 +158,27 @@ WORKLOADS = [
              [instructions(3000, 2000), Check("p50_limit_ratio", 1.08, 1.03), Check("mallocs_each", 1, 0)],
              quick=True, drivers=PINGS, quick_drivers=PINGS_QUICK, unit="query", gated=True,
              slack=1.06),  # how often the loop wakes for an answer is not exact
+    flight("pipeline 100, Sync each", "--work flight --inflight 100 --depth 100", "flight", "libpq-pipeline-ev",
+           rate_ratio(3.5, 5), cpu_ratio(8, 12), Check("sends_each", 0.05, 0.02), Check("mallocs_each", 1, 0),
+           others=["limit"], quick=True, gated=True),
+    flight("pipeline 100, one Sync", "--work batch --inflight 100", "flight", "libpq-pipeline-ev",
+           rate_ratio(1.7, 2.2), Check("sends_each", 0.05, 0.02), gated=True),
+    flight("pool 100 over 10 exclusive", "--work flight --inflight 100 --conns 10 --depth 1", "pool",
+           "libpq-pool-ev", rate_ratio(1.05, 1.2)),
+    flight("pool 100 over 10 pipelined", "--work flight --inflight 100 --conns 10 --depth 10", "pool",
+           "libpq-pool-ev", rate_ratio(3.6, 5), others=["libpq-pipeline-ev"]),
+    kept("10,000-row results kept", "kept", "kept", gated=True),
+    kept("results of one row kept", "results", "results", unit="result", gated=True, slack=1.06, holds=True),
+    Workload("row of 64 MiB", "--shape huge", "huge", [], drivers=["limit-drain", LIBPQ, "libpq-exec", JUDGED]),
+    connects("plain, no login", "ADMINURI"),
+    connects("plain, SCRAM", "PLAINURI"),
+    connects("TLS, SCRAM, resumed", "URI"),
+    connects("TLS, SCRAM, new", "URI", conns=1),
+    idle("idle connections", "", 13, 8),
+    idle("idle connections tls", "--tls yes", 77, 64),
 ]
 
 # Timed metrics are judged with tolerance and only on a quiet machine; the others as they are.
-TIMED = {"cpu_ns", "cpu_libpq_ratio", "rate_drain_ratio", "p50_limit_ratio"}
+TIMED = {"cpu_ns", "cpu_libpq_ratio", "rate_libpq_ratio", "rate_drain_ratio", "p50_limit_ratio"}
 # Clients without a row of their own to make a checksum of.
 NO_CHECKSUM = {"limit-drain"}

@@ -461,6 +461,7 @@ static void give_back(redw_client *c)
     if (c->held)
         c->loop.release(c->loop.ctx);
     redwi_statements_part(c);
+    redw_error_release(c->refusal);
     redwi_tls_ctx_free(c->tls);
     redwi_settings_free(&c->settings, &c->mem);
     redwi_free(&c->mem, c->slots);

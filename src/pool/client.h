@@ -75,6 +75,7 @@ struct redw_client {
     uint32_t pace_ms;             /* the pause after the next failure, before chance shortens it */
     int64_t open_after_us;
     bool retrying;                /* the server refuses, or is not ready: waiting jobs live on until it is */
+    redw_error *refusal;          /* retrying: the last attempt's failure, owned */
     uint32_t nattempts;           /* that failed since none was open; attempts that began together are one */
     int64_t failing_since_us, connect_until_us; /* of these attempts together */
 

@@ -307,6 +307,8 @@ static bool somebody_waits(const redw_client *c)
 static void connecting_is_over(redw_client *c)
 {
     c->retrying = false;
+    redw_error_release(c->refusal);
+    c->refusal = NULL;
     c->nattempts = 0;
     c->pace_ms = REDWI_PACE_MS_MIN;
     c->open_after_us = 0;
@@ -320,6 +322,8 @@ static void connect_failed(redw_client *c, const redw_error *why)
     c->nattempts++;
     if (somebody_waits(c) && may_retry(c, why)) {
         c->retrying = true;
+        redw_error_release(c->refusal);
+        c->refusal = redw_error_keep(why);
         redwi_pool_want_turn(c);
         return;
     }
@@ -403,7 +407,7 @@ static void name_the_cancel(redw_client *c, const struct redwi_conn *conn, struc
     if (!j->cancelled || redw_error_code(j->error) != REDW_ETIMEDOUT)
         return;
     if (j->verdict == REDW_CANCEL_REFUSED)
-        snprintf(how, sizeof how, "the server could not be asked to stop the statement (%s), which did not end",
+        snprintf(how, sizeof how, "the server could not be asked to stop the statement (%s), which did not end by itself",
                  conn->refused ? redw_error_message(conn->refused) : "cancel: no answer yet");
     redw_error *e = redwi_err_make(
         &c->mem,

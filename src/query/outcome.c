@@ -101,6 +101,10 @@ enum redw_outcome redwi_request_error_proves(const char *sql, size_t n)
     static const char *const commit_on_the_way[] = {"call",    "unload",  "vacuum",  "truncate",
                                                     "analyze", "reindex", "cluster", "do"};
     struct text t = {sql, sql + n};
+
+    skip_blank(&t);
+    if (t.p < t.end && !strchr("acdrtuv", *t.p | 0x20)) /* SELECT, INSERT, WITH: nothing below begins so */
+        return REDW_OUTCOME_NOT_EXECUTED;
     redw_slice first = next_word(&t);
 
     for (size_t i = 0; i < sizeof commit_on_the_way / sizeof *commit_on_the_way; i++) {

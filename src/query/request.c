@@ -74,6 +74,19 @@ static void look_at_server(struct redwi_request *r, const struct redwi_session *
     }
 }
 
+static void put_bind(const struct redwi_request *r, struct redwi_buf *b, const struct redwi_use *use,
+                     const char *portal)
+{
+    if (!use->entry && !*portal && r->nparams == 0) {
+        redwi_fe_bind_nothing(b, redwi_request_wants_binary(r));
+        return;
+    }
+    size_t at = redwi_fe_bind_begin(b, portal, redwi_use_name(use), r->formats, r->nparams);
+    for (size_t i = 0; i < r->nparams; i++)
+        redwi_param_put(b, &r->params[i], r->server);
+    redwi_use_bind_end(use, b, at, r->wire, r->server);
+}
+
 /* What of Parse has to be sent, Bind, Describe, Execute; Sync comes with unit_end. A named portal is made of a
  * statement without a name. Protocol: "Extended Query". */
 int redwi_request_put(struct redwi_request *r, struct redwi_session *s, const char *portal, uint32_t max_rows)
@@ -86,10 +99,7 @@ int redwi_request_put(struct redwi_request *r, struct redwi_session *s, const ch
     const struct redwi_use_sql sql = {r->sql, r->sql_len, r->oids, r->params, r->nparams};
     struct redwi_use unnamed = {0}, *use = *portal ? &unnamed : &r->use;
     unsigned sent = redwi_use_begin(use, &r->job, b, &sql) | REDWI_SENT_BIND | REDWI_SENT_EXECUTE;
-    size_t at = redwi_fe_bind_begin(b, portal, redwi_use_name(use), r->formats, r->nparams);
-    for (size_t i = 0; i < r->nparams; i++)
-        redwi_param_put(b, &r->params[i], r->server);
-    redwi_use_bind_end(use, b, at, r->wire, r->server);
+    put_bind(r, b, use, portal);
     if (!use->entry) {
         redwi_fe_describe_portal(b, portal);
         sent |= REDWI_SENT_DESCRIBE;

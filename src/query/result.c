@@ -191,12 +191,11 @@ int redwi_result_add_row(redw_result *r, const uint8_t *body, size_t len, uint64
 /* Tags whose trailing number counts rows; in any other a number is something else. */
 int64_t redwi_tag_affected(const char *tag, size_t len)
 {
-    static const char *const counting[] = {"INSERT ", "UPDATE ", "DELETE ", "MERGE ",
-                                           "SELECT ", "COPY ",   "FETCH ",  "MOVE "};
+    static const char counting[][8] = {"INSERT ", "UPDATE ", "DELETE ", "SELECT ", "MERGE ", "COPY ", "FETCH ", "MOVE "};
 
-    for (size_t i = 0; len > 0 && i < sizeof counting / sizeof *counting; i++) {
-        size_t n = strlen(counting[i]);
-        if ((tag[0] | 0x20) == (counting[i][0] | 0x20) && len > n && strncasecmp(tag, counting[i], n) == 0)
+    for (size_t i = 0; i < sizeof counting / sizeof *counting; i++) {
+        size_t n = i < 4 ? 7 : strlen(counting[i]);
+        if (len > n && (tag[0] | 0x20) == (counting[i][0] | 0x20) && strncasecmp(tag, counting[i], n) == 0)
             return redwi_be_tag_count(tag, len);
     }
     return -1;

@@ -175,11 +175,13 @@ void redwi_buf_text(struct redwi_buf *b, const char *s, size_t n)
 
 size_t redwi_buf_message(struct redwi_buf *b, char type)
 {
+    uint8_t *p = put(b, type ? 5 : 4);
+    if (!p)
+        return redwi_buf_mark(b);
     if (type)
-        redwi_buf_u8(b, (uint8_t)type);
-    size_t at = redwi_buf_mark(b);
-    redwi_buf_u32(b, 0);
-    return at;
+        *p++ = (uint8_t)type;
+    store32(p, 0);
+    return redwi_buf_mark(b) - sizeof(uint32_t);
 }
 
 void redwi_buf_end(struct redwi_buf *b, size_t at)

@@ -64,5 +64,7 @@ size_t redwi_fe_bind_value(struct redwi_buf *b);
 void redwi_fe_bind_value_end(struct redwi_buf *b, size_t at);
 void redwi_fe_bind_end(struct redwi_buf *b, size_t at, uint16_t result_format);
 void redwi_fe_bind_end_each(struct redwi_buf *b, size_t at, const uint8_t *result_formats, size_t ncolumns);
+/* All of it at once: the unnamed statement to the unnamed portal, without parameters. */
+void redwi_fe_bind_nothing(struct redwi_buf *b, bool binary_result);
 
 #endif

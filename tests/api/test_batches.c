@@ -382,7 +382,7 @@ START_TEST(E04_null_of_any_kind_goes_with_any_type_first_or_last)
 }
 END_TEST
 
-/* The server answers while it reads: who only wrote would stand still with it. */
+/* U8: The server answers while it reads: who only wrote would stand still with it. */
 START_TEST(E04_100_000_sets_are_more_than_the_sockets_hold_and_nobody_waits_for_the_other)
 {
     enum { N = 100000 };

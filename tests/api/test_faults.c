@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
+ * Rows C09, O06.
  * The n-th failure, over a whole session {create, log in, insert, query, stream with a pause, cancel, close}:
  * every allocation fails once, and from then on for ever; every system call fails in every way, one call
  * at a time. After each:

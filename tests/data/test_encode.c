@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Parameters on the wire: OID, format and bytes, by the server that was negotiated with. */
+/*
+ * C13, C14, C15, C16, C17, C18, C19, C20, C21: Parameters on the wire: OID, format and bytes, by the server
+ * that was negotiated with.
+ */
 #include "data/encode.h"
 #include "wire/mem.h"
 
@@ -173,6 +176,7 @@ START_TEST(what_depends_on_the_server)
 }
 END_TEST
 
+/* A19 */
 START_TEST(the_server_is_what_was_negotiated)
 {
     ck_assert_int_eq(redwi_server_of(false, 0), REDWI_POSTGRES);

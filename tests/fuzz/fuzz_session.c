@@ -405,9 +405,7 @@ static void take_event(struct run *r, const struct redwi_ev *ev)
     case REDWI_EV_PARAMETER_TYPES: note(r, ev->data, ev->len); break;
     case REDWI_EV_COLUMNS: take_columns(r, ev); break;
     case REDWI_EV_ROWS: take_rows(r, ev); break;
-    case REDWI_EV_PARAMETER_TYPES: note(r, ev->data, ev->len); break;
-    case REDWI_EV_BOUND:
-    case REDWI_EV_SUSPENDED: break;
+    case REDWI_EV_BOUND: break;
     case REDWI_EV_COMPLETE:
         note(r, ev->data, ev->len);
         note_number(r, (uint64_t)redwi_be_tag_count((const char *)ev->data, ev->len));

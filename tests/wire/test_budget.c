@@ -128,6 +128,7 @@ START_TEST(x7_the_last_block_frees_the_budget_on_whatever_thread)
     pthread_join(thread, NULL);
     ck_assert_uint_eq(own.live, 0);
     fault_fini(&own);
+    fault_fini(&own);
 }
 END_TEST
 

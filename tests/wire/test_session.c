@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The protocol machine, beyond the golden sessions: each message type in each state, lengths, the life
- * of units, memory. Logins: test_login.c.
+ * C01, C02, U8: The protocol machine, beyond the golden sessions: each message type in each state, lengths,
+ * the life of units, memory. Logins: test_login.c.
  */
 #include "support/solo.h"
 

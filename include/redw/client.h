@@ -173,9 +173,10 @@ struct redw_options {
     uint32_t pipeline_max;
 
     /* One bound for the memory of the whole client: waiting requests with their parameters, results that are being
-     * gathered or are kept, buffers of connections and streams. At the bound a submit is refused and a growing
-     * result ends its request, both with REDW_EFULL; connections go on. Costs 16 bytes a block. At least
-     * 1 MiB; default: no bound. What OpenSSL, c-ares and the loop allocate is not counted. */
+     * gathered or are kept, buffers of connections and streams. At the bound a submit is refused, and a request
+     * ends whose result grows or whose statement cannot be written, all with REDW_EFULL; the others go on. Costs
+     * 16 bytes a block. At least 1 MiB; default: no bound. What OpenSSL, c-ares and the loop allocate is not
+     * counted. */
     uint64_t memory_max_bytes;
 
     /* "session" (default): the server is asked to stop a statement over a connection as secure as the one it

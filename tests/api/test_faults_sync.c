@@ -167,7 +167,7 @@ static bool run_point(const struct sweep_point *p)
 
 static struct sweep begin(const char *name, const char *to)
 {
-    struct sweep s = {.name = name, .run = run_point, .rotated = true};
+    struct sweep s = {.name = name, .run = run_point, .turns = 4};
     uri = to;
     told_begin();
     sweep_none(&s);

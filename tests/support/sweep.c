@@ -33,10 +33,10 @@ static bool is_trimmed(const struct fault_kind *k, size_t kinds)
 static bool has_its_turn(const struct sweep *s, const struct sweep_point *p, size_t i)
 {
     bool always = p->kind.bytes == 1 || p->kind.error == ECONNRESET;
-    if (!s->rotated || always || (p->c != FAULT_RECV && p->c != FAULT_SEND) || getenv("REDW_FAULT") != NULL)
+    if (s->turns == 0 || always || (p->c != FAULT_RECV && p->c != FAULT_SEND) || getenv("REDW_FAULT") != NULL)
         return true;
     const char *want = getenv("REDW_FAULTS");
-    return (p->n + i) % 4 == 0 || (want != NULL && strcmp(want, "all") == 0);
+    return (p->n + i) % s->turns == 0 || (want != NULL && strcmp(want, "all") == 0);
 }
 
 static uint64_t next(const struct sweep *s, uint64_t n)

@@ -30,8 +30,8 @@ struct sweep {
     /* One session with one fault. False: it has fewer calls of this class, nothing failed. */
     bool (*run)(const struct sweep_point *p);
     bool trimmed;   /* of short transfers and of broken connections one each */
-    bool rotated;   /* of recv and send: one short transfer and one broken connection at each call, each other fault
-                       at every fourth, in turns; REDW_FAULTS=all: all of them after all */
+    unsigned turns; /* of recv and send: one short transfer and one broken connection at each call, each other fault
+                       at one call of so many, in turns; 0: all. REDW_FAULTS=all: all of them after all */
     uint64_t dense; /* so many calls of a class are failed one by one, of those behind about one in eight; 0: all */
 };
 

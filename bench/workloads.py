@@ -176,6 +176,7 @@ WORKLOADS = [
     connects("TLS, SCRAM, new", "URI", conns=1),
     idle("idle connections", "", 13, 8),
     idle("idle connections tls", "--tls yes", 77, 64),
+    idle("idle after 10,000 rows", "--kind rows", 13, 8),
 ]
 
 # Timed metrics are judged with tolerance and only on a quiet machine; the others as they are.

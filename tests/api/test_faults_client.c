@@ -466,7 +466,7 @@ static const char *letters(void)
         if (t == victim || t == lost)
             text[n] = 'x';
     }
-    snprintf(text + n, sizeof text - n, "%u", nnotices);
+    snprintf(text + n, sizeof text - n, "%u", victim ? 0 : nnotices); /* a victim's may come before its end */
     return text;
 }
 

@@ -55,8 +55,9 @@ START_TEST(a_costly_password_exchange_leaves_the_loop_its_turns_and_obeys_the_de
     stand.conn = NULL;
     ck_assert_int_eq(stand_connect(&stand, 8), 0);
     stand_run_until(&stand, &stand.nclosed, 1);
-    stand_expect_why(&stand, REDW_ETIMEDOUT, "", " ms"); /* in whatever phase a busy machine has got to */
-    ck_assert_ptr_nonnull(strstr(redw_error_message(stand.why), "timed out after "));
+    /* In whatever phase a busy machine has got to. */
+    ck_assert_int_eq(redw_error_code(stand.why), REDW_ETIMEDOUT);
+    ck_assert_ptr_nonnull(strstr(redw_error_message(stand.why), "timed out"));
 }
 END_TEST
 

@@ -116,6 +116,7 @@ lint: $(CLANG_STAMPS) structure  ## clang warnings, cppcheck, structure checks
 structure: $B/$(SONAME)  ## floors, headers, exported symbols, banned calls
 	+scripts/check_structure.sh $B/$(SONAME)
 	+scripts/check_install.sh $B
+	scripts/check_rows.sh
 
 test: | deps  ## everything that must pass
 	+@scripts/test.sh

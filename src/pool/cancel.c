@@ -18,6 +18,7 @@
 
 #include "wire/err.h"
 #include <redw/request.h>
+#include <stdio.h>
 #include <string.h>
 
 static int64_t now_us(const redw_client *c)
@@ -175,7 +176,13 @@ static enum redw_outcome take_off(redw_client *c, struct redwi_job *j)
 redw_error *redwi_cancel_late(redw_client *c, const struct redwi_job *j)
 {
     enum redw_class cls = REDW_CLASS_QUERY_TIMEOUT;
+    char text[80];
 
+    if (j->connects_only && c->refusal) { /* the server keeps refusing: that is the news, not the time */
+        snprintf(text, sizeof text, "gave up after %lld ms, the last of %u attempts", (long long)elapsed_ms(c, j),
+                 c->nattempts);
+        return redwi_err_again(&c->mem, c->refusal, REDW_OUTCOME_NOT_SENT, text);
+    }
     if (j->connects_only) /* who waits for a connection and nothing else has no query that could time out */
         cls = REDW_CLASS_CONNECTION_FAILED;
     else if (j->acquire_us < j->deadline_us)

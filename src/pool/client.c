@@ -122,7 +122,7 @@ redw_id redwi_client_accept(redw_client *c, struct redwi_job *j)
             c->settings.queue_max, c->nwaiting, c->counts[REDWI_AT_BUSY], c->counts[REDWI_AT_OPENING],
             c->settings.pool_max);
     if (reserve_slot(c))
-        return redwi_client_refuse(c, REDW_ENOMEM, "out of memory");
+        return redwi_client_refuse_memory(c);
 
     j->client = c;
     j->id = c->next_id++;
@@ -162,15 +162,15 @@ redw_id redwi_client_refuse_memory(redw_client *c)
     return redwi_client_refuse(c, REDW_ENOMEM, "out of memory");
 }
 
-redw_error *redwi_client_no_memory(redw_client *c)
+redw_error *redwi_client_no_memory(redw_client *c, enum redw_outcome outcome)
 {
     const struct redwi_err_spec spec = {
         .code = REDW_EFULL,
         .cls = REDW_CLASS_RESOURCE_BUSY,
-        .outcome = REDW_OUTCOME_UNKNOWN,
+        .outcome = outcome,
     };
     if (!c->budget || !redwi_budget_took_part(c->budget))
-        return redwi_err_no_memory(REDW_OUTCOME_UNKNOWN);
+        return redwi_err_no_memory(outcome);
     return redwi_err_make(&c->mem, &spec, "the client's memory_max_bytes %llu is used up: %llu in use",
                           (unsigned long long)c->settings.memory_max_bytes,
                           (unsigned long long)redwi_budget_used(c->budget));
@@ -461,6 +461,7 @@ static void give_back(redw_client *c)
     if (c->held)
         c->loop.release(c->loop.ctx);
     redwi_statements_part(c);
+    redw_error_release(c->refusal);
     redwi_tls_ctx_free(c->tls);
     redwi_settings_free(&c->settings, &c->mem);
     redwi_free(&c->mem, c->slots);

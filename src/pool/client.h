@@ -75,6 +75,7 @@ struct redw_client {
     uint32_t pace_ms;             /* the pause after the next failure, before chance shortens it */
     int64_t open_after_us;
     bool retrying;                /* the server refuses, or is not ready: waiting jobs live on until it is */
+    redw_error *refusal;          /* retrying: the last attempt's failure, owned */
     uint32_t nattempts;           /* that failed since none was open; attempts that began together are one */
     int64_t failing_since_us, connect_until_us; /* of these attempts together */
 
@@ -92,8 +93,8 @@ redw_id redwi_client_refuse(redw_client *c, int code, const char *fmt, ...) REDW
 
 /* The refusal of what could not be allocated: REDW_EFULL if it was the budget, else REDW_ENOMEM. */
 redw_id redwi_client_refuse_memory(redw_client *c);
-/* A job whose result could not be allocated: the error of the same kind, outcome UNKNOWN. */
-redw_error *redwi_client_no_memory(redw_client *c);
+/* A job for which something could not be allocated: the error of the same kind. */
+redw_error *redwi_client_no_memory(redw_client *c, enum redw_outcome outcome);
 
 /* Bytes rounded up so that anything may follow. */
 static inline size_t redwi_align(size_t bytes)

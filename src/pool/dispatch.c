@@ -85,6 +85,15 @@ void redwi_pool_want_turn(redw_client *c)
 
 /* --- jobs --- */
 
+/* What a connection or a unit could not allocate: it may have been the client's own bound. */
+static void say_whose_memory(redw_client *c, struct redwi_job *j)
+{
+    redw_error *e = redwi_client_no_memory(c, redw_error_outcome(j->error));
+
+    redw_error_release(j->error);
+    j->error = e;
+}
+
 void redwi_pool_end(redw_client *c, struct redwi_job *j, redw_error *owned)
 {
     if (j->cancelled && !j->verdict)
@@ -95,6 +104,8 @@ void redwi_pool_end(redw_client *c, struct redwi_job *j, redw_error *owned)
         redw_error_release(owned);
     else
         j->error = owned;
+    if (redw_error_code(j->error) == REDW_ENOMEM)
+        say_whose_memory(c, j);
     c->loop.timer_stop(c->loop.ctx, j->timer);
     redwi_list_remove(&j->link);
     redwi_list_append(&c->done, &j->link);
@@ -296,6 +307,8 @@ static bool somebody_waits(const redw_client *c)
 static void connecting_is_over(redw_client *c)
 {
     c->retrying = false;
+    redw_error_release(c->refusal);
+    c->refusal = NULL;
     c->nattempts = 0;
     c->pace_ms = REDWI_PACE_MS_MIN;
     c->open_after_us = 0;
@@ -309,6 +322,8 @@ static void connect_failed(redw_client *c, const redw_error *why)
     c->nattempts++;
     if (somebody_waits(c) && may_retry(c, why)) {
         c->retrying = true;
+        redw_error_release(c->refusal);
+        c->refusal = redw_error_keep(why);
         redwi_pool_want_turn(c);
         return;
     }
@@ -586,13 +601,14 @@ static struct redwi_conn *conn_for(redw_client *c, const struct redwi_job *j)
     return j->exclusive ? NULL : shared_conn(c);
 }
 
-static void give(redw_client *c, struct redwi_job *j, struct redwi_conn *conn)
+/* 0, or why the job has ended without. */
+static int give(redw_client *c, struct redwi_job *j, struct redwi_conn *conn)
 {
     int rc = redwi_conn_start(conn, j);
 
     if (rc) {
         redwi_pool_end(c, j, not_begun(c, rc));
-        return;
+        return rc;
     }
     redwi_list_remove(&j->link);
     c->nwaiting--;
@@ -601,6 +617,7 @@ static void give(redw_client *c, struct redwi_job *j, struct redwi_conn *conn)
         end_of_waiting(c, j);
     if (conn->place == REDWI_AT_IDLE)
         redwi_pool_move(c, conn, REDWI_AT_BUSY);
+    return 0;
 }
 
 static void assign(redw_client *c, int64_t now_us)
@@ -612,10 +629,13 @@ static void assign(redw_client *c, int64_t now_us)
         if (!conn)
             return;
         /* Nothing is sent after its deadline, whichever of timer and turn comes first. */
-        if (redwi_job_wait_until(j) <= now_us)
+        if (redwi_job_wait_until(j) <= now_us) {
             redwi_pool_end(c, j, redwi_cancel_late(c, j));
-        else
-            give(c, j, conn);
+        } else if (give(c, j, conn) == REDW_ENOMEM) {
+            /* Its own memory comes back with its callback: the next may have enough then. */
+            redwi_pool_want_turn(c);
+            return;
+        }
     }
 }
 

@@ -111,6 +111,9 @@ static int begin(struct redwi_job *j, struct redwi_session *s)
 /* A conflict between transactions, or an end from outside, meets some member, and is not its fault. */
 static bool is_a_members_fault(const struct batch *b, const redw_error *e)
 {
+    if (redw_error_origin(e) != REDW_ORIGIN_SERVER || (redw_error_flags(e) & REDW_ERROR_CONNECTION_LOST) ||
+        redwi_use_is_stale(&b->use, e))
+        return false;
     switch (redw_error_class(e)) {
     case REDW_CLASS_QUERY_CANCELLED:
     case REDW_CLASS_QUERY_TIMEOUT:
@@ -123,13 +126,7 @@ static bool is_a_members_fault(const struct batch *b, const redw_error *e)
 
 static bool next(struct redwi_job *j, char status)
 {
-    struct batch *b = batch_of(j);
-
-    if (redwi_use_once_more(&b->use, j, status))
-        return true;
-    if (j->error && is_a_members_fault(b, j->error))
-        b->report.failed = b->ncomplete;
-    return false;
+    return redwi_use_once_more(&batch_of(j)->use, j, status);
 }
 
 static void parameter_types(struct redwi_job *j, const uint8_t *oids, size_t len)
@@ -204,6 +201,9 @@ static void finish(struct redwi_job *j)
     struct batch *b = batch_of(j);
     const struct redw_loop *loop = &j->client->loop;
 
+    /* Here, not when the unit ends: behind the server's refusal its connection may break. */
+    if (j->error && is_a_members_fault(b, j->error))
+        b->report.failed = b->ncomplete;
     b->report.error = j->error;
     b->report.elapsed_us = loop->now_us(loop->ctx) - j->submitted_us;
     for (size_t i = 0; !j->error && i < b->nsets; i++)

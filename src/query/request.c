@@ -34,7 +34,7 @@ enum redwi_job_flow redwi_request_stop(struct redwi_request *r, int code, enum r
     va_list args;
 
     if (code == REDW_ENOMEM) {
-        r->job.error = redwi_client_no_memory(r->job.client);
+        r->job.error = redwi_client_no_memory(r->job.client, REDW_OUTCOME_UNKNOWN);
         return REDWI_JOB_STOP;
     }
     va_start(args, fmt);

@@ -172,9 +172,7 @@ bool redwi_use_columns(const struct redwi_use *u, enum redw_wire wire, enum redw
     return true;
 }
 
-/* The server does not know it, or knows it with other columns (PostgreSQL: "cached plan must not change result
- * type"). Both are said by Bind, so nothing has run. */
-static bool is_stale(const struct redwi_use *u, const redw_error *e)
+bool redwi_use_is_stale(const struct redwi_use *u, const redw_error *e)
 {
     const char *state = redw_error_sqlstate(e);
 
@@ -194,7 +192,7 @@ bool redwi_use_once_more(struct redwi_use *u, struct redwi_job *j, char status)
 {
     if (!j->error || !u->again || redw_error_origin(j->error) != REDW_ORIGIN_SERVER)
         return false;
-    bool stale = is_stale(u, j->error);
+    bool stale = redwi_use_is_stale(u, j->error);
     /* Servers that do not watch their plans say XX000 of a table that was made anew (protocol 6.1). */
     if (stale || strcmp(redw_error_sqlstate(j->error), "XX000") == 0)
         redwi_prepared_unwant(&j->conn->prepared, u->entry);

@@ -82,6 +82,9 @@ int redwi_use_described(struct redwi_use *u, const struct redwi_job *j, const st
 bool redwi_use_columns(const struct redwi_use *u, enum redw_wire wire, enum redwi_server server,
                        struct redwi_columns *out);
 
+/* The server does not know it, or knows it with other columns (PostgreSQL: "cached plan must not change result
+ * type"). Both are said by Bind, so nothing has run. */
+bool redwi_use_is_stale(const struct redwi_use *u, const redw_error *e);
 /* The unit of j has ended: if it failed only because what was prepared before had gone stale, it is prepared anew
  * and sent once more (by j->ops->begin), and the error is gone. True: sent. */
 bool redwi_use_once_more(struct redwi_use *u, struct redwi_job *j, char status);

@@ -65,7 +65,7 @@ void redwi_reply_queue_pop_back(struct redwi_reply_queue *q)
 
 struct redwi_reply *redwi_reply_queue_back(const struct redwi_reply_queue *q)
 {
-    return q->count ? reply_at(q, q->count - 1) : NULL;
+    return reply_at(q, q->count - 1);
 }
 
 struct redwi_reply *redwi_reply_queue_find(const struct redwi_reply_queue *q, const void *tag)

@@ -64,7 +64,7 @@ static inline struct redwi_reply *redwi_reply_queue_front(const struct redwi_rep
 {
     return q->count ? &q->ring[q->head] : NULL;
 }
-/* The newest; NULL: none. */
+/* The newest; there must be one. */
 struct redwi_reply *redwi_reply_queue_back(const struct redwi_reply_queue *q);
 /* The oldest entry of a tag; NULL: none. */
 struct redwi_reply *redwi_reply_queue_find(const struct redwi_reply_queue *q, const void *tag);

@@ -544,7 +544,8 @@ struct redwi_buf *redwi_session_unit_begin(struct redwi_session *s)
         return NULL;
     redwi_session_take_back_unit(s);
     /* What the login put here was wiped as it left; wiping the room of a large statement takes long. */
-    s->out.secret = s->out.secret && redwi_buf_len(&s->out) > 0;
+    if (!redwi_buf_len(&s->out))
+        s->out.secret = false;
     s->unit_at = redwi_buf_mark(&s->out);
     s->unit_open = true;
     return &s->out;

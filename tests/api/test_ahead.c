@@ -66,6 +66,7 @@ static void expect(const char *group, const char *query)
 
 /* --- the query group --- */
 
+/* D02 */
 START_TEST(a_group_is_set_when_the_connection_has_another_one_and_only_then)
 {
     start(&redshift, REDW_OPTIONS(.pool_max = 1));
@@ -340,6 +341,7 @@ END_TEST
 
 /* --- the label --- */
 
+/* D02 */
 START_TEST(a_label_goes_ahead_of_the_statement_as_a_comment)
 {
     start(&postgres, REDW_OPTIONS(.pool_max = 1));
@@ -400,6 +402,7 @@ END_TEST
 
 /* --- what a result says besides rows --- */
 
+/* D14 */
 START_TEST(the_query_id_is_that_of_the_error_or_of_the_first_notice_that_has_one)
 {
     static const char block[] = "\n  -----------------------------------------------\n  error:  x\n  code:      1023\n"

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 static struct lab r;
 
@@ -240,6 +241,44 @@ START_TEST(E04_no_member_is_named_for_what_is_none_ones_fault)
 }
 END_TEST
 
+static ssize_t (*real_recv)(void *ctx, int fd, void *p, size_t n);
+static bool refused;
+
+/* The connection breaks behind the error, before the ReadyForQuery that ends the unit. */
+static ssize_t recv_up_to_the_error(void *ctx, int fd, void *p, size_t n)
+{
+    static const char ready[5] = {'Z', 0, 0, 0, 5};
+
+    if (refused) {
+        errno = ECONNRESET;
+        return -1;
+    }
+    ssize_t got = real_recv(ctx, fd, p, n);
+    refused = got > 6 && memmem(p, (size_t)got, "C22012", 6);
+    if (refused)
+        shutdown(fd, SHUT_RDWR); /* there is always something more to be read */
+    return refused && memcmp((char *)p + got - 6, ready, 5) == 0 ? got - 6 : got;
+}
+
+START_TEST(E04_the_member_at_fault_is_named_when_the_connection_breaks_behind_the_error)
+{
+    redw_param p[] = {redw_p_int32(1), redw_p_int32(1), redw_p_int32(1), redw_p_int32(0)};
+
+    start(1);
+    real_recv = r.fault.sys.recv;
+    r.fault.sys.recv = recv_up_to_the_error;
+    must_fail(REDW_BATCH(.sql = "insert into batch select 1 / $1::int4", .params = p, .nsets = 4, .nparams = 1), "23505",
+              1); /* not cut: there are two of them */
+    must_fail(REDW_BATCH(.sql = "insert into batch select $1::int4 / $2::int4", .params = p, .nsets = 2, .nparams = 2),
+              "22012", 1);
+    ck_assert(refused);
+    refused = false;
+    must_succeed(REDW_BATCH(.sql = INSERT, .params = (redw_param[]){redw_p_int64(1), redw_p_text("a")}, .nsets = 1,
+                            .nparams = 2), 1);
+    finish();
+}
+END_TEST
+
 START_TEST(E04_returned_rows_are_read_and_dropped)
 {
     redw_param *p = sets(0, 500);
@@ -343,7 +382,7 @@ START_TEST(E04_null_of_any_kind_goes_with_any_type_first_or_last)
 }
 END_TEST
 
-/* The server answers while it reads: who only wrote would stand still with it. */
+/* U8: The server answers while it reads: who only wrote would stand still with it. */
 START_TEST(E04_100_000_sets_are_more_than_the_sockets_hold_and_nobody_waits_for_the_other)
 {
     enum { N = 100000 };
@@ -528,6 +567,7 @@ int main(void)
     tcase_add_test(t, E04_a_batch_of_one_set_and_sets_without_parameters);
     tcase_add_test(t, E04_the_member_at_fault_is_named_and_nothing_is_kept);
     tcase_add_test(t, E04_no_member_is_named_for_what_is_none_ones_fault);
+    tcase_add_test(t, E04_the_member_at_fault_is_named_when_the_connection_breaks_behind_the_error);
     tcase_add_test(t, E04_returned_rows_are_read_and_dropped);
     tcase_add_test(t, E04_what_was_forgotten_or_changed_is_prepared_anew_and_the_batch_runs_once);
     tcase_add_test(t, E04_what_is_wrong_is_refused_before_a_byte_is_sent);

@@ -97,6 +97,40 @@ START_TEST(x7_requests_that_wait_count_and_are_refused_at_the_bound_with_the_rea
 }
 END_TEST
 
+/* Each fits twice, as it waits and as it is sent, but not while all the others wait. */
+START_TEST(x7_a_request_that_cannot_be_written_ends_alone_and_gives_the_next_its_memory)
+{
+    enum { MANY = 16 };
+    struct answer waiting[MANY];
+    char *text = malloc(150001);
+    unsigned n = 0, refused = 0;
+    memset(text, 't', 150000);
+    text[150000] = '\0';
+    start(1, MIB);
+    struct answer opens = lab_query(&r, REDW_QUERY("select 1"));
+    answer_release(&opens);
+    do
+        lab_submit(&r, &waiting[n], REDW_QUERY("select length($1)", redw_p_text(text)));
+    while (waiting[n].id > 0 && ++n < MANY);
+    ck_assert_uint_ge(n, 4);
+    for (unsigned i = 0; i < n; i++) {
+        ck_assert(lab_wait(&r, &waiting[i].calls, 1));
+        const redw_error *e = answer_error(&waiting[i]);
+        if (e) {
+            refused++;
+            ck_assert_int_eq(redw_error_code(e), REDW_EFULL);
+            ck_assert_int_eq(redw_error_outcome(e), REDW_OUTCOME_NOT_SENT);
+            ck_assert_ptr_nonnull(strstr(redw_error_message(e), "memory_max_bytes 1048576"));
+        }
+        answer_release(&waiting[i]);
+    }
+    ck_assert_uint_ge(refused, 1);
+    ck_assert_uint_le(refused, n - 2); /* those at the end had enough */
+    free(text);
+    finish();
+}
+END_TEST
+
 struct slow {
     unsigned rows, done;
     redw_id id;
@@ -151,8 +185,8 @@ START_TEST(x7_a_row_larger_than_what_is_left_is_refused_and_the_pool_goes_on)
 {
     start(1, 4 * MIB);
     struct answer a = lab_query(&r, REDW_QUERY("select repeat('w', 8000000)"));
-    ck_assert_ptr_nonnull(answer_error(&a));
-    ck_assert_int_ne(redw_error_code(answer_error(&a)), REDW_OK);
+    ck_assert_int_eq(redw_error_code(answer_error(&a)), REDW_EFULL);
+    ck_assert_ptr_nonnull(strstr(redw_error_message(answer_error(&a)), "memory_max_bytes 4194304"));
     answer_release(&a);
     struct answer next = lab_query(&r, REDW_QUERY("select 2"));
     ck_assert_str_eq(answer_text(&next), "2");
@@ -179,6 +213,7 @@ int main(void)
     tcase_add_test(c, x7_a_result_that_would_go_beyond_the_bound_ends_its_request_alone);
     tcase_add_test(c, x7_kept_results_count_until_they_are_released_even_after_the_client);
     tcase_add_test(c, x7_requests_that_wait_count_and_are_refused_at_the_bound_with_the_reason);
+    tcase_add_test(c, x7_a_request_that_cannot_be_written_ends_alone_and_gives_the_next_its_memory);
     tcase_add_test(c, x7_fifty_streams_with_slow_consumers_stay_below_the_bound);
     tcase_add_test(c, x7_a_row_larger_than_what_is_left_is_refused_and_the_pool_goes_on);
     tcase_add_test(c, x7_the_setting_has_a_least_value);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Cancels against a real server, at random moments, over connections that several requests share: nobody else
- * is hit, and each verdict agrees with what the server wrote into its log. Also several requests in flight at
- * a server that knows nothing of this library.
+ * K05, K06, K07, U3, X8: Cancels against a real server, at random moments, over connections that several
+ * requests share: nobody else is hit, and each verdict agrees with what the server wrote into its log. Also
+ * several requests in flight at a server that knows nothing of this library.
  */
 #include "support/lab.h"
 #include "support/pg.h"
@@ -223,6 +223,7 @@ static unsigned run(const char *uri, uint32_t pipeline_max, unsigned cancels)
     return ncancels;
 }
 
+/* K07 */
 START_TEST(no_random_cancel_hits_an_innocent_request_and_verdicts_agree_with_the_servers_log)
 {
     seed = 20261;
@@ -253,6 +254,7 @@ static void watch(uint64_t connection, const char *line, size_t n, void *ctx)
     in_clear += strstr(text, "CancelRequest") != NULL;
 }
 
+/* K06 */
 START_TEST(a_cancel_goes_in_tls_as_the_session_does_unless_asked_otherwise)
 {
     static const char *const ways[] = {NULL, "session", "plain"};

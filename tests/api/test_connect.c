@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Getting in, and being kept out: TLS modes, login methods, addresses, PgBouncer, against a real server;
- * servers that do not offer TLS are made of a few lines below.
+ * A01, A12, A13, B01, B03: Getting in, and being kept out: TLS modes, login methods, addresses, PgBouncer,
+ * against a real server; servers that do not offer TLS are made of a few lines below.
  */
 #include "support/pg.h"
 #include "support/lab.h"
@@ -196,6 +196,7 @@ START_TEST(a_wrong_password_user_or_database_is_told_as_the_server_tells_it)
 }
 END_TEST
 
+/* A14 */
 START_TEST(a_certificate_that_is_not_trusted_or_not_the_hosts_is_refused)
 {
     const struct pg_server *s = pg_server();
@@ -296,6 +297,7 @@ static void fake_stop(struct fake *f)
         close(f->conn.fd);
 }
 
+/* A18 */
 START_TEST(without_tls_on_the_other_side_nothing_but_the_question_leaves)
 {
     static const struct {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Dates, times and intervals against PostgreSQL, which is asked for each value as text, in binary and as
- * a number. What is read from the first two is that number; what is written, as text and in binary, is
- * the value to the server; and the server's text is what redw writes.
+ * C17, C18, C19: Dates, times and intervals against PostgreSQL, which is asked for each value as text, in
+ * binary and as a number. What is read from the first two is that number; what is written, as text and in
+ * binary, is the value to the server; and the server's text is what redw writes.
  */
 #include "data/datetime.h"
 #include "data/interval.h"

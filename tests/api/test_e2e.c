@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The public API against a real server, TLS verified and SCRAM: statements, parameters, results, errors,
+ * D01: The public API against a real server, TLS verified and SCRAM: statements, parameters, results, errors,
  * order, streams, giving up, deadlines, closing.
  */
 #include "support/pg.h"
@@ -49,6 +49,7 @@ static void must_fail(const struct redw_request *rq, const char *sqlstate, enum 
 
 /* --- statements and values --------------------------------------------------------------------------- */
 
+/* C13 */
 START_TEST(every_kind_of_parameter_arrives_and_comes_back_in_text_and_in_binary)
 {
     start(1);
@@ -100,6 +101,25 @@ START_TEST(every_kind_of_parameter_arrives_and_comes_back_in_text_and_in_binary)
 }
 END_TEST
 
+/* D03: whatever stands in a value, it never is SQL; also where a placeholder stands inside a literal. */
+START_TEST(D03_a_value_is_never_read_as_sql)
+{
+    static const char *const values[] = {"'; drop table victim; --", "$1", "\\'; select 1; --", "%s", "/*", "\"",
+                                         "x' or 'a' = 'a"};
+    start(1);
+    struct answer a = lab_query(&r, REDW_QUERY("create temp table victim (v text)"));
+    answer_must_succeed(&a);
+    answer_release(&a);
+    for (size_t i = 0; i < sizeof values / sizeof *values; i++) {
+        must_answer(REDW_QUERY("select $1::text", redw_p_text(values[i])), values[i]);
+        must_answer(REDW_QUERY("select count(*) from victim where v = $1", redw_p_text(values[i])), "0");
+        must_answer(REDW_QUERY("select '$1' || length($1::text)::text", redw_p_text("abc")), "$13");
+    }
+    finish();
+}
+END_TEST
+
+/* C14 */
 START_TEST(floats_of_every_sort_survive_the_way_there_and_back)
 {
     static const double values[] = {0.0,      -0.0,         1.0 / 3,  DBL_MAX, -DBL_MAX,  DBL_MIN, 5e-324,
@@ -124,6 +144,7 @@ START_TEST(floats_of_every_sort_survive_the_way_there_and_back)
 }
 END_TEST
 
+/* C10, C11 */
 START_TEST(columns_tags_and_counts_are_told)
 {
     start(1);
@@ -176,6 +197,7 @@ START_TEST(columns_tags_and_counts_are_told)
 }
 END_TEST
 
+/* C12 */
 START_TEST(nulls_empty_texts_and_rows_without_columns_are_three_things)
 {
     start(1);
@@ -268,6 +290,7 @@ END_TEST
 
 /* --- errors and notices ------------------------------------------------------------------------------ */
 
+/* C04, C06 */
 START_TEST(errors_say_what_they_are_and_what_they_prove_and_the_connection_goes_on)
 {
     start(1);
@@ -311,6 +334,7 @@ START_TEST(errors_say_what_they_are_and_what_they_prove_and_the_connection_goes_
 }
 END_TEST
 
+/* C03 */
 START_TEST(notices_are_kept_in_order_and_bounded)
 {
     start(1);
@@ -327,6 +351,7 @@ START_TEST(notices_are_kept_in_order_and_bounded)
 }
 END_TEST
 
+/* C23 */
 START_TEST(what_is_wrong_before_anything_is_sent_is_refused_with_its_name)
 {
     static redw_param many[32768];
@@ -359,6 +384,7 @@ START_TEST(what_is_wrong_before_anything_is_sent_is_refused_with_its_name)
 }
 END_TEST
 
+/* D13 */
 START_TEST(bounds_of_a_buffered_result_are_errors_not_truncations)
 {
     start(1);
@@ -731,6 +757,7 @@ END_TEST
 
 /* --- giving up ----------------------------------------------------------------------------------------- */
 
+/* K05 */
 START_TEST(a_running_statement_is_cancelled_on_the_server)
 {
     struct answer a;
@@ -801,6 +828,7 @@ START_TEST(a_forgotten_request_is_never_heard_of_again)
 }
 END_TEST
 
+/* D12 */
 START_TEST(a_deadline_ends_a_running_statement_and_a_waiting_one)
 {
     struct answer a, b;
@@ -908,6 +936,7 @@ START_TEST(destroying_ends_everything_before_it_returns)
 }
 END_TEST
 
+/* O03 */
 START_TEST(results_kept_outlive_the_client)
 {
     start(1);
@@ -928,6 +957,7 @@ int main(void)
     TCase *t = tcase_create("e2e");
     pg_server();
     tcase_add_test(t, every_kind_of_parameter_arrives_and_comes_back_in_text_and_in_binary);
+    tcase_add_test(t, D03_a_value_is_never_read_as_sql);
     tcase_add_test(t, floats_of_every_sort_survive_the_way_there_and_back);
     tcase_add_test(t, columns_tags_and_counts_are_told);
     tcase_add_test(t, nulls_empty_texts_and_rows_without_columns_are_three_things);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
+ * Rows C09, O06.
  * The n-th failure, over a whole session {create, log in, insert, query, stream with a pause, cancel, close}:
  * every allocation fails once, and from then on for ever; every system call fails in every way, one call
  * at a time. After each:
@@ -14,9 +15,9 @@
  */
 #include "support/pg.h"
 #include "support/lab.h"
+#include "support/sweep.h"
 
 #include <check.h>
-#include <errno.h>
 #include <openssl/err.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,17 +26,13 @@ static struct lab r;
 static const char *uri;
 static uint64_t token; /* of the last insert */
 
-/* A failure of the test with the fault that led to it. */
-static void broken(const char *what, const char *detail)
-{
-    char text[96];
-    fault_explain(&r.fault, stderr);
-    ck_abort_msg("%s: %s %s", fault_text(&r.fault, text, sizeof text), what, detail);
-}
+static uint64_t wakeups; /* that a session may have */
+
+#define BROKEN(what, detail) sweep_broken(&r.fault, __FILE__, __LINE__, what, detail)
 #define MUST(cond)                                                                                            \
     do {                                                                                                      \
         if (!(cond))                                                                                          \
-            broken(#cond, "");                                                                                  \
+            BROKEN(#cond, "");                                                                                \
     } while (0)
 
 /* --- one session ------------------------------------------------------------------------------------------ */
@@ -85,7 +82,7 @@ static bool settle(struct answer *a)
         return false;
     }
     if (!lab_wait(&r, &a->calls, 1))
-        broken("no callback for an accepted request", "");
+        BROKEN("no callback for an accepted request", "");
     MUST(a->calls == 1);
     const redw_error *e = redw_result_error(a->res);
     if (e != NULL)
@@ -171,7 +168,7 @@ static void check_ledger(const struct report *p)
     lab_submit(&r, &a, REDW_QUERY("select count(*)::int4 from ledger where token = $1",
                                   redw_p_int64((int64_t)token)));
     if (!settle(&a))
-        broken("the client does not serve again:",
+        BROKEN("the client does not serve again:",
              a.id < 0 ? redw_client_why(r.client) : redw_error_message(redw_result_error(a.res)));
     int times = atoi(answer_text(&a));
     answer_release(&a);
@@ -182,26 +179,25 @@ static void check_ledger(const struct report *p)
         MUST(times == 0);
 }
 
-/* One run with one fault. False: the session has fewer calls of this class, nothing failed. */
-static bool run_fault(enum fault_class c, uint64_t n, enum fault_mode mode, struct fault_kind kind,
-                      struct report *p)
+static bool run_fault(const struct sweep_point *f)
 {
+    struct report p;
     lab_open(&r);
-    fault_arm(&r.fault, c, n, mode, kind);
+    fault_arm(&r.fault, f->c, f->n, f->mode, f->kind);
     int rc = make_client();
     if (rc == 0) {
-        run_session(p);
+        run_session(&p);
     } else { /* nothing made, nothing left */
-        MUST(rc == REDW_ENOMEM && c == FAULT_ALLOC);
+        MUST(rc == REDW_ENOMEM && f->c == FAULT_ALLOC);
         MUST(r.fault.live == 0 && fault_fired(&r.fault));
-        *p = (struct report){0};
+        p = (struct report){0};
         token++;
     }
     if (fault_fired(&r.fault)) {
         fault_disarm(&r.fault);
         if (rc != 0)
             MUST(make_client() == 0);
-        check_ledger(p);
+        check_ledger(&p);
     }
     closed_calls = 0;
     redw_client_close(r.client, 3000, on_closed, NULL);
@@ -209,110 +205,48 @@ static bool run_fault(enum fault_class c, uint64_t n, enum fault_mode mode, stru
     bool fired = fault_fired(&r.fault);
     MUST(!r.late);
     if (!lab_close(&r))
-        broken("something leaked:", "see above");
+        BROKEN("something leaked:", "see above");
+    MUST(p.all_ok || !f->harmless);
+    if (r.probe.wakeups > wakeups)
+        BROKEN("busy loop?", "");
     return fired;
 }
 
-/* All n of a class with one fault; how many there were. */
-static uint64_t sweep(enum fault_class c, enum fault_mode mode, struct fault_kind kind, bool harmless,
-                      uint64_t wakeups)
-{
-    uint64_t n;
-    for (n = 1; n < 100000; n++) {
-        struct report p;
-        if (!fault_only(c, n, mode, kind)) {
-            const char *want = getenv("REDW_FAULT"); /* one fault alone: straight to it */
-            if (strncmp(want, fault_class_name(c), strlen(fault_class_name(c))) != 0 || n > 5000)
-                break;
-            continue;
-        }
-        if (!run_fault(c, n, mode, kind, &p))
-            break;
-        if (harmless)
-            MUST(p.all_ok);
-        if (r.probe.wakeups > wakeups)
-            broken("busy loop?", "");
-    }
-    return n - 1;
-}
-
-/* Short transfers, interrupted calls and full buffers must not show at all. */
-static bool is_harmless(enum fault_class c, const struct fault_kind *k)
-{
-    if (c == FAULT_CONNECT)
-        return k->error == EINTR;
-    return (c == FAULT_RECV || c == FAULT_SEND) && (k->bytes > 0 || k->error == EINTR || k->error == EAGAIN);
-}
-
-/* Wake-ups of a session without a fault, with room for those that a fault adds: redials, retries of a
- * call, the recovery query. A busy loop makes tens of thousands. */
-static uint64_t wakeups_allowed(void)
-{
-    struct report p;
-    run_fault(FAULT_ALLOC, UINT64_MAX, FAULT_ONCE, FAULT_NO_MEMORY, &p);
-    ck_assert(p.all_ok);
-    return 3 * r.probe.wakeups + 100;
-}
-
-static void begin(const char *to)
+static void begin(const struct sweep *s, const char *to)
 {
     uri = to;
     pg_sql("set client_min_messages = error; create table if not exists ledger (token int8); "
            "grant all on ledger to public");
     /* Tokens of all programs and tests differ. */
     token = ((uint64_t)getpid() << 24) + (uint64_t)(ev_time() * 10) % 1024 * 16384;
-}
-
-static void sweep_allocations(const char *to, const char *name)
-{
-    begin(to);
-    uint64_t wakeups = wakeups_allowed();
-    for (int mode = FAULT_ONCE; mode <= FAULT_STICKY; mode++)
-        printf("faults: %s: N = %llu allocations, each failed %s\n", name,
-               (unsigned long long)sweep(FAULT_ALLOC, (enum fault_mode)mode, FAULT_NO_MEMORY, false, wakeups),
-               mode == FAULT_ONCE ? "once" : "for ever");
-}
-
-/* trimmed: of short transfers and of broken connections one each. */
-static void sweep_system(const char *to, const char *name, bool trimmed)
-{
-    begin(to);
-    uint64_t wakeups = wakeups_allowed();
-    for (int c = FAULT_OPEN; c < FAULT_CLASSES; c++) {
-        size_t kinds;
-        const struct fault_kind *k = fault_kinds((enum fault_class)c, &kinds);
-        uint64_t pairs = 0, most = 0;
-        size_t used = 0;
-        for (size_t i = 0; i < kinds; i++) {
-            if (trimmed && (k[i].bytes > 1 || (kinds > 5 && k[i].error > 0 && k[i].error != ECONNRESET &&
-                                               k[i].error != EINTR && k[i].error != EAGAIN)))
-                continue;
-            used++;
-            uint64_t n = sweep((enum fault_class)c, FAULT_ONCE, k[i], is_harmless((enum fault_class)c, &k[i]),
-                               wakeups);
-            pairs += n;
-            most = n > most ? n : most;
-        }
-        printf("faults: %s: N = %llu calls of %s, %llu pairs with %zu faults\n", name, (unsigned long long)most,
-               fault_class_name((enum fault_class)c), (unsigned long long)pairs, used);
-    }
+    /* Wake-ups of a session without a fault, with room for those that a fault adds: redials, retries of a
+     * call, the recovery query. A busy loop makes tens of thousands. */
+    wakeups = UINT64_MAX;
+    sweep_none(s);
+    wakeups = 3 * r.probe.wakeups + 100;
 }
 
 START_TEST(every_allocation_of_a_tls_session_may_fail)
 {
-    sweep_allocations(pg_server()->uri, "TLS, SCRAM");
+    struct sweep s = {.name = "TLS, SCRAM", .run = run_fault};
+    begin(&s, pg_server()->uri);
+    sweep_allocations(&s);
 }
 END_TEST
 
 START_TEST(every_system_call_of_a_session_may_fail_in_every_way)
 {
-    sweep_system(pg_server()->plainuri, "TCP, SCRAM", false);
+    struct sweep s = {.name = "TCP, SCRAM", .run = run_fault};
+    begin(&s, pg_server()->plainuri);
+    sweep_calls(&s, FAULT_OPEN);
 }
 END_TEST
 
 START_TEST(every_system_call_of_a_tls_session_may_fail)
 {
-    sweep_system(pg_server()->uri, "TLS, SCRAM", true);
+    struct sweep s = {.name = "TLS, SCRAM", .run = run_fault, .trimmed = true};
+    begin(&s, pg_server()->uri);
+    sweep_calls(&s, FAULT_OPEN);
 }
 END_TEST
 
@@ -321,7 +255,7 @@ END_TEST
 START_TEST(what_the_host_left_in_openssls_error_queue_changes_nothing)
 {
     struct report p;
-    begin(pg_server()->uri);
+    begin(&(struct sweep){.name = "OpenSSL", .run = run_fault}, pg_server()->uri);
     lab_open(&r);
     MUST(make_client() == 0);
     for (int i = 0; i < 20; i++)

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The fork rule, against a real server: in a child the client may only be destroyed. That closes the child's
- * descriptors, gives back its memory, calls nobody and sends no byte; the parent's requests and connections
- * go on as if nothing had been. Over TLS, plain TCP and a unix socket, with connections in every state.
+ * O06, U15: The fork rule, against a real server: in a child the client may only be destroyed. That closes
+ * the child's descriptors, gives back its memory, calls nobody and sends no byte; the parent's requests and
+ * connections go on as if nothing had been. Over TLS, plain TCP and a unix socket, with connections in every
+ * state.
  */
 #include "support/pg.h"
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Logins at a real PostgreSQL and a real PgBouncer: methods, require_auth, channel_binding, passwords that
- * SASLprep changes, Redshift's startup names where nobody knows them; and where the password is afterwards.
+ * B01, B03, B10, B11: Logins at a real PostgreSQL and a real PgBouncer: methods, require_auth,
+ * channel_binding, passwords that SASLprep changes, Redshift's startup names where nobody knows them; and
+ * where the password is afterwards.
  */
 #include "support/lab.h"
 #include "support/pg.h"
@@ -155,6 +156,7 @@ END_TEST
 
 /* --- Redshift's names ---------------------------------------------------------------------------- */
 
+/* A19 */
 START_TEST(redshifts_names_cost_one_more_connection_once)
 {
     const struct pg_server *s = pg_server();
@@ -488,6 +490,7 @@ static void look_for_the_canary(const char *settings, const char *set_up)
     ck_assert(lab_close(&r));
 }
 
+/* B11 */
 START_TEST(the_password_is_in_one_place_while_open_and_nowhere_after)
 {
 #ifdef __SANITIZE_ADDRESS__

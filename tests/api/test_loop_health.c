@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The loop never blocks: what one callback of the library costs at most, in CPU time of its thread (other
- * processes do not show there), while a name server is silent, twenty logins in TLS run at once, a parameter
- * or a statement of 16 MB goes out, a gigabyte arrives, a thousand waiting requests time out together. And what
- * strace sees the thread do meanwhile: no call that waits, but for the loop's own. (A value of 16 MB that is
- * gathered is copied at once; to stream it costs nothing.)
+ * A01, A02, O01, O05: The loop never blocks: what one callback of the library costs at most, in CPU time of
+ * its thread (other processes do not show there), while a name server is silent, twenty logins in TLS run at
+ * once, a parameter or a statement of 16 MB goes out, a gigabyte arrives, a thousand waiting requests time
+ * out together. And what strace sees the thread do meanwhile: no call that waits, but for the loop's own. (A
+ * value of 16 MB that is gathered is copied at once; to stream it costs nothing.)
  */
 #include "support/lab.h"
 #include "support/pg.h"

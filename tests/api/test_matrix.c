@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Anything may be called from any callback: every callback {columns, rows, notice, done, done after a
- * failure to connect, ready, closed} does every
- * {submit, cancel, forget, resume, keep, close, destroy, ...}, rows also with every answer {MORE, PAUSE,
- * STOP}, while another request runs beside it or waits behind it. Then: one final callback for each
- * accepted request and none for a forgotten one, nothing leaked, and a client that still lives answers.
+ * O02, U15: Anything may be called from any callback: every callback {columns, rows, notice, done, done after
+ * a failure to connect, ready, closed} does every {submit, cancel, forget, resume, keep, close, destroy,
+ * ...}, rows also with every answer {MORE, PAUSE, STOP}, while another request runs beside it or waits behind
+ * it. Then: one final callback for each accepted request and none for a forgotten one, nothing leaked, and a
+ * client that still lives answers.
  */
 #include "support/pg.h"
 #include "support/lab.h"

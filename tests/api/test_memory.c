@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * F06, X6: the memory of a process that streams does not depend on how much it streams, nor on how slow it is. Each
+ * F06, U6, X6: the memory of a process that streams does not depend on how much it streams, nor on how slow it is. Each
  * way, without TLS, with it, and through PgBouncer: rows come ten times as fast as they are consumed; every row
  * comes once and in order; and RssAnon, looked at in every batch, stays within the bound above what it was
  * after connecting and one small query of the same shape.

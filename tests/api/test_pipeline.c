@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Several requests on their way on one connection (pipeline_max), and who is given which connection when: the
- * public client with a server on the test's desk (support/desk.h), which answers one unit after another when
- * the test says so.
+ * U8: Several requests on their way on one connection (pipeline_max), and who is given which connection when:
+ * the public client with a server on the test's desk (support/desk.h), which answers one unit after another
+ * when the test says so.
  */
 #include "support/desk.h"
 

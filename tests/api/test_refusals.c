@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Whatever redw_submit and redw_stream refuse, they say why: the field, and the limit it passed. A refusal
- * changes nothing, and its callback never runs.
+ * C23, D02: Whatever redw_submit and redw_stream refuse, they say why: the field, and the limit it passed. A
+ * refusal changes nothing, and its callback never runs.
  */
 #include "support/desk.h"
 

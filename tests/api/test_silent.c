@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Silent peers (rows A08, A09, A10; "every request ends"): a proxy that swallows or stalls, and a network whose
- * packets vanish; what we sent acknowledged, and not. Every request ends within its deadline and 100 ms, and
- * says in which phase it was, whether it was sent, and how long it took. Without any deadline the kernel
- * finds out: by keepalive if nothing of ours is unacknowledged, by TCP_USER_TIMEOUT if something is.
+ * Silent peers (rows A08, A09, A10, U2; "every request ends"): a proxy that swallows or stalls, and a network
+ * whose packets vanish; what we sent acknowledged, and not. Every request ends within its deadline and 100
+ * ms, and says in which phase it was, whether it was sent, and how long it took. Without any deadline the
+ * kernel finds out: by keepalive if nothing of ours is unacknowledged, by TCP_USER_TIMEOUT if something is.
  *
  * Real time, for the kernel's clock is not ours: an own timer beside each deadline tells how late the machine
  * itself is.
@@ -181,6 +181,7 @@ START_TEST(A08_a_statement_that_does_not_get_through_ends_at_its_deadline)
 }
 END_TEST
 
+/* K06 */
 START_TEST(A08_a_cancel_that_nobody_answers_ends_at_its_own_deadline)
 {
     struct watched w;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * E01, E02, E03, E05: prepared statements against a real server. What is sent is seen in the trace: per connection
+ * E01, E02, E03, E05, U5: prepared statements against a real server. What is sent is seen in the trace: per connection
  * one letter for each message of a unit, P(arse) D(escribe) B(ind) E(xecute) C(lose) S(ync).
  */
 #include "support/lab.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * examples/threads.c: four loops, four threads, a client each; results handed to another thread and released
- * there. (API program 7.) Runs under TSan too.
+ * O03: examples/threads.c: four loops, four threads, a client each; results handed to another thread and
+ * released there. (API program 7.) Runs under TSan too.
  */
 #include "support/pg.h"
 #include <check.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * TLS with a real server: modes against roots and names, client certificates, a verification name of its
- * own, roots replaced between two connections, direct TLS with a server that does not know it, facts. What
- * no server in its right mind presents is in tests/wire/test_tls_policy.c.
+ * A12, A13, A15, A16: TLS with a real server: modes against roots and names, client certificates, a
+ * verification name of its own, roots replaced between two connections, direct TLS with a server that does
+ * not know it, facts. What no server in its right mind presents is in tests/wire/test_tls_policy.c.
  */
 #include "support/certs.h"
 #include "support/lab.h"
@@ -119,6 +119,7 @@ START_TEST(a_client_certificate_lets_in_without_a_password)
 }
 END_TEST
 
+/* A11 */
 START_TEST(through_a_tunnel_the_servers_own_name_is_verified)
 {
     const struct pg_server *s = pg_server();
@@ -152,6 +153,7 @@ START_TEST(replaced_roots_need_no_restart)
 }
 END_TEST
 
+/* A17 */
 START_TEST(direct_tls_with_a_server_before_17_fails_with_a_hint)
 {
     char uri[1200];

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What is reported as not sent stays unsent (reliability: No double execution). The socket takes no byte for
- * a while, the caller gives up, the socket takes bytes again: the server must not see the statement.
+ * C09: What is reported as not sent stays unsent (reliability: No double execution). The socket takes no byte
+ * for a while, the caller gives up, the socket takes bytes again: the server must not see the statement.
  */
 #include "support/lab.h"
 #include "support/pg.h"

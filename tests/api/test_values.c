@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Values of every type there and back through PostgreSQL 15, with libpq beside: what redw reads in text
- * and in binary is what libpq shows; what it sends as a parameter is, byte for byte, what libpq gets in
- * binary; and the server finds it to be the same value. All under a locale with a decimal comma, where
- * there is one, and with redw's session in another time zone.
+ * C11, C12, C13, C14, C15, C16, C17, C18, C19, C20, C22: Values of every type there and back through
+ * PostgreSQL 15, with libpq beside: what redw reads in text and in binary is what libpq shows; what it sends
+ * as a parameter is, byte for byte, what libpq gets in binary; and the server finds it to be the same value.
+ * All under a locale with a decimal comma, where there is one, and with redw's session in another time zone.
  */
 #include "support/comma.h"
 #include "support/lab.h"
@@ -691,6 +691,7 @@ START_TEST(arrays_of_the_catalogue_element_by_element)
 }
 END_TEST
 
+/* C11 */
 START_TEST(columns_say_what_they_hold)
 {
     struct answer a = lab_query(

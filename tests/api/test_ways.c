@@ -3,7 +3,7 @@
  * Streams in their three ways at a real PostgreSQL, directly and through PgBouncer: the same rows, tags, errors
  * and ends whichever it is. What only Redshift does is in tests/query/test_ways.c. Names carry the rows of the
  * feature list: F01 cursors, F02 rows, F03 the size of a batch, F04 refusals, F05 early stops, F06 memory (see
- * test_memory.c), F07 ends, X6 every row once.
+ * test_memory.c), F07 ends, U6 and X6 every row once.
  */
 #include "support/lab.h"
 #include "support/pg.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Arrays of the catalogue: text, vector and binary, element by element. */
+/* C22: Arrays of the catalogue: text, vector and binary, element by element. */
 #include "data/types.h"
 
 #include "data/fence.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Hexadecimal digits, bytea's two forms, UUIDs. */
+/* C20: Hexadecimal digits, bytea's two forms, UUIDs. */
 #include "data/bytes.h"
 
 #include "data/fence.h"

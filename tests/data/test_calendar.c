@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Every day from 4714 BC to 9999, in each of its forms, against a calendar that only ever counts one day
+ * C17: Every day from 4714 BC to 9999, in each of its forms, against a calendar that only ever counts one day
  * on; and the lengths of months as far as dates reach.
  */
 #include "data/datetime.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Dates and times: the golden vectors of protocol 5.4, the edges of each type, and round trips of any
- * value, once more under a locale that writes commas where there is one. (Every day there is:
+ * C17, C18: Dates and times: the golden vectors of protocol 5.4, the edges of each type, and round trips of
+ * any value, once more under a locale that writes commas where there is one. (Every day there is:
  * test_calendar.c.) Texts lie with an inaccessible page behind or before them.
  */
 #include "data/datetime.h"

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Parameters on the wire: OID, format and bytes, by the server that was negotiated with. */
+/*
+ * C13, C14, C15, C16, C17, C18, C19, C20, C21: Parameters on the wire: OID, format and bytes, by the server
+ * that was negotiated with.
+ */
 #include "data/encode.h"
 #include "wire/mem.h"
 
@@ -173,6 +176,7 @@ START_TEST(what_depends_on_the_server)
 }
 END_TEST
 
+/* A19 */
 START_TEST(the_server_is_what_was_negotiated)
 {
     ck_assert_int_eq(redwi_server_of(false, 0), REDWI_POSTGRES);
@@ -198,6 +202,19 @@ START_TEST(a_value_that_finds_no_room_fails_the_writer)
 }
 END_TEST
 
+START_TEST(texts_and_bytes_go_as_they_lie_unless_the_server_wants_hex)
+{
+    redw_param text = redw_p_text("abc"), bytes = redw_p_bytes("\1\2", 2), number = redw_p_int32(7);
+    redw_param none = redw_p_null(REDW_VARCHAR);
+    ck_assert_uint_eq(redwi_param_raw(&text, REDWI_POSTGRES).len, 3);
+    ck_assert_uint_eq(redwi_param_raw(&text, REDWI_REDSHIFT_BASE).len, 3);
+    ck_assert_uint_eq(redwi_param_raw(&bytes, REDWI_POSTGRES).len, 2);
+    ck_assert_ptr_null(redwi_param_raw(&bytes, REDWI_REDSHIFT_BASE).ptr); /* protocol 5.4: as text */
+    ck_assert_ptr_null(redwi_param_raw(&number, REDWI_POSTGRES).ptr);
+    ck_assert_ptr_null(redwi_param_raw(&none, REDWI_POSTGRES).ptr);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("encode");
@@ -208,6 +225,7 @@ int main(void)
     tcase_add_test(t, what_depends_on_the_server);
     tcase_add_test(t, the_server_is_what_was_negotiated);
     tcase_add_test(t, a_value_that_finds_no_room_fails_the_writer);
+    tcase_add_test(t, texts_and_bytes_go_as_they_lie_unless_the_server_wants_hex);
     SRunner *r = srunner_create(s);
     srunner_run_all(r, CK_ENV);
     int failed = srunner_ntests_failed(r);

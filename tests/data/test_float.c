@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Text to double, against strtod of the C locale (glibc's rounds correctly). Millions of values, where
+ * C14: Text to double, against strtod of the C locale (glibc's rounds correctly). Millions of values, where
  * rounding is hard above all: middles of two doubles and their neighbours, subnormals, hundreds of
  * digits.
  */

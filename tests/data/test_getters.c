@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The typed getters of redw/result.h: every type, both formats, and the promise about *out. */
+/*
+ * C12, C13, C16, C22: The typed getters of redw/result.h: every type, both formats, and the promise about
+ * *out.
+ */
 #include "data/row.h"
 #include "data/types.h"
 

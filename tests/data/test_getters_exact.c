@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The typed getters of dates, times, intervals, bytes and UUIDs: which columns they read, in which form.
+/*
+ * C12, C17, C18, C19, C20: The typed getters of dates, times, intervals, bytes and UUIDs: which columns they
+ * read, in which form.
  */
 #include "data/types.h"
 

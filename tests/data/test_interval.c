@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Intervals: the golden vectors of protocol 5.4, the servers' texts, and the ends of each member.
+ * C19: Intervals: the golden vectors of protocol 5.4, the servers' texts, and the ends of each member.
  */
 #include "data/fence.h"
 #include "data/interval.h"

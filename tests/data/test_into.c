@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Rows into structs: what is written, what is refused, and in which words. */
+/* C12: Rows into structs: what is written, what is refused, and in which words. */
 #include "data/row.h"
 #include "data/types.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* NUMERIC: the three wire forms, the text, and what is refused. */
+/* C15: NUMERIC: the three wire forms, the text, and what is refused. */
 #include "data/numeric.h"
 
 #include "data/decode.h"

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Parameters: what they are refused for, and what a copy holds. */
+/*
+ * C13, C14, C15, C16, C17, C18, C19, C20, C21, C23: Parameters: what they are refused for, and what a copy
+ * holds.
+ */
 #include "data/params.h"
 
 #include <check.h>

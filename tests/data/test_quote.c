@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Quoting, judged by a lexer of its own that knows Redshift's rules: whatever is accepted is read back
- * as exactly one token, which is the input; and the statement around it is what it was.
+ * D04, D05: Quoting, judged by a lexer of its own that knows Redshift's rules: whatever is accepted is read
+ * back as exactly one token, which is the input; and the statement around it is what it was.
  */
 #include "data/decode.h"
 #include "data/fence.h"

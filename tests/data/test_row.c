@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The walk over DataRow messages and the cursor of kept rows. Messages are written here by a few lines
+ * C12: The walk over DataRow messages and the cursor of kept rows. Messages are written here by a few lines
  * of their own, and read behind a fence: a byte read beyond the end crashes the test.
  */
 #include "data/row.h"

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Type OIDs, against protocol 5.1 written down a second time, and what follows from a type modifier. */
+/*
+ * C11, C22: Type OIDs, against protocol 5.1 written down a second time, and what follows from a type
+ * modifier.
+ */
 #include "data/types.h"
 
 #include <check.h>
@@ -142,6 +145,7 @@ START_TEST(a_type_has_a_name_and_an_oid_to_be_declared_with)
 }
 END_TEST
 
+/* C11 */
 START_TEST(a_columns_precision_and_scale_follow_from_its_modifier)
 {
     static const struct {

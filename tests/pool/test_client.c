@@ -608,6 +608,7 @@ START_TEST(an_active_job_ends_at_its_deadline_and_the_server_is_asked_to_stop)
 }
 END_TEST
 
+/* K07 */
 START_TEST(a_cancelled_connection_is_given_out_again_only_after_unit_and_cancel_have_ended)
 {
     for (int unit_first = 0; unit_first < 2; unit_first++) {
@@ -1133,6 +1134,7 @@ static void destroy_client_in_closed(void *ctx)
     redw_client_destroy(client);
 }
 
+/* O02 */
 START_TEST(a_callback_may_submit)
 {
     open_client_with(1, 1);

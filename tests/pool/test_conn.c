@@ -245,6 +245,7 @@ START_TEST(a_server_that_sends_byte_by_byte_is_understood)
 }
 END_TEST
 
+/* O05 */
 START_TEST(one_wake_up_parses_a_bounded_part_of_a_fast_stream)
 {
     struct stand_server *s = stand_listen(&stand, &stand_trusting, NULL);
@@ -310,6 +311,7 @@ START_TEST(without_a_key_there_is_no_side_connection)
 }
 END_TEST
 
+/* C03 */
 START_TEST(a_notice_between_units_is_nobodys)
 {
     const struct redwi_error_field fields[] = {{'S', "NOTICE"}, {'C', "00000"}, {'M', "psst"}, {0, NULL}};
@@ -424,6 +426,7 @@ START_TEST(stop_hands_the_job_to_the_owner_and_drains_the_rest)
 }
 END_TEST
 
+/* C02 */
 START_TEST(a_corrupt_row_costs_the_connection)
 {
     struct stand_job j;

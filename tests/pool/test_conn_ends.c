@@ -135,6 +135,7 @@ static void send_error(struct stand_peer *p, const char *severity, const char *s
     redwi_buf_free(&b);
 }
 
+/* U2 */
 START_TEST(the_end_of_an_idle_connection_is_seen_at_once)
 {
     struct {

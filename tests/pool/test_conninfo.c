@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
+ * Row A04.
  * Connection strings: what each form says, what is refused, that no message quotes the text, and that libpq
  * reads every string alike but for the differences listed here.
  */

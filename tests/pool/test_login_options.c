@@ -70,6 +70,7 @@ START_TEST(which_server_it_is)
 }
 END_TEST
 
+/* B10 */
 START_TEST(which_methods_are_allowed)
 {
     static const struct {
@@ -125,6 +126,7 @@ START_TEST(which_binding_is_wanted)
 }
 END_TEST
 
+/* B04 */
 START_TEST(a_token_and_what_is_said_about_it)
 {
     ck_assert_int_eq(read_options(REDW_OPTIONS(.uri = "postgresql://h/dev", .token = "abc.def", .idp_type = "AwsIdc",

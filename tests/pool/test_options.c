@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
+ * Rows A05, A06.
  * Options to settings: every default, every rule of the URI, the environment, the password file, and that no
  * message ever quotes a value.
  */
@@ -40,6 +41,7 @@ struct good {
     enum redwi_tls_mode mode;
 };
 
+/* A03, A12, A14 */
 START_TEST(uris_are_read)
 {
     static const struct good table[] = {
@@ -211,6 +213,7 @@ START_TEST(no_message_quotes_what_was_given)
 }
 END_TEST
 
+/* A08, D12 */
 START_TEST(every_default_is_filled_in)
 {
     ck_assert_int_eq(read_uri("redshift://ann@h"), 0);
@@ -352,6 +355,7 @@ static void variable(const char *name, const char *value)
     ck_assert_int_eq(value ? setenv(name, value, 1) : unsetenv(name), 0);
 }
 
+/* A03 */
 START_TEST(the_environment_is_read_when_asked_for_and_only_then)
 {
     variable("REDSHIFT_HOST", "env.example");

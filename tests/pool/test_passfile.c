@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
+ * Row A05.
  * The password file: which line fits, what its password is, which files are refused. That libpq finds the
  * same password in the same file is tested against libpq itself.
  */

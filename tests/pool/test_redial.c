@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
+ * Row A19.
  * Redshift's startup names at servers that do not know them: one more attempt inside the same deadline
  * without them, remembered once it has succeeded; and never more than one.
  */

@@ -209,6 +209,31 @@ START_TEST(A21_the_number_of_attempts_is_bounded_and_told)
 }
 END_TEST
 
+static void on_ready(const redw_error *err, void *ctx)
+{
+    ck_assert_int_eq(redw_error_code(err), REDW_ECONNECT);
+    ck_assert_int_eq(redw_error_class(err), REDW_CLASS_CONNECTION_FAILED);
+    ck_assert_str_eq(redw_error_message(err), "gave up after 250 ms, the last of 2 attempts: connect: h:5432 (after 0 ms): "
+                                              "connection refused");
+    ++*(unsigned *)ctx;
+}
+
+START_TEST(A21_who_waits_for_a_connection_alone_hears_of_the_last_refusal_and_not_of_time)
+{
+    unsigned calls = 0;
+    open_client(REDW_OPTIONS(.uri = URI));
+    ck_assert_int_gt(redw_client_ready(client, 250, on_ready, &calls), 0);
+    settle();
+    refuse(fakes[0]);
+    vloop_advance(loop, 100 * MS);
+    refuse(fakes[1]);
+    vloop_advance(loop, 149 * MS);
+    ck_assert_uint_eq(calls, 0);
+    vloop_advance(loop, 1 * MS);
+    ck_assert_uint_eq(calls, 1);
+}
+END_TEST
+
 START_TEST(A21_all_attempts_share_the_connect_deadline)
 {
     open_client(REDW_OPTIONS(.uri = URI, .connect_timeout_ms = 1000, .connect_retries = 1000));
@@ -501,6 +526,7 @@ int main(void)
     tcase_add_checked_fixture(t, setup, teardown);
     tcase_add_test(t, A21_a_server_that_refuses_is_asked_again_with_pauses_that_double);
     tcase_add_test(t, A21_the_number_of_attempts_is_bounded_and_told);
+    tcase_add_test(t, A21_who_waits_for_a_connection_alone_hears_of_the_last_refusal_and_not_of_time);
     tcase_add_test(t, A21_all_attempts_share_the_connect_deadline);
     tcase_add_test(t, A21_chance_shortens_a_pause_by_up_to_half);
     tcase_add_test(t, A21_only_what_passes_by_itself_is_tried_again);

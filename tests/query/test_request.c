@@ -310,6 +310,7 @@ static const uint8_t *message(size_t *at, char *type, size_t *len)
     return p + 5;
 }
 
+/* D03 */
 START_TEST(a_statement_is_sent_as_parse_bind_describe_execute)
 {
     struct redwi_parse_msg parse;
@@ -355,7 +356,7 @@ START_TEST(a_statement_is_sent_as_parse_bind_describe_execute)
 }
 END_TEST
 
-/* A NUMERIC, and the format rows are asked for in: by the server, not by the value (design H13). */
+/* D03: A NUMERIC, and the format rows are asked for in: by the server, not by the value (design H13). */
 START_TEST(values_take_the_form_of_the_server)
 {
     static const struct {
@@ -447,6 +448,7 @@ START_TEST(rows_are_gathered_and_reported_with_tag_and_time)
 }
 END_TEST
 
+/* D13 */
 START_TEST(bounds_end_the_request_and_cancel_the_statement)
 {
     ck_assert_int_gt(submit(REDW_REQUEST(.sql = "select n", .max_rows = 3)), 0);

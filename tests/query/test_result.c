@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Results: what goes in comes out, in few allocations, within the bound, and counted.
+ * C10: Results: what goes in comes out, in few allocations, within the bound, and counted.
  */
 #include "query/result.h"
 #include "wire/be_read.h"

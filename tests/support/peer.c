@@ -213,7 +213,7 @@ static void welcome(struct peer *p)
         redwi_be_put_parameter_status(&p->out, "server_protocol_version", p->protocol[0] ? p->protocol : "0");
     }
     redwi_be_put_parameter_status(&p->out, "server_version", p->config.redshift ? "8.0.2" : "15.0");
-    redwi_be_put_parameter_status(&p->out, "client_encoding", "UTF8");
+    redwi_be_put_parameter_status(&p->out, "client_encoding", p->config.redshift ? "UNICODE" : "UTF8");
     redwi_be_put_key_data(&p->out, PEER_PID, peer_key, sizeof peer_key);
     p->status = 'I';
     put_ready(p);

@@ -42,6 +42,7 @@ START_TEST(each_statement_is_reported_and_the_unit_ends_once)
 }
 END_TEST
 
+/* U8 */
 START_TEST(an_error_skips_the_rest_of_its_unit_only)
 {
     struct solo r;

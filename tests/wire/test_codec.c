@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The codec, both sides: every message byte by byte as the protocol documentation lays it out, written
+ * C01: The codec, both sides: every message byte by byte as the protocol documentation lays it out, written
  * by one side and read by the other; then each body cut, stretched and bent in every place, always
  * ending at an inaccessible page, so that a read beyond the end is a crash and not luck.
  */

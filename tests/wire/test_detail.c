@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The DETAIL of Redshift's engine: its two shapes, what may be missing, and what is not to be believed.
+ * C05, X1: The DETAIL of Redshift's engine: its two shapes, what may be missing, and what is not to be
+ * believed.
  */
 #include "wire/detail.h"
 

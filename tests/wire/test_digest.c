@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The vectors of docs/redshift/protocol.md, "Vectors": MD5, Redshift's digest, and the answers they go in.
+ * B01, B02: The vectors of docs/redshift/protocol.md, "Vectors": MD5, Redshift's digest, and the answers they
+ * go in.
  */
 #include "wire/digest.h"
 #include "wire/mem.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Errors: what they answer, what they cost, what a hostile server can put into them, and how text is
- * made fit to be shown.
+ * C04, C09: Errors: what they answer, what they cost, what a hostile server can put into them, and how text
+ * is made fit to be shown.
  */
 #include "wire/be_write.h"
 #include "wire/err.h"

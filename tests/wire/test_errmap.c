@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * SQLSTATE to class, cause and retry flag, and for Redshift's engine code, place and text to the same:
- * one row per case. The SQLSTATEs are those a client of Redshift or PostgreSQL meets, from PostgreSQL's
- * Appendix A; the classes are what redw/error.h promises; texts: docs/redshift/errors.md.
+ * C06, C07, C09, X2: SQLSTATE to class, cause and retry flag, and for Redshift's engine code, place and text
+ * to the same: one row per case. The SQLSTATEs are those a client of Redshift or PostgreSQL meets, from
+ * PostgreSQL's Appendix A; the classes are what redw/error.h promises; texts: docs/redshift/errors.md.
  */
 #include "wire/errmap.h"
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Guard pages: readers of messages over bytes that end, or begin, at an inaccessible page, and sessions all of
- * whose memory ends at one. Whoever reads or writes a byte too far crashes. (Rows: tests/data/test_row.c.)
+ * C01: Guard pages: readers of messages over bytes that end, or begin, at an inaccessible page, and sessions
+ * all of whose memory ends at one. Whoever reads or writes a byte too far crashes. (Rows:
+ * tests/data/test_row.c.)
  */
 #include "data/fence.h"
 #include "support/golden.h"

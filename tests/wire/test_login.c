@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * How a session begins: honest and dishonest servers, methods, TLS, and the side connection that only
- * cancels.
+ * B01, B03: How a session begins: honest and dishonest servers, methods, TLS, and the side connection that
+ * only cancels.
  */
 #include "support/solo.h"
 
@@ -252,6 +252,7 @@ END_TEST
 
 /* --- TLS ---------------------------------------------------------------------------------------- */
 
+/* A18 */
 START_TEST(nothing_that_came_before_tls_is_read_as_if_it_came_inside)
 {
     struct redwi_ev ev;

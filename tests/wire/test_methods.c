@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Which login is answered where, by each method against honest servers and hostile ones. The table is what
- * wire/login.h and the public header promise.
+ * B01, B02, B03, B04, B10: Which login is answered where, by each method against honest servers and hostile
+ * ones. The table is what wire/login.h and the public header promise.
  */
 #include "support/solo.h"
 #include "wire/fe_write.h"
@@ -278,6 +278,7 @@ START_TEST(servers_that_let_in_early_are_not_believed)
 }
 END_TEST
 
+/* B03 */
 START_TEST(the_work_a_server_may_ask_for_is_bounded)
 {
     static const char *const counts[] = {"0", "1", "4095", "100001", "2147483647", "2147483648", "-1", "4096 ", NULL};

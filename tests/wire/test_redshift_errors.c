@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Redshift's errors, one file each in tests/data/redshift_errors: class, cause, flags, code, query id and
- * the parts of the detail come out as the file expects, also when memory ends at any allocation.
+ * C05, C06, C07, C08, X1, X2, X3: Redshift's errors, one file each in tests/data/redshift_errors: class,
+ * cause, flags, code, query id and the parts of the detail come out as the file expects, also when memory
+ * ends at any allocation.
  */
 #include "wire/be_write.h"
 #include "wire/err.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * SCRAM against the vector of RFC 7677, against each field of the server's messages malformed, and in
+ * B03: SCRAM against the vector of RFC 7677, against each field of the server's messages malformed, and in
  * slices of any size.
  */
 #include "wire/mem.h"

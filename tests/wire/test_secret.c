@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Memory for secrets: on pages of its own, left out of core dumps, wiped and given back as it was.
+ * B11: Memory for secrets: on pages of its own, left out of core dumps, wiped and given back as it was.
  */
 #include "support/solo.h"
 #include "wire/secret.h"

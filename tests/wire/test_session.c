@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The protocol machine, beyond the golden sessions: each message type in each state, lengths, the life
- * of units, memory. Logins: test_login.c.
+ * C01, C02, U8: The protocol machine, beyond the golden sessions: each message type in each state, lengths,
+ * the life of units, memory. Logins: test_login.c.
  */
 #include "support/solo.h"
 
@@ -394,6 +394,28 @@ START_TEST(a_unit_of_which_nothing_was_sent_can_be_taken_back)
     SOLO_FEED(&r, 'C', "SET\0");
     SOLO_FEED(&r, 'Z', "I");
     ck_assert_uint_eq(r.seen.units_ready, 1);
+    solo_free(&r);
+}
+END_TEST
+
+START_TEST(a_unit_may_be_written_in_parts_while_the_session_lives)
+{
+    struct solo r;
+    size_t n, base;
+    solo_init(&r);
+    solo_reach(&r, SOLO_AT_IDLE);
+    ck_assert_ptr_null(redwi_session_unit_more(r.s, &base)); /* none was begun */
+    struct redwi_buf *b = redwi_session_unit_begin(r.s);
+    redwi_buf_bytes(b, "half", 4);
+    redwi_session_output(r.s, &n);
+    ck_assert_uint_eq(n, 0);
+    ck_assert_ptr_eq(redwi_session_unit_more(r.s, &base), b);
+    ck_assert_uint_eq(base, 0);
+    redwi_session_unit_drop(r.s);
+    ck_assert_ptr_null(redwi_session_unit_more(r.s, &base));
+    ck_assert_ptr_nonnull(redwi_session_unit_begin(r.s));
+    SOLO_FEED(&r, 'E', "SFATAL\0C57P01\0Mbye\0\0");
+    ck_assert_ptr_null(redwi_session_unit_more(r.s, &base)); /* the session is dead */
     solo_free(&r);
 }
 END_TEST
@@ -819,6 +841,7 @@ int main(void)
     tcase_add_test(c, the_outcome_depends_on_the_first_byte_of_the_unit);
     tcase_add_test(c, a_unit_that_was_not_ended_is_not_sent);
     tcase_add_test(c, a_unit_of_which_nothing_was_sent_can_be_taken_back);
+    tcase_add_test(c, a_unit_may_be_written_in_parts_while_the_session_lives);
     tcase_add_test(c, a_unit_with_something_behind_it_in_the_output_is_not_taken_back);
     tcase_add_test(c, a_unit_of_a_dead_session_is_not_taken_back);
     tcase_add_test(c, a_query_that_cannot_begin_leaves_nothing_behind);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The length word of each server message, in each state in which the message is legal: out of bounds it ends
- * the session at once, before a byte of the body is waited for or room for it is made; within them the
- * message is taken with its last byte and not before. The bounds are written down here a second time.
+ * C01, C02: The length word of each server message, in each state in which the message is legal: out of
+ * bounds it ends the session at once, before a byte of the body is waited for or room for it is made; within
+ * them the message is taken with its last byte and not before. The bounds are written down here a second
+ * time.
  */
 #include "support/solo.h"
 

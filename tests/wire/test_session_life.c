@@ -24,6 +24,7 @@ static void open_direct(struct solo *r)
     solo_open(r);
 }
 
+/* A17 */
 START_TEST(direct_tls_begins_with_the_handshake_and_nothing_in_clear)
 {
     struct solo r;
@@ -43,6 +44,7 @@ START_TEST(direct_tls_begins_with_the_handshake_and_nothing_in_clear)
 }
 END_TEST
 
+/* A18 */
 START_TEST(direct_tls_takes_no_byte_before_the_handshake)
 {
     for (int told = 0; told < 2; told++) {
@@ -142,6 +144,7 @@ END_TEST
 
 /* --- answers to the startup packet -------------------------------------------------------------------- */
 
+/* A19 */
 START_TEST(negotiation_takes_nothing_that_was_not_asked_for)
 {
     static const struct {
@@ -178,6 +181,7 @@ START_TEST(negotiation_takes_nothing_that_was_not_asked_for)
 }
 END_TEST
 
+/* A19 */
 START_TEST(only_a_refusal_of_the_names_during_login_says_to_try_without_them)
 {
     static const struct {

@@ -144,6 +144,7 @@ END_TEST
 
 /* ---- Data ---- */
 
+/* O04 */
 START_TEST(records_of_one_segment_are_all_read_without_further_input)
 {
     struct redwi_tls_ctx *ctx = tls_full_ctx();

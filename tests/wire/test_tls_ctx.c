@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The context of a client: roots that change on disk, several sets of roots, the client's certificate and
- * its key, direct TLS, and what is told of a handshake.
+ * A15: The context of a client: roots that change on disk, several sets of roots, the client's certificate
+ * and its key, direct TLS, and what is told of a handshake.
  */
 #include "support/tls_pair.h"
 #include "wire/tls_ctx.h"
@@ -355,6 +355,7 @@ END_TEST
 
 /* ---- Direct TLS ---- */
 
+/* A17 */
 START_TEST(direct_tls_goes_on_only_with_a_server_that_chose_the_protocol)
 {
     const int versions[] = {TLS1_2_VERSION, TLS1_3_VERSION};
@@ -389,6 +390,7 @@ END_TEST
 
 /* ---- Facts ---- */
 
+/* A16 */
 START_TEST(what_was_agreed_can_be_read)
 {
     struct cert *c = cert_make(&(struct cert_spec){

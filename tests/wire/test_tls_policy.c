@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Whom the TLS filter trusts: certificates and versions against modes, names, times, CA files.
+ * A12, A13, A16: Whom the TLS filter trusts: certificates and versions against modes, names, times, CA files.
  */
 #include "support/tls_pair.h"
 

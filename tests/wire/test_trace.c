@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The trace: each message's line, the same lines for any partition of a stream, no secret in any of them,
- * and for a real session the lines that libpq itself prints.
+ * M06: The trace: each message's line, the same lines for any partition of a stream, no secret in any of
+ * them, and for a real session the lines that libpq itself prints.
  */
 #include "wire/trace.h"
 

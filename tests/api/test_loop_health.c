@@ -63,6 +63,8 @@ static void on_prepare(struct ev_loop *loop, ev_prepare *w, int events)
         longest_round_us = cpu_us() - began_us;
 }
 
+static bool traced; /* this process runs under strace */
+
 /* A timer of the application's own every millisecond, and a look at each round of the loop. */
 static void start(void)
 {
@@ -96,7 +98,8 @@ static void finish(const char *what)
     printf("loop: %s: longest callback %lld us, longest round %lld us of CPU, in %llu callbacks and %u ticks\n", what,
            (long long)r.probe.longest_cpu_us, (long long)longest_round_us, (unsigned long long)r.probe.wakeups, ticks);
     fflush(stdout);
-    ck_assert_int_le(r.probe.longest_cpu_us, CALLBACK_US_MAX);
+    if (!traced) /* strace's stops count as the thread's own time */
+        ck_assert_int_le(r.probe.longest_cpu_us, CALLBACK_US_MAX);
     ck_assert_uint_gt(ticks, 0);
     ck_assert(lab_close(&r));
 }
@@ -281,6 +284,7 @@ END_TEST
 
 static int be_traced(void)
 {
+    traced = true;
     Suite *s = suite_create("traced");
     TCase *t = tcase_create("all");
     tcase_add_test(t, all_of_it);
@@ -391,7 +395,7 @@ START_TEST(strace_sees_no_call_that_waits_but_the_loops_own)
         if (!freopen(errors, "w", stderr) || !freopen("/dev/null", "w", stdout))
             _exit(126);
         /* One thread: the loop's. -f would follow others, of which there are none. */
-        execlp("strace", "strace", "-qq", "-s", "64", "-o", path, self, "--traced", (char *)NULL);
+        execlp("strace", "strace", "-qq", "-s", "256", "-o", path, self, "--traced", (char *)NULL);
         _exit(127);
     }
     int status;

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #define SLOTS_FIRST       64u
+#define TIMERS            4u     /* of a client */
 #define WATCHER_BYTES_MAX 65536u /* far beyond any loop's, far below any overflow */
 
 /* --- the table of ids --- */
@@ -129,12 +130,10 @@ redw_id redwi_client_accept(redw_client *c, struct redwi_job *j)
     j->state = REDWI_JOB_WAITING;
     put(c, j);
     c->njobs++;
-    c->loop.timer_init(c->loop.ctx, j->timer, redwi_cancel_deadline, j);
     j->acquire_us = INT64_MAX;
     if (!j->connects_only && c->settings.acquire_timeout_ms != REDW_NONE)
         j->acquire_us = j->submitted_us + (int64_t)c->settings.acquire_timeout_ms * 1000;
-    if (redwi_job_wait_until(j) != INT64_MAX)
-        c->loop.timer_set(c->loop.ctx, j->timer, redwi_job_wait_until(j));
+    redwi_cancel_look_at(c, redwi_job_wait_until(j));
     if (j->connects_only) {
         redwi_list_append(&c->connects, &j->link);
     } else {
@@ -231,7 +230,9 @@ static void init_watchers(redw_client *c)
     c->drain_timer = at;
     c->pace_timer = at + redwi_align(c->loop.timer_bytes);
     c->ask_timer = at + 2 * redwi_align(c->loop.timer_bytes);
-    c->turn = at + 3 * redwi_align(c->loop.timer_bytes);
+    c->deadline_timer = at + 3 * redwi_align(c->loop.timer_bytes);
+    c->turn = at + TIMERS * redwi_align(c->loop.timer_bytes);
+    c->loop.timer_init(c->loop.ctx, c->deadline_timer, redwi_cancel_deadlines, c);
     c->loop.timer_init(c->loop.ctx, c->drain_timer, redwi_cancel_drained, c);
     c->loop.timer_init(c->loop.ctx, c->pace_timer, redwi_pool_pace, c);
     c->loop.timer_init(c->loop.ctx, c->ask_timer, redwi_cancel_ask_again, c);
@@ -255,7 +256,7 @@ static int share_memory(redw_client *c, const struct redw_allocator *mem, uint64
 static redw_client *alloc_client(const struct redw_allocator *mem, const struct redw_loop *loop,
                                  uint64_t max_bytes)
 {
-    size_t bytes = redwi_align(sizeof(redw_client)) + 3 * redwi_align(loop->timer_bytes) +
+    size_t bytes = redwi_align(sizeof(redw_client)) + TIMERS * redwi_align(loop->timer_bytes) +
                    redwi_align(loop->turn_bytes);
     redw_client *c = redwi_alloc_array(mem, 1, bytes);
 
@@ -276,7 +277,7 @@ static redw_client *alloc_client(const struct redw_allocator *mem, const struct 
     redwi_list_init(&c->done);
     redwi_list_init(&c->statements);
     c->next_id = 1;
-    c->drain_us = INT64_MAX;
+    c->drain_us = c->look_us = INT64_MAX;
     c->pace_ms = REDWI_PACE_MS_MIN;
     c->pid = (int)getpid();
     return c;
@@ -384,8 +385,7 @@ redw_id redw_client_ready(redw_client *c, uint32_t timeout_ms, redw_ready_fn *fn
 {
     if (!fn)
         return redwi_client_refuse(c, REDW_EINVAL, "ready: fn is NULL");
-    size_t timer_at = redwi_align(sizeof(struct ready_job));
-    struct ready_job *r = redwi_alloc_array(&c->mem, 1, timer_at + redwi_client_timer_bytes(c));
+    struct ready_job *r = redwi_alloc_array(&c->mem, 1, sizeof *r);
     if (!r)
         return redwi_client_refuse_memory(c);
 
@@ -394,8 +394,7 @@ redw_id redw_client_ready(redw_client *c, uint32_t timeout_ms, redw_ready_fn *fn
     r->ctx = ctx;
     r->job.ops = &ready_ops;
     r->job.connects_only = true;
-    r->job.timer = (char *)r + timer_at;
-    r->job.submitted_us = c->loop.now_us(c->loop.ctx);
+    r->job.submitted_us = c->entry_us = c->loop.now_us(c->loop.ctx);
     r->job.deadline_us = timeout_ms == REDW_NONE ? INT64_MAX : r->job.submitted_us + wait_ms * 1000;
     redw_id id = redwi_client_accept(c, &r->job);
     if (id < 0)
@@ -454,6 +453,7 @@ static void give_back(redw_client *c)
         redwi_list_remove(&conn->link);
         redwi_pool_free(conn);
     }
+    c->loop.timer_stop(c->loop.ctx, c->deadline_timer);
     c->loop.timer_stop(c->loop.ctx, c->drain_timer);
     c->loop.timer_stop(c->loop.ctx, c->pace_timer);
     c->loop.timer_stop(c->loop.ctx, c->ask_timer);
@@ -474,6 +474,7 @@ void redwi_client_end(redw_client *c)
     bool in_child = c->pid != (int)getpid();
 
     c->depth = 1; /* what callbacks do from here on is inside a callback */
+    c->entry_us = 0;
     c->closing = c->destroying = true;
     close_connections(c, in_child);
     redwi_cancel_waiting(c);

@@ -129,7 +129,7 @@ bool redwi_conn_opened(struct redwi_conn *c, int fd, int sys_errno);
 int redwi_conn_start(struct redwi_conn *c, struct redwi_job *job);
 
 /* Sends what waits, as far as the socket takes it; the rest goes when it is writable. May end in
- * ops->closed. */
+ * ops->closed. Only between enter and leave. */
 void redwi_conn_flush(struct redwi_conn *c);
 
 /* What is known of a job on it. */

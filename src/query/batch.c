@@ -31,7 +31,7 @@ struct redw_report {
 };
 
 struct batch {
-    struct redwi_job job; /* its timer lies behind this struct, then oids, kinds, formats and sql */
+    struct redwi_job job; /* behind this struct: kinds, oids, formats and sql */
     size_t bytes;         /* of the allocation */
     struct redw_report report;
     redw_report_fn *done;
@@ -199,13 +199,12 @@ static void drop(struct redwi_job *j)
 static void finish(struct redwi_job *j)
 {
     struct batch *b = batch_of(j);
-    const struct redw_loop *loop = &j->client->loop;
 
     /* Here, not when the unit ends: behind the server's refusal its connection may break. */
     if (j->error && is_a_members_fault(b, j->error))
         b->report.failed = b->ncomplete;
     b->report.error = j->error;
-    b->report.elapsed_us = loop->now_us(loop->ctx) - j->submitted_us;
+    b->report.elapsed_us = redwi_client_entry_us(j->client) - j->submitted_us;
     for (size_t i = 0; !j->error && i < b->nsets; i++)
         b->report.rows += b->report.affected[i] > 0 ? (uint64_t)b->report.affected[i] : 0;
     b->done(&b->report, b->ctx);
@@ -335,12 +334,11 @@ static void take_sql(struct batch *b, const struct redw_batch *rq, char *room, s
     b->on_error = redwi_request_error_proves(b->sql, len);
 }
 
-/* One piece: the struct, the timer, kinds, OIDs, formats, SQL, query group; one each for parameters and counts. NULL: no
+/* One piece: the struct, kinds, OIDs, formats, SQL, query group; one each for parameters and counts. NULL: no
  * memory. */
 static struct batch *create(redw_client *c, const struct redw_batch *rq, size_t sql_len)
 {
-    size_t timer_at = redwi_align(sizeof(struct batch));
-    size_t kinds_at = timer_at + redwi_client_timer_bytes(c);
+    size_t kinds_at = redwi_align(sizeof(struct batch));
     size_t oids_at = kinds_at + rq->nparams * sizeof(redw_param);
     size_t formats_at = oids_at + rq->nparams * sizeof(uint32_t);
     size_t sql_at = formats_at + rq->nparams;
@@ -353,7 +351,6 @@ static struct batch *create(redw_client *c, const struct redw_batch *rq, size_t 
     struct batch *b = (struct batch *)(void *)p;
     memset(b, 0, sizeof *b);
     b->bytes = bytes;
-    b->job.timer = p + timer_at;
     b->kinds = (redw_param *)(void *)(p + kinds_at);
     b->oids = (uint32_t *)(void *)(p + oids_at);
     b->formats = (uint8_t *)p + formats_at;
@@ -391,7 +388,7 @@ redw_id redw_batch_execute(redw_client *c, const struct redw_batch *caller_rq, r
     b->ctx = ctx;
     b->job.ops = &ops;
     b->job.exclusive = true;
-    b->job.submitted_us = c->loop.now_us(c->loop.ctx);
+    b->job.submitted_us = c->entry_us = c->loop.now_us(c->loop.ctx);
     b->job.deadline_us = redwi_request_deadline(c, rq.timeout_ms, 0, b->job.submitted_us);
     redw_id id = redwi_client_accept(c, &b->job);
     if (id < 0)

@@ -242,13 +242,12 @@ static void drop(struct redwi_job *j)
 static void finish(struct redwi_job *j)
 {
     struct redwi_request *r = request_of(j);
-    const struct redw_loop *loop = &j->client->loop;
 
     redwi_err_shift_position(j->error, r->label_len);
     r->result->error = j->error;
     j->error = NULL;
     r->result->cancel = j->verdict;
-    r->result->elapsed_us = loop->now_us(loop->ctx) - j->submitted_us;
+    r->result->elapsed_us = redwi_client_entry_us(j->client) - j->submitted_us;
     r->done(r->result, r->ctx);
     drop(j);
 }

@@ -21,7 +21,7 @@ struct redwi_slices {
 };
 
 struct redwi_request {
-    struct redwi_job job; /* its timer lies behind this struct, then oids, formats and sql */
+    struct redwi_job job; /* behind this struct: oids, formats and sql */
     size_t bytes;         /* of the allocation */
     struct redw_result *result;
     redw_done_fn *done;

@@ -3,7 +3,7 @@
  * Requests submitted: checked, copied, handed to the pool. What is refused is refused here, with the field named,
  * and nothing has happened.
  *
- * A request is one allocation: its struct, its timer, room for the OIDs and formats of its parameters, the SQL, the
+ * A request is one allocation: its struct, room for the OIDs and formats of its parameters, the SQL, the
  * query group. The result exists from the start, so that the final callback has one whatever happens.
  */
 #include "query/request.h"
@@ -145,11 +145,10 @@ static void take_sql(struct redwi_request *r, const struct redw_request *rq, cha
     r->sql = copy;
 }
 
-/* One piece: the struct, the timer, OIDs, formats, SQL, query group. NULL: no memory. */
+/* One piece: the struct, OIDs, formats, SQL, query group. NULL: no memory. */
 static struct redwi_request *create(redw_client *c, const struct redw_request *rq)
 {
-    size_t timer_at = redwi_align(sizeof(struct redwi_request));
-    size_t oids_at = timer_at + redwi_client_timer_bytes(c);
+    size_t oids_at = redwi_align(sizeof(struct redwi_request));
     size_t formats_at = oids_at + rq->nparams * sizeof(uint32_t);
     size_t sql_at = formats_at + rq->nparams;
     const char *group = redwi_request_group(c, rq->query_group);
@@ -162,7 +161,6 @@ static struct redwi_request *create(redw_client *c, const struct redw_request *r
     struct redwi_request *r = (struct redwi_request *)(void *)p;
     memset(r, 0, sizeof *r);
     r->bytes = bytes;
-    r->job.timer = p + timer_at;
     r->oids = (uint32_t *)(void *)(p + oids_at);
     r->formats = (uint8_t *)p + formats_at;
     take_sql(r, rq, p + sql_at);
@@ -207,7 +205,7 @@ redw_id redwi_request_submit(redw_client *c, const struct redw_request *caller_r
     r->job.resumable = h != NULL;
     r->job.exclusive = h != NULL || redwi_request_is_large(r);
     r->job.long_rows = h && (rq.way == REDW_WAY_AUTO || rq.way == REDW_WAY_ROWS);
-    r->job.submitted_us = c->loop.now_us(c->loop.ctx);
+    r->job.submitted_us = c->entry_us = c->loop.now_us(c->loop.ctx);
     r->job.deadline_us = redwi_request_deadline(c, rq.timeout_ms, rq.deadline_ms, r->job.submitted_us);
     redw_id id = redwi_client_accept(c, &r->job);
     if (id < 0)

@@ -91,7 +91,7 @@ static void put_statement(struct batch *b, struct redwi_session *s, struct redwi
 static int begin(struct redwi_job *j, struct redwi_session *s)
 {
     struct batch *b = batch_of(j);
-    size_t base, slice = b->use.retried ? SIZE_MAX : SLICE_BYTES;
+    size_t base, slice = b->use.retried || !j->exclusive ? SIZE_MAX : SLICE_BYTES;
     struct redwi_buf *out = b->nput > 0 ? redwi_session_unit_more(s, &base) : redwi_session_unit_begin(s);
 
     if (!out)
@@ -371,6 +371,24 @@ static struct batch *create(redw_client *c, const struct redw_batch *rq, size_t 
     return b;
 }
 
+/* Is it written in less time than a slice may take? Then it shares a connection as any request does. Roughly: what is
+ * around a member and a value, and values of a fixed size, need less than the bytes taken for them. */
+static bool is_small(const struct batch *b)
+{
+    size_t bytes = b->sql_len;
+
+    for (size_t set = 0; set < b->nsets && bytes <= SLICE_BYTES; set++) {
+        const redw_param *params = b->params + set * b->nparams;
+        bytes += 64;
+        for (size_t i = 0; i < b->nparams; i++) {
+            if (params[i].flags == REDWI_PARAM_ARRAY)
+                return false;
+            bytes += 64 + redwi_param_raw(&params[i], REDWI_POSTGRES).len;
+        }
+    }
+    return bytes <= SLICE_BYTES;
+}
+
 redw_id redw_batch_execute(redw_client *c, const struct redw_batch *caller_rq, redw_report_fn *done, void *ctx)
 {
     struct redw_batch rq;
@@ -387,7 +405,7 @@ redw_id redw_batch_execute(redw_client *c, const struct redw_batch *caller_rq, r
     b->done = done;
     b->ctx = ctx;
     b->job.ops = &ops;
-    b->job.exclusive = true;
+    b->job.exclusive = !is_small(b);
     b->job.submitted_us = c->entry_us = c->loop.now_us(c->loop.ctx);
     b->job.deadline_us = redwi_request_deadline(c, rq.timeout_ms, 0, b->job.submitted_us);
     redw_id id = redwi_client_accept(c, &b->job);

@@ -22,25 +22,25 @@ static const char *put_text(char **room, redw_slice text)
 }
 
 struct redwi_heading *redwi_heading_make(const struct redw_allocator *mem, const struct redwi_columns *columns,
-                                                 enum redwi_server server)
+                                         enum redwi_server server)
 {
     struct redwi_columns left = *columns;
 
     /* Texts with their NULs are what is left of the fields without the rest: at most so many bytes. */
     size_t n = left.n, texts_bytes = redwi_cursor_left(&left.fields);
-    struct redwi_heading *d = redwi_alloc(mem, sizeof *d + n * sizeof *d->columns + texts_bytes);
-    if (!d)
+    struct redwi_heading *h = redwi_alloc(mem, sizeof *h + n * sizeof *h->columns + texts_bytes);
+    if (!h)
         return NULL;
-    atomic_init(&d->refs, 1);
-    d->server = server;
-    d->mem = *mem;
-    d->serial = columns->serial;
-    d->n = n;
-    char *texts = (char *)(d->columns + n);
+    atomic_init(&h->refs, 1);
+    h->server = server;
+    h->mem = *mem;
+    h->serial = columns->serial;
+    h->n = n;
+    char *texts = (char *)(h->columns + n);
     for (size_t i = 0; i < n; i++) {
         struct redwi_field f;
         redwi_be_field_next(&left, &f);
-        d->columns[i] = (struct redw_column){
+        h->columns[i] = (struct redw_column){
             .name = put_text(&texts, f.name),
             .nullable = f.schema.ptr ? (f.flags & REDWI_FIELD_NOT_NULL) == 0 : -1,
             .binary = f.format == 1,
@@ -49,26 +49,26 @@ struct redwi_heading *redwi_heading_make(const struct redw_allocator *mem, const
             .table = put_text(&texts, f.table),
             .base_name = put_text(&texts, f.column),
         };
-        redwi_column_describe(&d->columns[i], f.type_oid, f.typmod, server);
+        redwi_column_describe(&h->columns[i], f.type_oid, f.typmod, server);
     }
-    return d;
+    return h;
 }
 
 struct redwi_heading *redwi_heading_renew(struct redwi_heading **last, const struct redw_allocator *mem,
-                                                  const struct redwi_columns *columns, enum redwi_server server)
+                                          const struct redwi_columns *columns, enum redwi_server server)
 {
-    struct redwi_heading *d = redwi_heading_make(mem, columns, server);
+    struct redwi_heading *h = redwi_heading_make(mem, columns, server);
 
-    if (!d || d->serial == 0)
-        return d;
+    if (!h || h->serial == 0)
+        return h;
     redwi_heading_release(*last);
-    return *last = redwi_heading_keep(d);
+    return *last = redwi_heading_keep(h);
 }
 
-void redwi_heading_release(struct redwi_heading *d)
+void redwi_heading_release(struct redwi_heading *h)
 {
-    if (!d || atomic_fetch_sub_explicit(&d->refs, 1, memory_order_acq_rel) != 1)
+    if (!h || atomic_fetch_sub_explicit(&h->refs, 1, memory_order_acq_rel) != 1)
         return;
-    struct redw_allocator mem = d->mem;
-    redwi_free(&mem, d);
+    struct redw_allocator mem = h->mem;
+    redwi_free(&mem, h);
 }

@@ -193,7 +193,7 @@ int redwi_prepared_describe(struct redwi_prepared *t, struct redwi_prepared_entr
 }
 
 struct redwi_heading *redwi_prepared_heading(struct redwi_prepared_entry *e, enum redwi_form form,
-                                                     enum redwi_server server)
+                                             enum redwi_server server)
 {
     const uint8_t *const formats[REDWI_FORMS] = {NULL, e->automatic, e->binary};
     struct redwi_columns columns = e->columns;

@@ -89,7 +89,7 @@ int redwi_prepared_describe(struct redwi_prepared *t, struct redwi_prepared_entr
                             const struct redwi_columns *columns, enum redwi_server server);
 /* What rows in this form are; one more reference. brings_rows must hold. NULL: no memory. */
 struct redwi_heading *redwi_prepared_heading(struct redwi_prepared_entry *e, enum redwi_form form,
-                                                     enum redwi_server server);
+                                             enum redwi_server server);
 /* The server does not have it any more, or another than was described: UNWANTED, if it was not already. */
 void redwi_prepared_unwant(struct redwi_prepared *t, struct redwi_prepared_entry *e);
 /* Writes the Close of one that is UNWANTED, the statement's own first. Returns REDWI_SENT_CLOSE, or 0. */

@@ -83,12 +83,6 @@ static void put_bind(const struct redwi_request *r, struct redwi_buf *b, const s
     redwi_use_bind_end(use, b, at, r->wire, r->server);
 }
 
-/* As most requests are: all of it can be written at once. */
-static bool is_simple(const struct redwi_request *r, const char *portal, uint32_t max_rows)
-{
-    return !r->use.stmt && r->nparams == 0 && !*portal && max_rows == 0 && r->job.conn->prepared.unwanted == 0;
-}
-
 /* What of Parse has to be sent, Bind, Describe, Execute; Sync comes with unit_end. A named portal is made of a
  * statement without a name. Protocol: "Extended Query". */
 int redwi_request_put(struct redwi_request *r, struct redwi_session *s, const char *portal, uint32_t max_rows)
@@ -98,11 +92,6 @@ int redwi_request_put(struct redwi_request *r, struct redwi_session *s, const ch
     if (!b)
         return REDW_ENOMEM;
     look_at_server(r, s);
-    if (is_simple(r, portal, max_rows)) {
-        redwi_fe_unnamed(b, r->sql, r->sql_len, redwi_request_wants_binary(r));
-        return redwi_session_unit_end(
-            s, &r->job, REDWI_SENT_PARSE | REDWI_SENT_BIND | REDWI_SENT_DESCRIBE | REDWI_SENT_EXECUTE, r->on_error);
-    }
     const struct redwi_use_sql sql = {r->sql, r->sql_len, r->oids, r->params, r->nparams};
     struct redwi_use unnamed = {0}, *use = *portal ? &unnamed : &r->use;
     unsigned sent = redwi_use_begin(use, &r->job, b, &sql) | REDWI_SENT_BIND | REDWI_SENT_EXECUTE;
@@ -117,17 +106,32 @@ int redwi_request_put(struct redwi_request *r, struct redwi_session *s, const ch
     return redwi_session_unit_end(s, &r->job, sent, r->on_error);
 }
 
+/* All of it at once: nothing is prepared, closed or bound. */
+static int put_unnamed(struct redwi_request *r, struct redwi_session *s)
+{
+    struct redwi_buf *b = redwi_session_unit_begin(s);
+
+    if (!b)
+        return REDW_ENOMEM;
+    r->server = redwi_request_server(s);
+    redwi_fe_unnamed(b, r->sql, r->sql_len, redwi_request_wants_binary(r));
+    return redwi_session_unit_end(
+        s, &r->job, REDWI_SENT_PARSE | REDWI_SENT_BIND | REDWI_SENT_DESCRIBE | REDWI_SENT_EXECUTE, r->on_error);
+}
+
 static int begin(struct redwi_job *j, struct redwi_session *s)
 {
     struct redwi_request *r = request_of(j);
 
-    if (!j->exclusive)
-        return redwi_request_put(r, s, "", 0);
-    if (!r->slices.begun && !redwi_request_is_large(r))
-        return redwi_request_put(r, s, "", 0);
-    if (!r->slices.begun)
+    if (r->slices.begun)
+        return redwi_request_write_slice(r, s);
+    if (j->exclusive && redwi_request_is_large(r)) {
         look_at_server(r, s);
-    return redwi_request_write_slice(r, s);
+        return redwi_request_write_slice(r, s);
+    }
+    if (!r->use.stmt && r->nparams == 0 && j->conn->prepared.unwanted == 0)
+        return put_unnamed(r, s);
+    return redwi_request_put(r, s, "", 0);
 }
 
 static bool next(struct redwi_job *j, char status)
@@ -140,15 +144,22 @@ static void parameter_types(struct redwi_job *j, const uint8_t *oids, size_t len
     redwi_stmt_learn(request_of(j)->use.stmt, oids, len);
 }
 
-struct redwi_heading *redwi_request_heading(struct redwi_request *r, const struct redwi_columns *columns)
+static struct redwi_heading *new_heading(struct redwi_request *r, const struct redwi_columns *columns)
 {
     struct redwi_heading **last = &r->job.conn->heading;
     redw_client *c = r->job.client;
-    struct redwi_heading *d = redwi_heading_of(last, &c->work, columns, r->server);
+    struct redwi_heading *h = redwi_heading_renew(last, &c->work, columns, r->server);
 
-    if (!d && redwi_client_spare_memory(c))
-        d = redwi_heading_of(last, &c->work, columns, r->server);
-    return d;
+    if (!h && redwi_client_spare_memory(c))
+        h = redwi_heading_renew(last, &c->work, columns, r->server);
+    return h;
+}
+
+struct redwi_heading *redwi_request_heading(struct redwi_request *r, const struct redwi_columns *columns)
+{
+    struct redwi_heading *last = r->job.conn->heading;
+
+    return redwi_heading_is(last, columns, r->server) ? redwi_heading_keep(last) : new_heading(r, columns);
 }
 
 /* owned NULL: there was no memory for it. */
@@ -227,17 +238,17 @@ static enum redwi_job_flow gather_rows(struct redwi_job *j, const uint8_t *p, co
     struct redwi_request *r = request_of(j);
     enum redwi_job_flow flow = REDWI_JOB_GO;
 
-    *taken = p;
     *corrupt = false;
-    while (flow == REDWI_JOB_GO && !*corrupt && (size_t)(end - p) >= DATA_ROW_HEADER && *p == 'D') {
+    while (flow == REDWI_JOB_GO && (size_t)(end - p) >= DATA_ROW_HEADER && *p == 'D') {
         size_t len = redwi_load32(p + 1);
         if (len < 4 || len > (size_t)(end - p) - 1)
             break;
         flow = gather_row(r, p + DATA_ROW_HEADER, len - 4, corrupt);
+        if (*corrupt)
+            break;
         p += 1 + len;
-        if (!*corrupt)
-            *taken = p;
     }
+    *taken = p;
     return flow;
 }
 

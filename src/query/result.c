@@ -191,7 +191,9 @@ int64_t redwi_tag_affected(const char *tag, size_t len)
     uint64_t eight = 0;
     char head[sizeof eight];
 
-    memcpy(&eight, tag, len < sizeof eight ? len : sizeof eight);
+    if (len < 6) /* "COPY 1" */
+        return -1;
+    memcpy(&eight, tag, len < sizeof eight ? 6 : sizeof eight);
     eight |= UINT64_C(0x2020202020202020); /* what is no letter or blank does not become one by it, but for NUL */
     memcpy(head, &eight, sizeof head);
     size_t words = counting_words(head);
@@ -340,10 +342,11 @@ bool redwi_result_end(redw_result *r)
     }
     if (r->index_cap > INDEX_FIRST)
         redwi_free(&r->mem, r->index);
-    for (size_t i = 0; i < r->nnotices; i++)
-        redw_error_release(r->notices[i]);
-    if (r->notices)
+    if (r->notices) {
+        for (size_t i = 0; i < r->nnotices; i++)
+            redw_error_release(r->notices[i]);
         redwi_free(&r->mem, r->notices);
+    }
     if (r->error)
         redw_error_release(r->error);
     if (r->heading)

@@ -160,7 +160,7 @@ int redwi_use_described(struct redwi_use *u, const struct redwi_job *j, const st
 }
 
 struct redwi_heading *redwi_use_heading(const struct redwi_use *u, enum redw_wire wire,
-                                                enum redwi_server server)
+                                        enum redwi_server server)
 {
     enum redwi_form form = REDWI_FORM_TEXT;
 

@@ -80,7 +80,7 @@ int redwi_use_described(struct redwi_use *u, const struct redwi_job *j, const st
                         enum redwi_server server);
 /* What its rows are in this unit, if u->entry->brings_rows; counted. NULL: no memory. */
 struct redwi_heading *redwi_use_heading(const struct redwi_use *u, enum redw_wire wire,
-                                                enum redwi_server server);
+                                        enum redwi_server server);
 
 /* The server does not know it, or knows it with other columns (PostgreSQL: "cached plan must not change result
  * type"). Both are said by Bind, so nothing has run. */

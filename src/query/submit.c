@@ -16,6 +16,7 @@
 #include <string.h>
 
 #define LABEL_BYTES_MAX 64
+#define NORMAL_RANK     1u /* as redwi_request_rank() has it */
 
 _Static_assert(REDWI_RESULT_BLOCK == REDWI_SPARE_BYTES, "a result begins in a spare block");
 
@@ -67,43 +68,44 @@ static const struct redw_request *read_request(struct redw_request *room, const 
     return redwi_struct_read(room, sizeof *room, offsetof(struct redw_request, sql) + sizeof rq->sql, rq) ? room : NULL;
 }
 
-static redw_id check_params(redw_client *c, const struct redw_request *rq)
+/* As most requests are: nothing but a text, deadlines and bounds is set. */
+static bool is_plain(const struct redw_request *rq)
+{
+    return !rq->nparams && !rq->stmt && !rq->query_group && !rq->label && rq->wire == REDW_WIRE_TEXT &&
+           rq->priority == REDW_PRIORITY_NORMAL && rq->way == REDW_WAY_AUTO && rq->fetch_rows == 0;
+}
+
+/* *len: of its own text; it has one, or a statement. */
+static redw_id check_text(redw_client *c, const struct redw_request *rq, size_t *len)
 {
     struct redw_diag why;
 
-    if (rq->nparams > REDWI_PARAMS_MAX)
-        return redwi_client_refuse(c, REDW_EINVAL, "params: %zu are more than %d", rq->nparams, REDWI_PARAMS_MAX);
-    if (!rq->params)
-        return redwi_client_refuse(c, REDW_EINVAL, "params: NULL, but nparams is %zu", rq->nparams);
-    if (redwi_params_check(rq->params, rq->nparams, &why))
-        return redwi_client_refuse(c, REDW_EINVAL, "%s", why.text);
-    return 0;
+    *len = rq->sql_len;
+    if (rq->stmt)
+        return redwi_stmt_check(c, rq->stmt, rq->sql, rq->nparams);
+    return redwi_sql_check(rq->sql, len, &why) ? redwi_client_refuse(c, REDW_EINVAL, "%s", why.text) : 0;
 }
 
-/* *sql_len: of its own text. */
-static redw_id check(redw_client *c, const struct redw_request *rq, bool streamed, size_t *sql_len)
+/* What else a request may have; len: of its text. */
+static redw_id check_rest(redw_client *c, const struct redw_request *rq, bool streamed, size_t len)
 {
     const char *fault;
     struct redw_diag why;
     redw_id refused;
 
-    *sql_len = rq->sql_len;
-    if (rq->stmt) {
-        if ((refused = redwi_stmt_check(c, rq->stmt, rq->sql, rq->nparams)) != 0)
-            return refused;
-    } else if (redwi_sql_check(rq->sql, sql_len, &why)) {
+    if (rq->nparams > REDWI_PARAMS_MAX)
+        return redwi_client_refuse(c, REDW_EINVAL, "params: %zu are more than %d", rq->nparams, REDWI_PARAMS_MAX);
+    if (rq->nparams > 0 && !rq->params)
+        return redwi_client_refuse(c, REDW_EINVAL, "params: NULL, but nparams is %zu", rq->nparams);
+    if (redwi_params_check(rq->params, rq->nparams, &why))
         return redwi_client_refuse(c, REDW_EINVAL, "%s", why.text);
-    }
-    if (rq->nparams > 0 && (refused = check_params(c, rq)) != 0)
-        return refused;
     if ((unsigned)rq->wire > REDW_WIRE_AUTO)
         return redwi_client_refuse(c, REDW_EINVAL, "wire: neither text, binary nor automatic");
     if ((refused = check_company(c, rq)) != 0)
         return refused;
-    if (*sql_len + label_bytes(rq) > REDWI_SQL_BYTES_MAX)
+    if (len + label_bytes(rq) > REDWI_SQL_BYTES_MAX)
         return redwi_client_refuse(c, REDW_EINVAL, "sql: longer than %zu bytes with its label", REDWI_SQL_BYTES_MAX);
-    if ((streamed || rq->way != REDW_WAY_AUTO || rq->fetch_rows != 0) &&
-        (fault = redwi_way_fault(rq, streamed)) != NULL)
+    if ((fault = redwi_way_fault(rq, streamed)) != NULL)
         return redwi_client_refuse(c, REDW_EINVAL, "%s", fault);
     return 0;
 }
@@ -146,11 +148,14 @@ struct layout {
     size_t timer, oids, formats, sql, group, bytes;
 };
 
-static struct layout lay_out(const redw_client *c, const struct redw_request *rq, size_t sql_len)
+static struct layout lay_out(const redw_client *c, const struct redw_request *rq, bool plain, size_t sql_len)
 {
     struct layout at = {.timer = redwi_align(sizeof(struct redwi_request))};
 
-    at.oids = at.timer + redwi_client_timer_bytes(c);
+    at.oids = at.formats = at.sql = at.timer + redwi_client_timer_bytes(c);
+    at.group = at.bytes = at.sql + sql_len + 1;
+    if (plain)
+        return at;
     at.formats = at.oids + rq->nparams * sizeof(uint32_t);
     at.sql = at.formats + rq->nparams;
     at.group = at.sql + (rq->stmt ? 0 : label_bytes(rq) + sql_len + 1);
@@ -159,15 +164,16 @@ static struct layout lay_out(const redw_client *c, const struct redw_request *rq
 }
 
 /* A statement has its text. */
+static void take_statement(struct redwi_request *r, redw_stmt *stmt)
+{
+    r->use.stmt = redwi_stmt_keep(stmt);
+    r->sql = stmt->sql;
+    r->sql_len = stmt->sql_len;
+    r->on_error = stmt->on_error;
+}
+
 static void take_sql(struct redwi_request *r, const struct redw_request *rq, char *copy, size_t len)
 {
-    if (rq->stmt) {
-        r->use.stmt = redwi_stmt_keep(rq->stmt);
-        r->sql = rq->stmt->sql;
-        r->sql_len = rq->stmt->sql_len;
-        r->on_error = rq->stmt->on_error;
-        return;
-    }
     if (rq->label) {
         r->label_len = label_bytes(rq);
         snprintf(copy, r->label_len + 1, "/* %s */ ", rq->label);
@@ -179,27 +185,29 @@ static void take_sql(struct redwi_request *r, const struct redw_request *rq, cha
     r->on_error = redwi_request_error_proves(rq->sql, len);
 }
 
-/* The client's lives as long as any request. */
-static const char *take_group(const redw_client *c, const struct redw_request *rq, char *room)
-{
-    return rq->query_group ? memcpy(room, rq->query_group, strlen(rq->query_group) + 1) : c->settings.query_group;
-}
-
 static bool take_params(redw_client *c, struct redwi_request *r, const struct redw_request *rq)
 {
-    if (rq->nparams == 0)
-        return true;
     r->params = redwi_params_copy(&c->work, rq->params, rq->nparams);
-    if (!r->params && redwi_client_spare_memory(c))
+    if (!r->params && rq->nparams > 0 && redwi_client_spare_memory(c))
         r->params = redwi_params_copy(&c->work, rq->params, rq->nparams);
     r->nparams = r->params ? rq->nparams : 0;
-    return r->params != NULL;
+    return r->nparams == rq->nparams;
+}
+
+/* What a plain one has not. False: no memory. */
+static bool take_rest(redw_client *c, struct redwi_request *r, const struct redw_request *rq, char *group)
+{
+    r->wire = rq->wire;
+    r->job.rank = redwi_request_rank(rq->priority);
+    if (rq->query_group)
+        r->job.query_group = memcpy(group, rq->query_group, strlen(rq->query_group) + 1);
+    return take_params(c, r, rq);
 }
 
 /* NULL: no memory. */
-static struct redwi_request *create(redw_client *c, const struct redw_request *rq, size_t sql_len)
+static struct redwi_request *create(redw_client *c, const struct redw_request *rq, bool plain, size_t sql_len)
 {
-    const struct layout at = lay_out(c, rq, sql_len);
+    const struct layout at = lay_out(c, rq, plain, sql_len);
     char *p = redwi_spares_alloc(&c->spares, &c->work, at.bytes);
     void *block = p ? redwi_spares_alloc(&c->spares, &c->work, REDWI_RESULT_BLOCK) : NULL;
 
@@ -213,11 +221,15 @@ static struct redwi_request *create(redw_client *c, const struct redw_request *r
     r->bytes = at.bytes;
     r->result = redwi_result_init(block, &c->work);
     r->job.timer = p + at.timer;
+    r->job.rank = NORMAL_RANK;
+    r->job.query_group = c->settings.query_group; /* the client's lives as long as any request */
     r->oids = (uint32_t *)(void *)(p + at.oids);
     r->formats = (uint8_t *)p + at.formats;
-    take_sql(r, rq, p + at.sql, sql_len);
-    r->job.query_group = take_group(c, rq, p + at.group);
-    if (!take_params(c, r, rq)) {
+    if (rq->stmt)
+        take_statement(r, rq->stmt);
+    else
+        take_sql(r, rq, p + at.sql, sql_len);
+    if (!plain && !take_rest(c, r, rq, p + at.group)) {
         redwi_request_free(c, r);
         return NULL;
     }
@@ -247,19 +259,18 @@ redw_id redwi_request_submit(redw_client *c, const struct redw_request *caller_r
     if (!rq)
         return redwi_client_refuse(c, REDW_EINVAL,
                                    "request: size is wrong, or a field newer than this library is set");
-    redw_id id = check(c, rq, h != NULL, &sql_len);
-    if (id)
+    bool plain = !h && is_plain(rq);
+    redw_id id = check_text(c, rq, &sql_len);
+    if (id || (!plain && (id = check_rest(c, rq, h != NULL, sql_len)) != 0))
         return id;
-    struct redwi_request *r = create(c, rq, sql_len);
+    struct redwi_request *r = create(c, rq, plain, sql_len);
     if (!r)
         return redwi_client_refuse_memory(c);
     r->done = fn;
     r->ctx = ctx;
-    r->wire = rq->wire;
     r->max_rows = rq->max_rows ? rq->max_rows : UINT64_MAX;
     r->max_bytes = rq->max_bytes ? rq->max_bytes : REDWI_RESULT_BYTES_MAX;
     r->job.ops = redwi_request_ops(h != NULL, rq->way);
-    r->job.rank = redwi_request_rank(rq->priority);
     r->job.exclusive = redwi_request_is_large(r);
     if (h)
         set_stream(r, rq, h);

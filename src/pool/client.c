@@ -152,8 +152,14 @@ void redwi_client_resume(redw_client *c, struct redwi_job *j)
     redwi_pool_want_turn(c);
 }
 
+bool redwi_client_spare_memory(redw_client *c)
+{
+    return redwi_spares_empty(&c->spares, &c->work);
+}
+
 redw_id redwi_client_refuse_memory(redw_client *c)
 {
+    redwi_client_spare_memory(c); /* for whoever asks next */
     if (c->budget && redwi_budget_took_part(c->budget))
         return redwi_client_refuse(c, REDW_EFULL, "memory_max_bytes %llu: %llu in use",
                                    (unsigned long long)c->settings.memory_max_bytes,
@@ -168,6 +174,7 @@ redw_error *redwi_client_no_memory(redw_client *c, enum redw_outcome outcome)
         .cls = REDW_CLASS_RESOURCE_BUSY,
         .outcome = outcome,
     };
+    redwi_client_spare_memory(c); /* for whoever asks next */
     if (!c->budget || !redwi_budget_took_part(c->budget))
         return redwi_err_no_memory(outcome);
     return redwi_err_make(&c->mem, &spec, "the client's memory_max_bytes %llu is used up: %llu in use",
@@ -243,8 +250,11 @@ static void init_watchers(redw_client *c)
 static int share_memory(redw_client *c, const struct redw_allocator *mem, uint64_t max_bytes)
 {
     c->own = c->mem = c->work = *mem;
+    c->spares.max = REDWI_SPARES_MAX;
     if (max_bytes == 0)
         return 0;
+    if (max_bytes / REDWI_SPARES_PART < REDWI_SPARES_MAX * REDWI_SPARE_BYTES)
+        c->spares.max = (unsigned)(max_bytes / REDWI_SPARES_PART / REDWI_SPARE_BYTES);
     c->budget = redwi_budget_create(mem, max_bytes);
     if (!c->budget)
         return REDW_ENOMEM;
@@ -465,6 +475,7 @@ static void give_back(redw_client *c)
     redwi_tls_ctx_free(c->tls);
     redwi_settings_free(&c->settings, &c->mem);
     redwi_free(&c->mem, c->slots);
+    redwi_client_spare_memory(c);
     redwi_free(&own, c);
     redwi_budget_release(budget);
 }

@@ -14,6 +14,7 @@
 #define REDWI_POOL_CLIENT_H
 
 #include "pool/conn.h"
+#include "pool/spares.h"
 #include "wire/budget.h"
 
 /* What a connection is to the pool. Every change goes through redwi_pool_move (pool/dispatch.h). */
@@ -32,6 +33,7 @@ struct redw_client {
     struct redw_allocator mem;    /* of connections and of the client itself */
     struct redw_allocator work;   /* of requests and results: what a budget refuses first */
     struct redwi_budget *budget;  /* of both; NULL: none is set */
+    struct redwi_spares spares;   /* of work: blocks for the next requests and results */
     struct redw_loop loop;
     struct redwi_env env;
     struct redwi_settings settings;
@@ -97,6 +99,8 @@ redw_id redwi_client_refuse(redw_client *c, int code, const char *fmt, ...) REDW
 
 /* The refusal of what could not be allocated: REDW_EFULL if it was the budget, else REDW_ENOMEM. */
 redw_id redwi_client_refuse_memory(redw_client *c);
+/* Gives spare blocks back, after something was refused. True: there were some, it may be asked for again. */
+bool redwi_client_spare_memory(redw_client *c);
 /* A job for which something could not be allocated: the error of the same kind. */
 redw_error *redwi_client_no_memory(redw_client *c, enum redw_outcome outcome);
 

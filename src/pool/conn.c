@@ -632,5 +632,6 @@ void redwi_conn_free(struct redwi_conn *c)
 {
     redwi_session_free(c->session);
     redwi_prepared_free(&c->prepared);
+    redwi_heading_release(c->heading);
     redwi_free(c->priv->config.mem, c);
 }

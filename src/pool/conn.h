@@ -23,6 +23,7 @@
 #ifndef REDWI_POOL_CONN_H
 #define REDWI_POOL_CONN_H
 
+#include "data/heading.h"
 #include "pool/job.h"
 #include "pool/names.h"
 #include "pool/options.h"
@@ -112,6 +113,7 @@ struct redwi_conn {
     struct redwi_session *session;
     struct redwi_prepared prepared;   /* the statements prepared there; its users are jobs */
     bool paused;                      /* a row callback answered PAUSE */
+    struct redwi_heading *heading;    /* the last one that came, for the results behind it: the query floor's */
 
     struct redwi_conn_private *priv;  /* socket, watchers, filter: conn.c's own */
 };

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A request: the job behind redw_submit and redw_stream. One allocation for the request with its copy of
- * SQL, one for parameters if there are any, one for the result.
+ * A request: the job behind redw_submit and redw_stream. One block for the request with its copy of SQL, one for
+ * the result, both from the client's spares; one allocation for parameters if there are any.
  */
 #ifndef REDWI_QUERY_REQUEST_H
 #define REDWI_QUERY_REQUEST_H
@@ -22,7 +22,7 @@ struct redwi_slices {
 
 struct redwi_request {
     struct redwi_job job; /* behind this struct: oids, formats and sql */
-    size_t bytes;         /* of the allocation */
+    size_t bytes;         /* of the block */
     struct redw_result *result;
     redw_done_fn *done;
     void *ctx;
@@ -51,8 +51,8 @@ redw_id redwi_request_submit(redw_client *c, const struct redw_request *rq,
 
 /* What drives a request: gathered, or streamed in a way. */
 const struct redwi_job_ops *redwi_request_ops(bool streamed, enum redw_way way);
-/* Wipes its text; the handle, the result and the error are given back. */
-void redwi_request_free(const struct redw_allocator *mem, struct redwi_request *r);
+/* Wipes its text; the handle, the result and the error are given back, blocks to the client's spares. */
+void redwi_request_free(redw_client *c, struct redwi_request *r);
 /* In which list a job of this priority waits. */
 unsigned redwi_request_rank(enum redw_priority priority);
 /* The group that a request wants, the client's if it names none; never NULL. */
@@ -64,8 +64,12 @@ enum redwi_server redwi_request_server(const struct redwi_session *s);
 /* When a request is late, on the loop's clock: the earlier of timeout (0: the client's) and deadline (0: none). */
 int64_t redwi_request_deadline(const redw_client *c, uint32_t timeout_ms, int64_t deadline_ms, int64_t now_us);
 
+/* What its rows are, as the server has just said: counted, shared with the results before it if it said the
+ * same of them. NULL: no memory. */
+struct redwi_heading *redwi_request_heading(struct redwi_request *r, const struct redwi_columns *columns);
+
 /* The job ops of rows: gathered (request.c) and streamed (stream.c). */
-enum redwi_job_flow redwi_stream_columns(struct redwi_job *j, const struct redwi_columns *columns);
+enum redwi_job_flow redwi_stream_columns(struct redwi_job *j, struct redwi_heading *owned);
 enum redwi_job_flow redwi_stream_rows(struct redwi_job *j, const uint8_t *p, const uint8_t *end,
                                       const uint8_t **taken, bool *corrupt);
 

@@ -159,17 +159,16 @@ int redwi_use_described(struct redwi_use *u, const struct redwi_job *j, const st
     return redwi_prepared_describe(&j->conn->prepared, u->entry, columns, server);
 }
 
-bool redwi_use_columns(const struct redwi_use *u, enum redw_wire wire, enum redwi_server server,
-                       struct redwi_columns *out)
+struct redwi_heading *redwi_use_heading(const struct redwi_use *u, enum redw_wire wire,
+                                        enum redwi_server server)
 {
-    if (!u->entry->brings_rows)
-        return false;
-    *out = u->entry->columns;
+    enum redwi_form form = REDWI_FORM_TEXT;
+
     if (is_automatic(u, wire))
-        out->formats = u->entry->automatic;
+        form = REDWI_FORM_AUTOMATIC;
     else if (all_binary(wire, server))
-        out->formats = u->entry->binary;
-    return true;
+        form = REDWI_FORM_BINARY;
+    return redwi_prepared_heading(u->entry, form, server);
 }
 
 bool redwi_use_is_stale(const struct redwi_use *u, const redw_error *e)

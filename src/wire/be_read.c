@@ -227,6 +227,7 @@ bool redwi_be_row_description(const uint8_t *body, size_t len, unsigned version,
     out->n = redwi_cursor_u16(&c);
     out->version = version;
     out->formats = NULL;
+    out->serial = 0;
     out->fields = c;
     if (out->n > COLUMNS_MAX)
         return false;

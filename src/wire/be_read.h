@@ -106,6 +106,8 @@ struct redwi_columns { /* a checked RowDescription */
     struct redwi_cursor fields;
     const uint8_t *formats; /* not NULL: these n format codes count, and not the message's own: of a statement it
                                does not say in which form its rows will be asked for */
+    uint64_t serial; /* which description of its session this is: equal numbers mean equal bytes and version
+                        (formats aside). 0: not known, compare nothing */
 };
 /* Checks the whole body (at most 1,664 columns, formats 0 or 1) for the version negotiated. A proxy between
  * us and the server may have written it anew and without the tails: a body that has none at all is read

@@ -10,9 +10,6 @@
 /* The first allocation: one page holds a login or a few short statements. */
 #define CAP_MIN 4096u
 
-/* PostgreSQL keeps messages below this (MaxAllocSize); the length word counts itself. */
-#define MESSAGE_MAX 0x3fffffffu
-
 void redwi_buf_init(struct redwi_buf *b, const struct redw_allocator *mem, size_t max)
 {
     *b = (struct redwi_buf){.mem = mem, .max = max};
@@ -110,14 +107,9 @@ void redwi_buf_take(struct redwi_buf *b, size_t n)
         b->head = b->tail = 0;
 }
 
-/* n bytes at the end, already counted as added; NULL when there is no room or the writer has failed. */
-static inline uint8_t *put(struct redwi_buf *b, size_t n)
+uint8_t *redwi_buf_put_slowly(struct redwi_buf *b, size_t n)
 {
     size_t room;
-    if (!b->failed && n <= b->cap - b->tail) {
-        b->tail += n;
-        return b->data + b->tail - n;
-    }
     uint8_t *p = redwi_buf_room(b, n, &room);
     if (p)
         redwi_buf_added(b, n);
@@ -132,14 +124,14 @@ static void store32(uint8_t *p, uint32_t v)
 
 void redwi_buf_u8(struct redwi_buf *b, uint8_t v)
 {
-    uint8_t *p = put(b, sizeof v);
+    uint8_t *p = redwi_buf_put(b, sizeof v);
     if (p)
         *p = v;
 }
 
 void redwi_buf_u16(struct redwi_buf *b, uint16_t v)
 {
-    uint8_t *p = put(b, sizeof v);
+    uint8_t *p = redwi_buf_put(b, sizeof v);
     v = __builtin_bswap16(v);
     if (p)
         memcpy(p, &v, sizeof v);
@@ -147,14 +139,14 @@ void redwi_buf_u16(struct redwi_buf *b, uint16_t v)
 
 void redwi_buf_u32(struct redwi_buf *b, uint32_t v)
 {
-    uint8_t *p = put(b, sizeof v);
+    uint8_t *p = redwi_buf_put(b, sizeof v);
     if (p)
         store32(p, v);
 }
 
 void redwi_buf_u64(struct redwi_buf *b, uint64_t v)
 {
-    uint8_t *p = put(b, sizeof v);
+    uint8_t *p = redwi_buf_put(b, sizeof v);
     v = __builtin_bswap64(v);
     if (p)
         memcpy(p, &v, sizeof v);
@@ -162,7 +154,7 @@ void redwi_buf_u64(struct redwi_buf *b, uint64_t v)
 
 void redwi_buf_bytes(struct redwi_buf *b, const void *p, size_t n)
 {
-    uint8_t *to = n ? put(b, n) : NULL;
+    uint8_t *to = n ? redwi_buf_put(b, n) : NULL;
     if (to)
         memcpy(to, p, n);
 }
@@ -175,7 +167,7 @@ void redwi_buf_text(struct redwi_buf *b, const char *s, size_t n)
 
 size_t redwi_buf_message(struct redwi_buf *b, char type)
 {
-    uint8_t *p = put(b, type ? 5 : 4);
+    uint8_t *p = redwi_buf_put(b, type ? 5 : 4);
     if (!p)
         return redwi_buf_mark(b);
     if (type)
@@ -189,7 +181,7 @@ void redwi_buf_end(struct redwi_buf *b, size_t at)
     if (b->failed)
         return;
     size_t len = redwi_buf_mark(b) - at;
-    if (len > MESSAGE_MAX) {
+    if (len > REDWI_MESSAGE_MAX) {
         b->failed = REDW_EFULL;
         return;
     }

@@ -49,9 +49,27 @@ static inline void redwi_buf_added(struct redwi_buf *b, size_t n)
 {
     b->tail += n;
 }
+/* PostgreSQL keeps messages below this (MaxAllocSize); the length word counts itself. */
+#define REDWI_MESSAGE_MAX 0x3fffffffu
+
 void redwi_buf_take(struct redwi_buf *b, size_t n); /* n <= len; an emptied buffer starts over at 0 */
 
-/* The writer. Integers in network order. */
+/* The writer. */
+
+uint8_t *redwi_buf_put_slowly(struct redwi_buf *b, size_t n); /* for redwi_buf_put() */
+
+/* n bytes at the end, already counted as added, to be written now; NULL when there is no room or the writer has
+ * failed. */
+static inline uint8_t *redwi_buf_put(struct redwi_buf *b, size_t n)
+{
+    if (b->failed || n > b->cap - b->tail)
+        return redwi_buf_put_slowly(b, n);
+    uint8_t *p = b->data + b->tail;
+    b->tail += n;
+    return p;
+}
+
+/* Integers in network order. */
 void redwi_buf_u8(struct redwi_buf *b, uint8_t v);
 void redwi_buf_u16(struct redwi_buf *b, uint16_t v);
 void redwi_buf_u32(struct redwi_buf *b, uint32_t v);

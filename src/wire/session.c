@@ -294,6 +294,7 @@ int redwi_session_create(struct redwi_session **out, const struct redwi_session_
     s->out.secret = true;
     redwi_reply_queue_init(&s->queue, config->mem);
     redwi_parameters_init(&s->parameters, config->mem);
+    redwi_description_init(&s->description, config->mem);
     s->auth = (struct redwi_auth){
         .mem = config->mem,
         .user = config->startup.user,
@@ -328,6 +329,7 @@ void redwi_session_free(struct redwi_session *s)
     redwi_auth_end(&s->auth);
     redwi_reply_queue_free(&s->queue);
     redwi_parameters_free(&s->parameters);
+    redwi_description_free(&s->description);
     redwi_wipe(s->in.data, s->in_top < s->in.cap ? s->in_top : s->in.cap);
     redwi_buf_free(&s->in);
     redwi_buf_free(&s->out);

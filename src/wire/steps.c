@@ -278,7 +278,7 @@ void redwi_on_parameter_types(struct redwi_session *s, const struct redwi_messag
 
 void redwi_on_columns(struct redwi_session *s, const struct redwi_message *m, struct redwi_ev *ev)
 {
-    if (!redwi_be_row_description(m->body, m->len, s->row_version, &s->columns)) {
+    if (!redwi_description_read(&s->description, m->body, m->len, s->row_version)) {
         redwi_die_protocol(s, "malformed", "RowDescription");
         return;
     }
@@ -289,16 +289,16 @@ void redwi_on_columns(struct redwi_session *s, const struct redwi_message *m, st
     else
         redwi_reply_step(r);
     report_unit(s, ev, REDWI_EV_COLUMNS, m->body, m->len);
-    ev->columns = &s->columns;
+    ev->columns = &s->description.columns;
 }
 
 void redwi_on_no_columns(struct redwi_session *s, const struct redwi_message *m, struct redwi_ev *ev)
 {
     (void)m;
-    s->columns = (struct redwi_columns){0};
+    static const struct redwi_columns none;
     redwi_reply_step(front(s));
     report_unit(s, ev, REDWI_EV_COLUMNS, NULL, 0);
-    ev->columns = &s->columns;
+    ev->columns = &none;
 }
 
 void redwi_on_suspended(struct redwi_session *s, const struct redwi_message *m, struct redwi_ev *ev)

@@ -10,7 +10,7 @@
 #define REDWI_WIRE_STEPS_H
 
 #include "wire/auth.h"
-#include "wire/be_read.h"
+#include "wire/description.h"
 #include "wire/parameters.h"
 #include "wire/reply_queue.h"
 #include "wire/session.h"
@@ -38,7 +38,7 @@ struct redwi_session {
     bool rows_due;   /* the unit in front has columns and an owner: DataRow takes the short way */
     bool is_redshift;             /* as it reported */
     unsigned row_version;         /* of RowDescription, as the server says (protocol 1.2) */
-    struct redwi_columns columns; /* of the last COLUMNS event */
+    struct redwi_description description; /* the last one; of its columns COLUMNS gives a view */
     bool unit_open;  /* between unit_begin and unit_end */
     size_t unit_at;  /* the unit's mark in out */
     uint64_t sent;   /* bytes ever taken from the output */

@@ -9,8 +9,25 @@
 
 #include "wire/cursor.h"
 
+/* No session bounds a DataRow below this: the longest message of another type. */
+#define REDWI_DATA_ROW_LEAST ((size_t)4 << 20)
+
+/* Bounds of the length word by type: what is good in any session at any time, and what is at all. */
+struct redwi_be_bounds {
+    uint32_t min, span; /* span lengths from min on are good; 0: no such type */
+    uint32_t max;       /* the longest of all; 0: as long as the owner allows for data */
+};
+extern const struct redwi_be_bounds redwi_be_bounds[128];
+
+/* False: redwi_be_limits() must be asked. */
+static inline bool redwi_be_surely_within(uint8_t type, uint32_t length)
+{
+    return type < 128 && length - redwi_be_bounds[type].min < redwi_be_bounds[type].span;
+}
+
 /* Bounds of the length word of message type `type`, 4 included (reliability: limits); false: no such
- * server message. logged_in: E may be longer after login. data_max: bound for D, d and m. */
+ * server message. logged_in: E may be longer after login. data_max: bound for D, d and m, not below
+ * REDWI_DATA_ROW_LEAST. */
 bool redwi_be_limits(char type, bool logged_in, size_t data_max, size_t *min, size_t *max);
 
 /* --- login -------------------------------------------------------------------------------------- */

@@ -52,7 +52,17 @@ static inline void redwi_buf_added(struct redwi_buf *b, size_t n)
 /* PostgreSQL keeps messages below this (MaxAllocSize); the length word counts itself. */
 #define REDWI_MESSAGE_MAX 0x3fffffffu
 
-void redwi_buf_take(struct redwi_buf *b, size_t n); /* n <= len; an emptied buffer starts over at 0 */
+void redwi_buf_wipe_front(struct redwi_buf *b, size_t n); /* for redwi_buf_take() */
+
+/* n <= len; an emptied buffer starts over at 0 */
+static inline void redwi_buf_take(struct redwi_buf *b, size_t n)
+{
+    if (b->secret)
+        redwi_buf_wipe_front(b, n);
+    b->head += n;
+    if (b->head == b->tail)
+        b->head = b->tail = 0;
+}
 
 /* The writer. */
 

@@ -27,65 +27,61 @@
 #define OUTPUT_MAX  ((size_t)1 << 30)
 #define OUTPUT_KEEP (64 * KIB)
 
+/* Not below the longest message of another type (REDWI_DATA_ROW_LEAST): then no row that fits what the buffer may
+ * have grown to is over its bound, and rows behind the first need no look at their headers here. */
 #define DATA_ROW_DEFAULT (64 * KIB * KIB)
 #define DATA_ROW_MAX     (((size_t)1 << 30) - 1)
-/* Not below the longest message of another type: then no row that fits what the buffer may have grown to
- * is over its bound, and rows behind the first need no look at their headers here. */
-#define DATA_ROW_LEAST   (4 * KIB * KIB)
-#define DATA_ROW_MIN_LEN 6   /* length word and a count of columns */
 #define CANCEL_NOISE_MAX (32 * KIB) /* what a server may say to a CancelRequest */
 
 /* --- the table ---------------------------------------------------------------------------------- */
 
-#define IN(phase) (1u << REDWI_PHASE_##phase)
-#define DUE(what) (1u << REDWI_DUE_##what)
-#define ANY       (~0u)
-#define ALWAYS    (IN(LOGIN) | IN(SETTLING) | IN(READY) | IN(BUSY))
-#define ANY_ERROR (DUE(FAILED) | DUE(COPY_OUT)) /* the unit's error was reported already */
+/* A moment: what the unit in front waits for, or while none is under way the phase. */
+#define DUE(what)  (1u << REDWI_DUE_##what)
+#define IN_(phase) (1u << (16 + (phase)))
+#define IN(phase)  IN_(REDWI_PHASE_##phase)
+#define BUSY       0xffffu /* whatever is due */
+#define ALWAYS     (IN(LOGIN) | IN(SETTLING) | IN(READY) | BUSY)
+#define ANY_ERROR  (DUE(FAILED) | DUE(COPY_OUT)) /* the unit's error was reported already */
+#define ROWS_DUE   (DUE(ROWS) | DUE(QUERY_ROWS))
 
-/* What may be done with a type, by phase and, in BUSY, by what the unit in front waits for. */
+/* What may be done with a type, and when. */
 struct rule {
-    unsigned phases, dues;
+    unsigned when;
     redwi_on_message *take;
 };
-
-#define ROWS_DUE (DUE(ROWS) | DUE(QUERY_ROWS))
-#define UNIT(dues, take) {IN(BUSY), (dues), (take)}
 
 #define RULES_MAX 3
 static const struct message_type {
     const char *name;
     struct rule rules[RULES_MAX];
 } types[128] = {
-    ['D'] = {"DataRow", {UNIT(ROWS_DUE, redwi_on_nothing)}}, /* discarded; others: rows_in_front */
-    ['1'] = {"ParseComplete", {UNIT(DUE(PARSE), redwi_on_step)}},
-    ['2'] = {"BindComplete", {UNIT(DUE(BIND), redwi_on_bound)}},
-    ['3'] = {"CloseComplete", {UNIT(DUE(CLOSE), redwi_on_step)}},
-    ['t'] = {"ParameterDescription", {UNIT(DUE(PARAMETERS), redwi_on_parameter_types)}},
-    ['T'] = {"RowDescription", {UNIT(DUE(COLUMNS) | DUE(DESCRIBE) | DUE(QUERY), redwi_on_columns)}},
-    ['n'] = {"NoData", {UNIT(DUE(DESCRIBE), redwi_on_step), UNIT(DUE(COLUMNS), redwi_on_no_columns)}},
+    ['D'] = {"DataRow", {{ROWS_DUE, redwi_on_nothing}}}, /* discarded; others: report_rows */
+    ['1'] = {"ParseComplete", {{DUE(PARSE), redwi_on_step}}},
+    ['2'] = {"BindComplete", {{DUE(BIND), redwi_on_bound}}},
+    ['3'] = {"CloseComplete", {{DUE(CLOSE), redwi_on_step}}},
+    ['t'] = {"ParameterDescription", {{DUE(PARAMETERS), redwi_on_parameter_types}}},
+    ['T'] = {"RowDescription", {{DUE(COLUMNS) | DUE(DESCRIBE) | DUE(QUERY), redwi_on_columns}}},
+    ['n'] = {"NoData", {{DUE(DESCRIBE), redwi_on_step}, {DUE(COLUMNS), redwi_on_no_columns}}},
     ['C'] = {"CommandComplete",
-             {UNIT(DUE(EXECUTE) | DUE(QUERY) | ROWS_DUE, redwi_on_complete),
-              UNIT(DUE(COPY_OUT), redwi_on_copy_complete)}},
-    ['I'] = {"EmptyQueryResponse", {UNIT(DUE(EXECUTE) | DUE(QUERY), redwi_on_empty)}},
-    ['s'] = {"PortalSuspended", {UNIT(DUE(EXECUTE) | DUE(ROWS), redwi_on_suspended)}},
+             {{DUE(EXECUTE) | DUE(QUERY) | ROWS_DUE, redwi_on_complete}, {DUE(COPY_OUT), redwi_on_copy_complete}}},
+    ['I'] = {"EmptyQueryResponse", {{DUE(EXECUTE) | DUE(QUERY), redwi_on_empty}}},
+    ['s'] = {"PortalSuspended", {{DUE(EXECUTE) | DUE(ROWS), redwi_on_suspended}}},
     ['Z'] = {"ReadyForQuery",
-             {UNIT(DUE(SYNC) | DUE(FAILED) | DUE(QUERY), redwi_on_ready),
-              {IN(SETTLING), ANY, redwi_on_logged_in}}},
+             {{DUE(SYNC) | DUE(FAILED) | DUE(QUERY), redwi_on_ready}, {IN(SETTLING), redwi_on_logged_in}}},
     ['E'] = {"ErrorResponse",
-             {UNIT(ANY & ~ANY_ERROR, redwi_on_unit_error),
-              UNIT(ANY_ERROR, redwi_on_later_error),
-              {IN(LOGIN) | IN(SETTLING) | IN(READY), ANY, redwi_on_last_words}}},
-    ['N'] = {"NoticeResponse", {{ALWAYS, ANY, redwi_on_notice}}},
-    ['S'] = {"ParameterStatus", {{ALWAYS, ANY, redwi_on_parameter}}},
-    ['A'] = {"NotificationResponse", {{IN(READY) | IN(BUSY), ANY, redwi_on_nothing}}},
-    ['R'] = {"Authentication", {{IN(LOGIN), ANY, redwi_on_authentication}}},
-    ['v'] = {"NegotiateProtocolVersion", {{IN(LOGIN), ANY, redwi_on_negotiate}}},
-    ['K'] = {"BackendKeyData", {{IN(SETTLING), ANY, redwi_on_key}}},
-    ['G'] = {"CopyInResponse", {UNIT(DUE(EXECUTE), redwi_on_copy_in)}},
-    ['H'] = {"CopyOutResponse", {UNIT(DUE(EXECUTE), redwi_on_copy_out)}},
-    ['d'] = {"CopyData", {UNIT(DUE(COPY_OUT), redwi_on_nothing)}},
-    ['c'] = {"CopyDone", {UNIT(DUE(COPY_OUT), redwi_on_nothing)}},
+             {{BUSY & ~ANY_ERROR, redwi_on_unit_error},
+              {ANY_ERROR, redwi_on_later_error},
+              {IN(LOGIN) | IN(SETTLING) | IN(READY), redwi_on_last_words}}},
+    ['N'] = {"NoticeResponse", {{ALWAYS, redwi_on_notice}}},
+    ['S'] = {"ParameterStatus", {{ALWAYS, redwi_on_parameter}}},
+    ['A'] = {"NotificationResponse", {{IN(READY) | BUSY, redwi_on_nothing}}},
+    ['R'] = {"Authentication", {{IN(LOGIN), redwi_on_authentication}}},
+    ['v'] = {"NegotiateProtocolVersion", {{IN(LOGIN), redwi_on_negotiate}}},
+    ['K'] = {"BackendKeyData", {{IN(SETTLING), redwi_on_key}}},
+    ['G'] = {"CopyInResponse", {{DUE(EXECUTE), redwi_on_copy_in}}},
+    ['H'] = {"CopyOutResponse", {{DUE(EXECUTE), redwi_on_copy_out}}},
+    ['d'] = {"CopyData", {{DUE(COPY_OUT), redwi_on_nothing}}},
+    ['c'] = {"CopyDone", {{DUE(COPY_OUT), redwi_on_nothing}}},
     /* Never asked for; here for their names. */
     ['V'] = {.name = "FunctionCallResponse"},
     ['W'] = {.name = "CopyBothResponse"},
@@ -104,60 +100,84 @@ static void die_unexpected(struct redwi_session *s, uint8_t type)
     redwi_die_protocol(s, "unexpected", name ? name : unknown);
 }
 
-/* The rule for a type now; NULL, and the session is dead, if there is none. */
-static const struct rule *rule_for(struct redwi_session *s, uint8_t type)
+static unsigned moment(const struct redwi_session *s)
 {
-    unsigned phase = 1u << s->phase, due = ANY;
     if (s->phase == REDWI_PHASE_BUSY)
-        due = 1u << redwi_reply_queue_front(&s->queue)->due;
+        return 1u << redwi_session_front(s)->due;
+    return IN_(s->phase);
+}
+
+/* The rule for a type now; NULL if there is none. */
+static const struct rule *rule_for(const struct redwi_session *s, uint8_t type)
+{
+    unsigned now = moment(s);
     for (size_t i = 0; type < 128 && i < RULES_MAX; i++) {
-        const struct rule *rule = &types[type].rules[i];
-        if ((rule->phases & phase) && (rule->dues & due))
-            return rule;
+        if (types[type].rules[i].when & now)
+            return &types[type].rules[i];
     }
-    die_unexpected(s, type);
     return NULL;
 }
 
 /* --- input -------------------------------------------------------------------------------------- */
 
-/* The message in front: its rule once its header has passed, NULL before that, and when it did not. The
- * bounds are checked before the body is waited for. */
-static const struct rule *check_header(struct redwi_session *s)
+static bool is_within(const struct redwi_session *s, uint8_t type, uint32_t len)
 {
-    if (redwi_buf_len(&s->in) < HEADER_BYTES)
-        return NULL;
-    const uint8_t *p = redwi_buf_front(&s->in);
-    const struct rule *rule = rule_for(s, p[0]);
-    if (!rule)
-        return NULL;
+    if (redwi_be_surely_within(type, len))
+        return true;
     /* What has no bounds is outside them. */
-    size_t len = redwi_load32(p + 1), min = SIZE_MAX, max = 0;
-    (void)redwi_be_limits((char)p[0], redwi_session_logged_in(s), s->row_max, &min, &max);
-    if (len < min || len > max) {
-        redwi_die_protocol(s, "length out of bounds in", types[p[0]].name);
-        return NULL;
-    }
-    s->need = len + 1;
-    return rule;
+    size_t min = SIZE_MAX, max = 0;
+    (void)redwi_be_limits((char)type, redwi_session_logged_in(s), s->row_max, &min, &max);
+    return len >= min && len <= max;
 }
 
-/* The short way of the hottest message: nothing is looked at but its header. */
-static bool rows_in_front(const struct redwi_session *s, struct redwi_ev *ev)
+/* Has the unit in front columns and an owner? */
+static bool rows_due(const struct redwi_session *s)
 {
-    const uint8_t *p = redwi_buf_front(&s->in);
-    size_t n = redwi_buf_len(&s->in);
-    if (n < HEADER_BYTES || p[0] != 'D')
-        return false;
-    size_t len = redwi_load32(p + 1);
-    if (len >= n || len < DATA_ROW_MIN_LEN || len > s->row_max)
-        return false;
+    return (moment(s) & ROWS_DUE) && redwi_session_front(s)->tag;
+}
+
+/* The short way of the hottest message: nothing is looked at but the header of the first. */
+static void report_rows(const struct redwi_session *s, struct redwi_ev *ev)
+{
     *ev = (struct redwi_ev){
         .kind = REDWI_EV_ROWS,
-        .unit = s->queue.ring[s->queue.head].tag,
-        .data = p,
-        .len = n,
+        .unit = redwi_session_front(s)->tag,
+        .data = redwi_buf_front(&s->in),
+        .len = redwi_buf_len(&s->in),
     };
+}
+
+/* The message in front. False: it is not whole yet, or it ended the session. The bounds are checked before the body
+ * is waited for. */
+static bool take_message(struct redwi_session *s, struct redwi_ev *ev)
+{
+    size_t n = redwi_buf_len(&s->in);
+    if (n < HEADER_BYTES)
+        return false;
+    const uint8_t *p = s->in.data + s->in.head;
+    uint8_t type = p[0];
+    uint32_t len = redwi_load32(p + 1);
+    const struct rule *rule = rule_for(s, type);
+    if (!rule) {
+        die_unexpected(s, type);
+        return false;
+    }
+    if (!is_within(s, type, len)) {
+        redwi_die_protocol(s, "length out of bounds in", types[type].name);
+        return false;
+    }
+    if (len >= n) {
+        s->need = (size_t)len + 1;
+        return false;
+    }
+    if (type == 'D' && redwi_session_front(s)->tag) {
+        report_rows(s, ev);
+        return true;
+    }
+    /* The bytes stay where they are until there is room to be made. */
+    redwi_buf_take(&s->in, (size_t)len + 1);
+    s->need = 0;
+    rule->take(s, (struct redwi_message){p + HEADER_BYTES, len - sizeof(uint32_t)}, ev);
     return true;
 }
 
@@ -175,16 +195,16 @@ static void take_tls_answer(struct redwi_session *s, struct redwi_ev *ev)
     } else if (n > 1) {
         redwi_die_tls(s, "unencrypted bytes behind the server's answer to the request for TLS");
     } else {
-        redwi_session_set_phase(s, REDWI_PHASE_TLS_WAIT);
-        ev->kind = REDWI_EV_START_TLS;
+        s->phase = REDWI_PHASE_TLS_WAIT;
+        *ev = (struct redwi_ev){.kind = REDWI_EV_START_TLS};
     }
 }
 
 /* TLS without asking for it: the server's answer is the handshake itself. */
 static void start_tls_unasked(struct redwi_session *s, struct redwi_ev *ev)
 {
-    redwi_session_set_phase(s, REDWI_PHASE_TLS_WAIT);
-    ev->kind = REDWI_EV_START_TLS;
+    s->phase = REDWI_PHASE_TLS_WAIT;
+    *ev = (struct redwi_ev){.kind = REDWI_EV_START_TLS};
 }
 
 static void drop_noise(struct redwi_session *s)
@@ -196,62 +216,63 @@ static void drop_noise(struct redwi_session *s)
         redwi_die_protocol(s, "too many", "bytes");
 }
 
-static bool take_message(struct redwi_session *s, struct redwi_ev *ev)
+enum passage {
+    PASSAGE_STUCK,    /* nothing more can be done with what was received */
+    PASSAGE_WENT_ON,
+    PASSAGE_MESSAGES, /* they are what is to be read */
+};
+
+/* In the phases without messages. */
+static enum passage pass(struct redwi_session *s, struct redwi_ev *ev)
 {
-    const struct rule *rule = check_header(s);
-    if (!rule)
-        return s->phase == REDWI_PHASE_DEAD;
-    if (s->need > redwi_buf_len(&s->in))
-        return false;
-    const uint8_t *p = redwi_buf_front(&s->in);
-    const struct redwi_message m = {p + HEADER_BYTES, s->need - HEADER_BYTES};
-    /* The bytes stay where they are until there is room to be made. */
-    redwi_buf_take(&s->in, s->need);
-    s->need = 0;
-    rule->take(s, &m, ev);
-    redwi_session_look_at_front(s);
-    return true;
+    bool any = redwi_buf_len(&s->in) > 0;
+    switch (s->phase) {
+    case REDWI_PHASE_DEAD:
+    case REDWI_PHASE_START:
+    case REDWI_PHASE_TLS_WAIT:
+        return PASSAGE_STUCK;
+    case REDWI_PHASE_TLS_ASKED:
+        if (s->config.tls_direct)
+            start_tls_unasked(s, ev);
+        else if (any)
+            take_tls_answer(s, ev);
+        else
+            return PASSAGE_STUCK;
+        return PASSAGE_WENT_ON;
+    case REDWI_PHASE_CANCEL:
+        if (!any)
+            return PASSAGE_STUCK;
+        drop_noise(s);
+        return PASSAGE_WENT_ON;
+    case REDWI_PHASE_LOGIN:
+        /* After the end only the server's last words are of interest, not its iterations. */
+        if (s->auth.step != REDWI_AUTH_DERIVING || s->ended)
+            return PASSAGE_MESSAGES;
+        *ev = (struct redwi_ev){.kind = REDWI_EV_WORK};
+        return PASSAGE_WENT_ON;
+    default: /* SETTLING */
+        return PASSAGE_MESSAGES;
+    }
 }
 
 /* One step; false: nothing more can be done with what was received. */
 static bool advance(struct redwi_session *s, struct redwi_ev *ev)
 {
-    switch (s->phase) {
-    case REDWI_PHASE_DEAD:
-    case REDWI_PHASE_START:
-    case REDWI_PHASE_TLS_WAIT:
-        return false;
-    case REDWI_PHASE_TLS_ASKED:
-        if (s->config.tls_direct) {
-            start_tls_unasked(s, ev);
-            return true;
-        }
-        if (!redwi_buf_len(&s->in))
-            return false;
-        take_tls_answer(s, ev);
-        return true;
-    case REDWI_PHASE_CANCEL:
-        if (!redwi_buf_len(&s->in))
-            return false;
-        drop_noise(s);
-        return true;
-    case REDWI_PHASE_LOGIN:
-        /* After the end only the server's last words are of interest, not its iterations. */
-        if (s->auth.step == REDWI_AUTH_DERIVING && !s->ended) {
-            ev->kind = REDWI_EV_WORK;
-            return true;
-        }
-        return take_message(s, ev);
-    default: /* SETTLING, READY, BUSY */
-        return take_message(s, ev);
+    if (!redwi_session_logged_in(s)) {
+        enum passage passage = pass(s, ev);
+        if (passage != PASSAGE_MESSAGES)
+            return passage == PASSAGE_WENT_ON;
     }
+    return take_message(s, ev);
 }
 
 /* Back to the usual size after a long message, which filled its buffer to the last byte, and after rows. */
 static void shrink_input(struct redwi_session *s)
 {
-    size_t usual = s->rows_due ? INPUT_FLOODED : INPUT_BYTES;
-    if (s->in.cap > usual && !redwi_buf_len(&s->in))
+    if (s->in.cap <= INPUT_BYTES || redwi_buf_len(&s->in))
+        return;
+    size_t usual = rows_due(s) ? INPUT_FLOODED : INPUT_BYTES;
+    if (s->in.cap > usual)
         redwi_buf_free(&s->in);
 }
 
@@ -281,8 +302,8 @@ int redwi_session_create(struct redwi_session **out, const struct redwi_session_
         return REDW_ENOMEM;
     s->config = *config;
     s->row_max = config->data_row_max ? config->data_row_max : DATA_ROW_DEFAULT;
-    if (s->row_max < DATA_ROW_LEAST)
-        s->row_max = DATA_ROW_LEAST;
+    if (s->row_max < REDWI_DATA_ROW_LEAST)
+        s->row_max = REDWI_DATA_ROW_LEAST;
     if (s->row_max > DATA_ROW_MAX)
         s->row_max = DATA_ROW_MAX;
     if (config->cancel_key) {
@@ -358,7 +379,7 @@ static int open_session(struct redwi_session *s)
         redwi_startup_put(&s->out, &c->startup);
     int code = put_done(s, mark);
     if (!code)
-        redwi_session_set_phase(s, c->cancel_key ? REDWI_PHASE_CANCEL : REDWI_PHASE_LOGIN);
+        s->phase = c->cancel_key ? REDWI_PHASE_CANCEL : REDWI_PHASE_LOGIN;
     return code;
 }
 
@@ -373,7 +394,7 @@ int redwi_session_start(struct redwi_session *s)
         redwi_fe_ssl_request(&s->out);
     int code = put_done(s, mark);
     if (!code)
-        redwi_session_set_phase(s, REDWI_PHASE_TLS_ASKED);
+        s->phase = REDWI_PHASE_TLS_ASKED;
     return code;
 }
 
@@ -487,31 +508,27 @@ void redwi_session_sent(struct redwi_session *s, size_t n)
 
 /* --- events ------------------------------------------------------------------------------------- */
 
-static void report_fatal(struct redwi_session *s, struct redwi_ev *ev)
+static enum redwi_ev_kind report_fatal(struct redwi_session *s, struct redwi_ev *ev)
 {
-    ev->kind = REDWI_EV_FATAL;
-    ev->error = s->fatal;
+    *ev = (struct redwi_ev){.kind = REDWI_EV_FATAL, .error = s->fatal};
     s->fatal = NULL;
     s->fatal_due = false;
+    return REDWI_EV_FATAL;
 }
 
 enum redwi_ev_kind redwi_session_next(struct redwi_session *s, struct redwi_ev *ev)
 {
-    for (;;) {
-        if (s->rows_due && rows_in_front(s, ev))
-            return REDWI_EV_ROWS;
-        *ev = (struct redwi_ev){0};
-        bool went_on = advance(s, ev);
-        if (!went_on && s->ended && s->phase != REDWI_PHASE_DEAD)
-            redwi_die_ended(s);
-        if (s->fatal_due)
-            report_fatal(s, ev);
-        if (ev->kind || !went_on)
-            break;
+    ev->kind = REDWI_EV_NONE;
+    while (advance(s, ev)) {
+        if (ev->kind)
+            return ev->kind;
     }
-    if (!ev->kind)
-        shrink_input(s);
-    return ev->kind;
+    if (s->ended && s->phase != REDWI_PHASE_DEAD)
+        redwi_die_ended(s);
+    if (s->fatal_due)
+        return report_fatal(s, ev);
+    shrink_input(s);
+    return REDWI_EV_NONE;
 }
 
 bool redwi_session_work(struct redwi_session *s, unsigned iterations)
@@ -592,7 +609,7 @@ int redwi_session_batch_end(struct redwi_session *s, void *tag, unsigned sent, u
         .more = more,
     };
     redwi_reply_queue_push(&s->queue, &reply);
-    redwi_session_set_phase(s, REDWI_PHASE_BUSY);
+    s->phase = REDWI_PHASE_BUSY;
     return 0;
 }
 
@@ -618,7 +635,7 @@ bool redwi_session_take_back(struct redwi_session *s, const void *tag)
     redwi_buf_cut(&s->out, (size_t)(at - s->sent));
     while (s->queue.count && redwi_reply_queue_back(&s->queue)->at >= at)
         redwi_reply_queue_pop_back(&s->queue);
-    redwi_session_set_phase(s, s->queue.count ? REDWI_PHASE_BUSY : REDWI_PHASE_READY);
+    s->phase = s->queue.count ? REDWI_PHASE_BUSY : REDWI_PHASE_READY;
     return true;
 }
 
@@ -626,7 +643,6 @@ void redwi_session_discard(struct redwi_session *s, void *tag)
 {
     for (struct redwi_reply *r; tag && (r = redwi_reply_queue_find(&s->queue, tag));)
         r->tag = NULL;
-    redwi_session_look_at_front(s);
 }
 
 enum redw_outcome redwi_session_outcome(const struct redwi_session *s, const void *tag)

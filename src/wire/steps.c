@@ -45,20 +45,6 @@ static const char *phase_name(const struct redwi_session *s)
     return dues[redwi_reply_queue_front(&s->queue)->due];
 }
 
-/* After every change of the state, of what is due, or of the tag in front. */
-void redwi_session_look_at_front(struct redwi_session *s)
-{
-    const struct redwi_reply *r = redwi_reply_queue_front(&s->queue);
-    s->rows_due = r && s->phase == REDWI_PHASE_BUSY && r->tag &&
-                  (r->due == REDWI_DUE_ROWS || r->due == REDWI_DUE_QUERY_ROWS);
-}
-
-void redwi_session_set_phase(struct redwi_session *s, enum redwi_phase phase)
-{
-    s->phase = phase;
-    redwi_session_look_at_front(s);
-}
-
 /* --- the end ------------------------------------------------------------------------------------ */
 
 /* Of the oldest unit; a session without units has sent nothing that could have run. */
@@ -78,7 +64,7 @@ void redwi_die(struct redwi_session *s, redw_error *e)
     redwi_auth_end(&s->auth);
     s->fatal = e;
     s->fatal_due = true;
-    redwi_session_set_phase(s, REDWI_PHASE_DEAD);
+    s->phase = REDWI_PHASE_DEAD;
 }
 
 static struct redwi_err_spec spec_of(const struct redwi_session *s, int code, enum redw_class cls)
@@ -118,51 +104,52 @@ void redwi_die_ended(struct redwi_session *s)
 
 /* --- messages: login ---------------------------------------------------------------------------- */
 
-void redwi_on_authentication(struct redwi_session *s, const struct redwi_message *m, struct redwi_ev *ev)
+void redwi_on_authentication(struct redwi_session *s, struct redwi_message m, struct redwi_ev *ev)
 {
     (void)ev;
-    redw_error *e = redwi_auth_request(&s->auth, m->body, m->len, &s->out);
+    redw_error *e = redwi_auth_request(&s->auth, m.body, m.len, &s->out);
     if (e)
         redwi_die(s, e);
     else if (s->auth.step == REDWI_AUTH_OK)
-        redwi_session_set_phase(s, REDWI_PHASE_SETTLING);
+        s->phase = REDWI_PHASE_SETTLING;
 }
 
 /* The answer to a minor version or to options ("_pq_...") that the server does not have. We ask for 3.0, which
  * each has, and for no option: whoever answers with another version or with names means somebody else. */
-void redwi_on_negotiate(struct redwi_session *s, const struct redwi_message *m, struct redwi_ev *ev)
+void redwi_on_negotiate(struct redwi_session *s, struct redwi_message m, struct redwi_ev *ev)
 {
     (void)ev;
     struct redwi_negotiate answer;
-    if (!redwi_be_negotiate(m->body, m->len, &answer))
+    if (!redwi_be_negotiate(m.body, m.len, &answer))
         redwi_die_protocol(s, "malformed", "NegotiateProtocolVersion");
     else if (answer.minor || answer.nnames)
         redwi_die_protocol(s, "what was not asked for in", "NegotiateProtocolVersion");
 }
 
-void redwi_on_key(struct redwi_session *s, const struct redwi_message *m, struct redwi_ev *ev)
+void redwi_on_key(struct redwi_session *s, struct redwi_message m, struct redwi_ev *ev)
 {
     (void)ev;
     const uint8_t *key;
     size_t n;
-    if (s->has_key || !redwi_be_key_data(m->body, m->len, &s->pid, &key, &n)) {
+    if (s->has_key || !redwi_be_key_data(m.body, m.len, &s->pid, &key, &n)) {
         redwi_die_protocol(s, "malformed", "BackendKeyData");
         return;
     }
     memcpy(s->key, key, n);
     s->key_len = n;
     s->has_key = true;
-    redwi_wipe((void *)m->body, m->len);
+    redwi_wipe((void *)m.body, m.len);
 }
 
-void redwi_on_logged_in(struct redwi_session *s, const struct redwi_message *m, struct redwi_ev *ev)
+void redwi_on_logged_in(struct redwi_session *s, struct redwi_message m, struct redwi_ev *ev)
 {
-    if (!redwi_be_ready(m->body, m->len, &ev->status)) {
+    char status;
+    if (!redwi_be_ready(m.body, m.len, &status)) {
         redwi_die_protocol(s, "malformed", "ReadyForQuery");
         return;
     }
-    redwi_session_set_phase(s, REDWI_PHASE_READY);
-    ev->kind = REDWI_EV_LOGGED_IN;
+    s->phase = REDWI_PHASE_READY;
+    *ev = (struct redwi_ev){.kind = REDWI_EV_LOGGED_IN, .status = status};
 }
 
 /* --- messages: at any time ---------------------------------------------------------------------- */
@@ -172,10 +159,10 @@ static bool is_name(redw_slice name, const char *known)
     return redwi_parameters_same_name(name.ptr, name.len, known, strlen(known));
 }
 
-void redwi_on_parameter(struct redwi_session *s, const struct redwi_message *m, struct redwi_ev *ev)
+void redwi_on_parameter(struct redwi_session *s, struct redwi_message m, struct redwi_ev *ev)
 {
     redw_slice name, value;
-    if (!redwi_be_parameter_status(m->body, m->len, &name, &value)) {
+    if (!redwi_be_parameter_status(m.body, m.len, &name, &value)) {
         redwi_die_protocol(s, "malformed", "ParameterStatus");
         return;
     }
@@ -189,26 +176,26 @@ void redwi_on_parameter(struct redwi_session *s, const struct redwi_message *m, 
         redwi_die_no_memory(s);
         return;
     }
-    ev->kind = REDWI_EV_PARAMETER;
-    ev->data = m->body;
-    ev->len = m->len;
+    *ev = (struct redwi_ev){.kind = REDWI_EV_PARAMETER, .data = m.body, .len = m.len};
 }
 
-void redwi_on_notice(struct redwi_session *s, const struct redwi_message *m, struct redwi_ev *ev)
+void redwi_on_notice(struct redwi_session *s, struct redwi_message m, struct redwi_ev *ev)
 {
-    if (!redwi_be_fields_ok(m->body, m->len)) {
+    if (!redwi_be_fields_ok(m.body, m.len)) {
         redwi_die_protocol(s, "malformed", "NoticeResponse");
         return;
     }
     const struct redwi_reply *r = redwi_reply_queue_front(&s->queue);
     if (r && !r->tag)
         return;
-    ev->kind = REDWI_EV_NOTICE;
-    ev->unit = r ? r->tag : NULL;
-    ev->error = redwi_err_server(s->config.mem, m->body, m->len, REDW_OUTCOME_UNKNOWN);
+    *ev = (struct redwi_ev){
+        .kind = REDWI_EV_NOTICE,
+        .unit = r ? r->tag : NULL,
+        .error = redwi_err_server(s->config.mem, m.body, m.len, REDW_OUTCOME_UNKNOWN),
+    };
 }
 
-void redwi_on_nothing(struct redwi_session *s, const struct redwi_message *m, struct redwi_ev *ev)
+void redwi_on_nothing(struct redwi_session *s, struct redwi_message m, struct redwi_ev *ev)
 {
     (void)s;
     (void)m;
@@ -216,14 +203,14 @@ void redwi_on_nothing(struct redwi_session *s, const struct redwi_message *m, st
 }
 
 /* An error that no unit asked for: the server says why it will close. */
-void redwi_on_last_words(struct redwi_session *s, const struct redwi_message *m, struct redwi_ev *ev)
+void redwi_on_last_words(struct redwi_session *s, struct redwi_message m, struct redwi_ev *ev)
 {
     (void)ev;
-    if (!redwi_be_fields_ok(m->body, m->len)) {
+    if (!redwi_be_fields_ok(m.body, m.len)) {
         redwi_die_protocol(s, "malformed", "ErrorResponse");
         return;
     }
-    redw_error *e = redwi_err_server(s->config.mem, m->body, m->len, oldest_outcome(s));
+    redw_error *e = redwi_err_server(s->config.mem, m.body, m.len, oldest_outcome(s));
     s->names_refused = s->config.startup.redshift && !redwi_session_logged_in(s) &&
                        redwi_err_is_fatal(e) && redwi_startup_refused(redw_error_sqlstate(e));
     redwi_die(s, e);
@@ -231,31 +218,27 @@ void redwi_on_last_words(struct redwi_session *s, const struct redwi_message *m,
 
 /* --- messages: of a unit ------------------------------------------------------------------------ */
 
-static struct redwi_reply *front(struct redwi_session *s)
+static struct redwi_reply *front(const struct redwi_session *s)
 {
-    return redwi_reply_queue_front(&s->queue);
+    return redwi_session_front(s);
 }
 
 /* A discarded unit's events are not reported. */
-static void report_unit(struct redwi_session *s, struct redwi_ev *ev, enum redwi_ev_kind kind,
-                        const void *data, size_t len)
+static void report_unit(struct redwi_session *s, struct redwi_ev *ev, enum redwi_ev_kind kind, const void *data,
+                        size_t len)
 {
-    if (!front(s)->tag)
-        return;
-    ev->kind = kind;
-    ev->unit = front(s)->tag;
-    ev->data = data;
-    ev->len = len;
+    if (front(s)->tag)
+        *ev = (struct redwi_ev){.kind = kind, .unit = front(s)->tag, .data = data, .len = len};
 }
 
-void redwi_on_step(struct redwi_session *s, const struct redwi_message *m, struct redwi_ev *ev)
+void redwi_on_step(struct redwi_session *s, struct redwi_message m, struct redwi_ev *ev)
 {
     (void)m;
     (void)ev;
     redwi_reply_step(front(s));
 }
 
-void redwi_on_bound(struct redwi_session *s, const struct redwi_message *m, struct redwi_ev *ev)
+void redwi_on_bound(struct redwi_session *s, struct redwi_message m, struct redwi_ev *ev)
 {
     (void)m;
     bool report = front(s)->sent & REDWI_SENT_REPORT_BIND;
@@ -264,11 +247,11 @@ void redwi_on_bound(struct redwi_session *s, const struct redwi_message *m, stru
         report_unit(s, ev, REDWI_EV_BOUND, NULL, 0);
 }
 
-void redwi_on_parameter_types(struct redwi_session *s, const struct redwi_message *m, struct redwi_ev *ev)
+void redwi_on_parameter_types(struct redwi_session *s, struct redwi_message m, struct redwi_ev *ev)
 {
     const uint8_t *oids;
     size_t n;
-    if (!redwi_be_parameter_description(m->body, m->len, &oids, &n)) {
+    if (!redwi_be_parameter_description(m.body, m.len, &oids, &n)) {
         redwi_die_protocol(s, "malformed", "ParameterDescription");
         return;
     }
@@ -276,9 +259,9 @@ void redwi_on_parameter_types(struct redwi_session *s, const struct redwi_messag
     report_unit(s, ev, REDWI_EV_PARAMETER_TYPES, oids, n * sizeof(uint32_t));
 }
 
-void redwi_on_columns(struct redwi_session *s, const struct redwi_message *m, struct redwi_ev *ev)
+void redwi_on_columns(struct redwi_session *s, struct redwi_message m, struct redwi_ev *ev)
 {
-    if (!redwi_description_read(&s->description, m->body, m->len, s->row_version)) {
+    if (!redwi_description_read(&s->description, m.body, m.len, s->row_version)) {
         redwi_die_protocol(s, "malformed", "RowDescription");
         return;
     }
@@ -288,11 +271,11 @@ void redwi_on_columns(struct redwi_session *s, const struct redwi_message *m, st
         r->due = REDWI_DUE_QUERY_ROWS;
     else
         redwi_reply_step(r);
-    report_unit(s, ev, REDWI_EV_COLUMNS, m->body, m->len);
+    report_unit(s, ev, REDWI_EV_COLUMNS, m.body, m.len);
     ev->columns = &s->description.columns;
 }
 
-void redwi_on_no_columns(struct redwi_session *s, const struct redwi_message *m, struct redwi_ev *ev)
+void redwi_on_no_columns(struct redwi_session *s, struct redwi_message m, struct redwi_ev *ev)
 {
     (void)m;
     static const struct redwi_columns none;
@@ -301,7 +284,7 @@ void redwi_on_no_columns(struct redwi_session *s, const struct redwi_message *m,
     ev->columns = &none;
 }
 
-void redwi_on_suspended(struct redwi_session *s, const struct redwi_message *m, struct redwi_ev *ev)
+void redwi_on_suspended(struct redwi_session *s, struct redwi_message m, struct redwi_ev *ev)
 {
     (void)m;
     if (!(front(s)->sent & REDWI_SENT_LIMIT)) {
@@ -312,10 +295,10 @@ void redwi_on_suspended(struct redwi_session *s, const struct redwi_message *m, 
     report_unit(s, ev, REDWI_EV_SUSPENDED, NULL, 0);
 }
 
-void redwi_on_complete(struct redwi_session *s, const struct redwi_message *m, struct redwi_ev *ev)
+void redwi_on_complete(struct redwi_session *s, struct redwi_message m, struct redwi_ev *ev)
 {
     redw_slice tag;
-    if (!redwi_be_command_complete(m->body, m->len, &tag)) {
+    if (!redwi_be_command_complete(m.body, m.len, &tag)) {
         redwi_die_protocol(s, "malformed", "CommandComplete");
         return;
     }
@@ -323,7 +306,7 @@ void redwi_on_complete(struct redwi_session *s, const struct redwi_message *m, s
     report_unit(s, ev, REDWI_EV_COMPLETE, tag.ptr, tag.len);
 }
 
-void redwi_on_empty(struct redwi_session *s, const struct redwi_message *m, struct redwi_ev *ev)
+void redwi_on_empty(struct redwi_session *s, struct redwi_message m, struct redwi_ev *ev)
 {
     (void)m;
     redwi_reply_complete(front(s));
@@ -341,13 +324,13 @@ static void fail_unit(struct redwi_session *s, redw_error *e, enum redwi_due due
         redw_error_release(e);
 }
 
-void redwi_on_unit_error(struct redwi_session *s, const struct redwi_message *m, struct redwi_ev *ev)
+void redwi_on_unit_error(struct redwi_session *s, struct redwi_message m, struct redwi_ev *ev)
 {
-    if (!redwi_be_fields_ok(m->body, m->len)) {
+    if (!redwi_be_fields_ok(m.body, m.len)) {
         redwi_die_protocol(s, "malformed", "ErrorResponse");
         return;
     }
-    redw_error *e = redwi_err_server(s->config.mem, m->body, m->len, front(s)->on_error);
+    redw_error *e = redwi_err_server(s->config.mem, m.body, m.len, front(s)->on_error);
     if (redwi_err_is_fatal(e)) {
         redwi_die(s, redwi_err_again(s->config.mem, e, oldest_outcome(s), NULL));
         redw_error_release(e);
@@ -357,13 +340,13 @@ void redwi_on_unit_error(struct redwi_session *s, const struct redwi_message *m,
 }
 
 /* Dropped, unless it says that the server closes. */
-void redwi_on_later_error(struct redwi_session *s, const struct redwi_message *m, struct redwi_ev *ev)
+void redwi_on_later_error(struct redwi_session *s, struct redwi_message m, struct redwi_ev *ev)
 {
     redwi_on_unit_error(s, m, ev);
     if (s->phase == REDWI_PHASE_DEAD)
         return;
     redw_error_release(ev->error);
-    *ev = (struct redwi_ev){0};
+    ev->kind = REDWI_EV_NONE;
 }
 
 /* A unit that was begun and not ended. */
@@ -377,7 +360,7 @@ void redwi_session_take_back_unit(struct redwi_session *s)
 /* COPY FROM STDIN: nobody has data to send. The server ignores Sync while it reads COPY data, ours too,
  * so CopyFail takes another one along ("COPY Operations"). Its ErrorResponse is the unit's. (A unit that
  * was sent behind this one is no COPY data either: PostgreSQL then gives up the connection by itself.) */
-void redwi_on_copy_in(struct redwi_session *s, const struct redwi_message *m, struct redwi_ev *ev)
+void redwi_on_copy_in(struct redwi_session *s, struct redwi_message m, struct redwi_ev *ev)
 {
     (void)m;
     (void)ev;
@@ -393,7 +376,7 @@ void redwi_on_copy_in(struct redwi_session *s, const struct redwi_message *m, st
     front(s)->due = REDWI_DUE_COPY_IN;
 }
 
-void redwi_on_copy_out(struct redwi_session *s, const struct redwi_message *m, struct redwi_ev *ev)
+void redwi_on_copy_out(struct redwi_session *s, struct redwi_message m, struct redwi_ev *ev)
 {
     (void)m;
     const struct redwi_err_spec spec = {
@@ -406,21 +389,21 @@ void redwi_on_copy_out(struct redwi_session *s, const struct redwi_message *m, s
     fail_unit(s, e, REDWI_DUE_COPY_OUT, ev);
 }
 
-void redwi_on_copy_complete(struct redwi_session *s, const struct redwi_message *m, struct redwi_ev *ev)
+void redwi_on_copy_complete(struct redwi_session *s, struct redwi_message m, struct redwi_ev *ev)
 {
     (void)m;
     (void)ev;
     front(s)->due = REDWI_DUE_FAILED;
 }
 
-void redwi_on_ready(struct redwi_session *s, const struct redwi_message *m, struct redwi_ev *ev)
+void redwi_on_ready(struct redwi_session *s, struct redwi_message m, struct redwi_ev *ev)
 {
-    if (!redwi_be_ready(m->body, m->len, &ev->status)) {
+    char status;
+    if (!redwi_be_ready(m.body, m.len, &status)) {
         redwi_die_protocol(s, "malformed", "ReadyForQuery");
         return;
     }
-    ev->kind = REDWI_EV_READY;
-    ev->unit = front(s)->tag;
+    *ev = (struct redwi_ev){.kind = REDWI_EV_READY, .unit = front(s)->tag, .status = status};
     redwi_reply_queue_pop(&s->queue);
-    redwi_session_set_phase(s, s->queue.count ? REDWI_PHASE_BUSY : REDWI_PHASE_READY);
+    s->phase = s->queue.count ? REDWI_PHASE_BUSY : REDWI_PHASE_READY;
 }

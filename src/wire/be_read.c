@@ -264,22 +264,6 @@ bool redwi_be_parameter_description(const uint8_t *body, size_t len, const uint8
 
 /* --- the rest ----------------------------------------------------------------------------------- */
 
-bool redwi_be_ready(const uint8_t *body, size_t len, char *status)
-{
-    if (len != 1)
-        return false;
-    *status = (char)body[0];
-    return *status == 'I' || *status == 'T' || *status == 'E';
-}
-
-bool redwi_be_command_complete(const uint8_t *body, size_t len, redw_slice *tag)
-{
-    if (!len || memchr(body, 0, len) != body + len - 1)
-        return false;
-    *tag = (redw_slice){(const char *)body, len - 1};
-    return true;
-}
-
 int64_t redwi_be_tag_count(const char *tag, size_t len)
 {
     size_t at = len;

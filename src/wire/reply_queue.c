@@ -42,7 +42,7 @@ bool redwi_reply_queue_grow(struct redwi_reply_queue *q)
     for (size_t i = 0; i < q->count; i++)
         ring[i] = *reply_at(q, i);
     redwi_free(q->mem, q->ring);
-    q->ring = ring;
+    q->ring = q->front = ring;
     q->cap = cap;
     q->head = 0;
     return true;
@@ -74,27 +74,4 @@ struct redwi_reply *redwi_reply_queue_last_run(const struct redwi_reply_queue *q
     for (size_t i = q->count; i > 0 && reply_at(q, i - 1)->tag == tag; i--)
         oldest = reply_at(q, i - 1);
     return oldest;
-}
-
-void redwi_reply_has_columns(struct redwi_reply *r)
-{
-    r->sent |= REDWI_SENT_COLUMNS;
-    /* Described was the statement, not one portal of it: so it is each time it runs. */
-    if (r->due == REDWI_DUE_COLUMNS)
-        r->again |= REDWI_SENT_COLUMNS;
-}
-
-void redwi_reply_complete(struct redwi_reply *r)
-{
-    if (r->sent & REDWI_SENT_QUERY) {
-        r->due = REDWI_DUE_QUERY;
-        return;
-    }
-    r->due = REDWI_DUE_SYNC;
-    if (!r->more)
-        return;
-    r->more--;
-    r->sent = r->again;
-    r->due = REDWI_DUE_NOTHING;
-    redwi_reply_step(r);
 }

@@ -47,6 +47,7 @@ struct redwi_reply {
 struct redwi_reply_queue {
     const struct redw_allocator *mem;
     struct redwi_reply *ring;
+    struct redwi_reply *front; /* the oldest, while there is one */
     size_t cap, head, count; /* cap: 0 or a power of two */
 };
 
@@ -75,10 +76,10 @@ static inline void redwi_reply_step(struct redwi_reply *r)
 }
 
 /* reply->due is set to the first answer that reply->sent asks for. */
-static inline void redwi_reply_queue_push(struct redwi_reply_queue *q, const struct redwi_reply *reply)
+static inline void redwi_reply_queue_push(struct redwi_reply_queue *q, struct redwi_reply reply)
 {
     struct redwi_reply *r = &q->ring[(q->head + q->count++) & (q->cap - 1)];
-    *r = *reply;
+    *r = reply;
     r->due = REDWI_DUE_NOTHING;
     redwi_reply_step(r);
 }
@@ -86,13 +87,14 @@ static inline void redwi_reply_queue_push(struct redwi_reply_queue *q, const str
 static inline void redwi_reply_queue_pop(struct redwi_reply_queue *q)
 {
     q->head = (q->head + 1) & (q->cap - 1);
+    q->front = &q->ring[q->head];
     q->count--;
 }
 void redwi_reply_queue_pop_back(struct redwi_reply_queue *q); /* the newest; there must be one */
 
 static inline struct redwi_reply *redwi_reply_queue_front(const struct redwi_reply_queue *q)
 {
-    return q->count ? &q->ring[q->head] : NULL;
+    return q->count ? q->front : NULL;
 }
 /* The newest; there must be one. */
 struct redwi_reply *redwi_reply_queue_back(const struct redwi_reply_queue *q);
@@ -103,8 +105,27 @@ struct redwi_reply *redwi_reply_queue_find(const struct redwi_reply_queue *q, co
 struct redwi_reply *redwi_reply_queue_last_run(const struct redwi_reply_queue *q, const void *tag);
 
 /* The statement has columns: its Execute brings rows. */
-void redwi_reply_has_columns(struct redwi_reply *r);
+static inline void redwi_reply_has_columns(struct redwi_reply *r)
+{
+    r->sent |= REDWI_SENT_COLUMNS;
+    /* Described was the statement, not one portal of it: so it is each time it runs. */
+    if (r->due == REDWI_DUE_COLUMNS)
+        r->again |= REDWI_SENT_COLUMNS;
+}
 /* A statement of the unit is complete: on to the next, or to Sync. */
-void redwi_reply_complete(struct redwi_reply *r);
+static inline void redwi_reply_complete(struct redwi_reply *r)
+{
+    if (r->sent & REDWI_SENT_QUERY) {
+        r->due = REDWI_DUE_QUERY;
+        return;
+    }
+    r->due = REDWI_DUE_SYNC;
+    if (!r->more)
+        return;
+    r->more--;
+    r->sent = r->again;
+    r->due = REDWI_DUE_NOTHING;
+    redwi_reply_step(r);
+}
 
 #endif

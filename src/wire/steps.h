@@ -3,8 +3,9 @@
  * The inside of a session, shared by its two files: session.c has the table of what may come when and
  * the functions of session.h; steps.c has what each message does. Nobody else includes this.
  *
- * A step gets a whole message whose type was legal and whose length was within its bounds. It sets *ev, all of it,
- * if there is something to report, and redwi_die()s if the message is malformed.
+ * A step gets a whole message whose type was legal and whose length was within its bounds. If there is
+ * something to report it sets *ev, all of it, and returns its kind, else NONE; it redwi_die()s if the message is
+ * malformed.
  */
 #ifndef REDWI_WIRE_STEPS_H
 #define REDWI_WIRE_STEPS_H
@@ -73,7 +74,7 @@ static inline bool redwi_session_logged_in(const struct redwi_session *s)
 /* The unit in front; there is one while the phase is BUSY. */
 static inline struct redwi_reply *redwi_session_front(const struct redwi_session *s)
 {
-    return &s->queue.ring[s->queue.head];
+    return s->queue.front;
 }
 /* Forgets a unit that was begun and not ended. */
 void redwi_session_take_back_unit(struct redwi_session *s);
@@ -86,7 +87,7 @@ void redwi_die_tls(struct redwi_session *s, const char *what);
 void redwi_die_no_memory(struct redwi_session *s);
 void redwi_die_ended(struct redwi_session *s);
 
-typedef void redwi_on_message(struct redwi_session *s, struct redwi_message m, struct redwi_ev *ev);
+typedef enum redwi_ev_kind redwi_on_message(struct redwi_session *s, struct redwi_message m, struct redwi_ev *ev);
 
 redwi_on_message redwi_on_nothing;        /* dropped */
 redwi_on_message redwi_on_authentication; /* login */

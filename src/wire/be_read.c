@@ -17,40 +17,40 @@
 
 /* Before login nobody has proved who they are: libpq's bound for an error then. */
 #define ERROR_MAX_BEFORE_LOGIN 30000
+#define ERROR_MAX              (1 * MIB)
 
-#define BOUNDS(min, sure, max) {(min), (sure) - (min) + 1, (max)}
-#define BETWEEN(min, max)      BOUNDS(min, max, max)
-#define EXACTLY(length)        BOUNDS(length, length, length)
-#define DATA(min)              BOUNDS(min, (uint32_t)REDWI_DATA_ROW_LEAST, 0)
+#define BETWEEN(min, max) {(min), (max) - (min) + 1}
+#define EXACTLY(length)   BETWEEN(length, length)
+#define DATA(min)         BETWEEN(min, (uint32_t)REDWI_DATA_ROW_LEAST) /* and as long as the owner allows */
 
 const struct redwi_be_bounds redwi_be_bounds[128] = { /* of the length word, which counts itself */
-    ['1'] = EXACTLY(4),                      /* ParseComplete */
-    ['2'] = EXACTLY(4),                      /* BindComplete */
-    ['3'] = EXACTLY(4),                      /* CloseComplete */
-    ['A'] = BETWEEN(10, 64 * KIB),  /* NotificationResponse */
-    ['C'] = BETWEEN(5, 1 * KIB),     /* CommandComplete */
-    ['D'] = DATA(6),                         /* DataRow */
-    ['E'] = BOUNDS(5, ERROR_MAX_BEFORE_LOGIN, 1 * MIB), /* ErrorResponse */
-    ['G'] = BETWEEN(7, 7 + 2 * COLUMNS_MAX), /* CopyInResponse */
-    ['H'] = BETWEEN(7, 7 + 2 * COLUMNS_MAX), /* CopyOutResponse */
-    ['I'] = EXACTLY(4),                      /* EmptyQueryResponse */
+    ['1'] = EXACTLY(4),                              /* ParseComplete */
+    ['2'] = EXACTLY(4),                              /* BindComplete */
+    ['3'] = EXACTLY(4),                              /* CloseComplete */
+    ['A'] = BETWEEN(10, 64 * KIB),                   /* NotificationResponse */
+    ['C'] = BETWEEN(5, 1 * KIB),                     /* CommandComplete */
+    ['D'] = DATA(6),                                 /* DataRow */
+    ['E'] = BETWEEN(5, ERROR_MAX_BEFORE_LOGIN),      /* ErrorResponse; later ERROR_MAX */
+    ['G'] = BETWEEN(7, 7 + 2 * COLUMNS_MAX),         /* CopyInResponse */
+    ['H'] = BETWEEN(7, 7 + 2 * COLUMNS_MAX),         /* CopyOutResponse */
+    ['I'] = EXACTLY(4),                              /* EmptyQueryResponse */
     ['K'] = BETWEEN(8 + KEY_MIN, 8 + REDWI_KEY_MAX), /* BackendKeyData */
-    ['N'] = BETWEEN(5, 1 * MIB),     /* NoticeResponse */
-    ['R'] = BETWEEN(8, 64 * KIB),   /* Authentication... */
-    ['S'] = BETWEEN(6, 64 * KIB),   /* ParameterStatus */
-    ['T'] = BETWEEN(6, 4 * MIB),     /* RowDescription */
-    ['V'] = BETWEEN(8, 64 * KIB),   /* FunctionCallResponse: never asked for */
-    ['W'] = BETWEEN(7, 7 + 2 * COLUMNS_MAX), /* CopyBothResponse */
-    ['Z'] = EXACTLY(5),                      /* ReadyForQuery */
-    ['c'] = EXACTLY(4),                      /* CopyDone */
-    ['d'] = DATA(4),                         /* CopyData */
-    ['k'] = EXACTLY(5),                      /* Redshift: another compression from here on */
-    ['m'] = DATA(4),                         /* Redshift: compressed bytes */
-    ['n'] = EXACTLY(4),                      /* NoData */
-    ['s'] = EXACTLY(4),                      /* PortalSuspended */
-    ['t'] = BETWEEN(6, 6 + 4 * PARAMETERS_MAX), /* ParameterDescription */
-    ['v'] = BETWEEN(12, 64 * KIB),  /* NegotiateProtocolVersion */
-    ['z'] = BETWEEN(5, 64 * KIB),   /* Redshift: compression agreed upon */
+    ['N'] = BETWEEN(5, 1 * MIB),                     /* NoticeResponse */
+    ['R'] = BETWEEN(8, 64 * KIB),                    /* Authentication... */
+    ['S'] = BETWEEN(6, 64 * KIB),                    /* ParameterStatus */
+    ['T'] = BETWEEN(6, 4 * MIB),                     /* RowDescription */
+    ['V'] = BETWEEN(8, 64 * KIB),                    /* FunctionCallResponse: never asked for */
+    ['W'] = BETWEEN(7, 7 + 2 * COLUMNS_MAX),         /* CopyBothResponse */
+    ['Z'] = EXACTLY(5),                              /* ReadyForQuery */
+    ['c'] = EXACTLY(4),                              /* CopyDone */
+    ['d'] = DATA(4),                                 /* CopyData */
+    ['k'] = EXACTLY(5),                              /* Redshift: another compression from here on */
+    ['m'] = DATA(4),                                 /* Redshift: compressed bytes */
+    ['n'] = EXACTLY(4),                              /* NoData */
+    ['s'] = EXACTLY(4),                              /* PortalSuspended */
+    ['t'] = BETWEEN(6, 6 + 4 * PARAMETERS_MAX),      /* ParameterDescription */
+    ['v'] = BETWEEN(12, 64 * KIB),                   /* NegotiateProtocolVersion */
+    ['z'] = BETWEEN(5, 64 * KIB),                    /* Redshift: compression agreed upon */
 };
 
 bool redwi_be_limits(char type, bool logged_in, size_t data_max, size_t *min, size_t *max)
@@ -59,11 +59,11 @@ bool redwi_be_limits(char type, bool logged_in, size_t data_max, size_t *min, si
     if (i >= sizeof redwi_be_bounds / sizeof redwi_be_bounds[0] || !redwi_be_bounds[i].span)
         return false;
     *min = redwi_be_bounds[i].min;
-    *max = redwi_be_bounds[i].max;
-    if (!*max)
+    *max = *min + redwi_be_bounds[i].span - 1;
+    if (type == 'E' && logged_in)
+        *max = ERROR_MAX;
+    if (type == 'D' || type == 'd' || type == 'm')
         *max = data_max < REDWI_MESSAGE_MAX ? data_max : REDWI_MESSAGE_MAX;
-    if (type == 'E' && !logged_in)
-        *max = ERROR_MAX_BEFORE_LOGIN;
     return true;
 }
 

@@ -12,14 +12,14 @@
 /* No session bounds a DataRow below this: the longest message of another type. */
 #define REDWI_DATA_ROW_LEAST ((size_t)4 << 20)
 
-/* Bounds of the length word by type: what is good in any session at any time, and what is at all. */
+/* Bounds of the length word by type, as they are in any session at any time: span lengths from min on. span 0: no
+ * such type. */
 struct redwi_be_bounds {
-    uint32_t min, span; /* span lengths from min on are good; 0: no such type */
-    uint32_t max;       /* the longest of all; 0: as long as the owner allows for data */
+    uint32_t min, span;
 };
 extern const struct redwi_be_bounds redwi_be_bounds[128];
 
-/* False: redwi_be_limits() must be asked. */
+/* False: redwi_be_limits() must be asked, which knows more. */
 static inline bool redwi_be_surely_within(uint8_t type, uint32_t length)
 {
     return type < 128 && length - redwi_be_bounds[type].min < redwi_be_bounds[type].span;

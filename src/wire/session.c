@@ -54,7 +54,7 @@ struct rule {
 
 #define RULES_MAX 3
 static const struct message_type {
-    const char *name;
+    _Alignas(64) const char *name; /* a cache line each */
     struct rule rules[RULES_MAX];
 } types[128] = {
     ['D'] = {"DataRow", {{ROWS_DUE, redwi_on_nothing}}}, /* discarded; others: report_rows */
@@ -524,7 +524,7 @@ static size_t sendable(const struct redwi_session *s)
 const uint8_t *redwi_session_output(const struct redwi_session *s, size_t *n)
 {
     *n = sendable(s);
-    return *n ? redwi_buf_front(&s->out) : NULL;
+    return *n ? s->out.data + s->out.head : NULL;
 }
 
 void redwi_session_sent(struct redwi_session *s, size_t n)
@@ -624,8 +624,7 @@ void redwi_session_rows_taken(struct redwi_session *s, const uint8_t *upto)
 {
     if (s->phase == REDWI_PHASE_DEAD)
         return;
-    size_t n = (size_t)(upto - redwi_buf_front(&s->in));
-    redwi_buf_take_plain(&s->in, n);
+    redwi_buf_take_plain(&s->in, (size_t)(upto - (s->in.data + s->in.head)));
     s->need = 0;
 }
 
@@ -640,7 +639,8 @@ struct redwi_buf *redwi_session_unit_begin(struct redwi_session *s)
 {
     if (!redwi_session_logged_in(s) || !redwi_reply_queue_reserve(&s->queue))
         return NULL;
-    redwi_session_take_back_unit(s);
+    if (s->unit_open)
+        redwi_session_take_back_unit(s);
     /* What the login put here was wiped as it left; wiping the room of a large statement takes long. */
     if (!redwi_buf_len(&s->out))
         s->out.secret = false;
@@ -667,17 +667,11 @@ int redwi_session_unit_end(struct redwi_session *s, void *tag, unsigned sent, en
     return redwi_session_batch_end(s, tag, sent, 0, 0, on_error);
 }
 
-int redwi_session_batch_end(struct redwi_session *s, void *tag, unsigned sent, unsigned again, size_t more,
-                            enum redw_outcome on_error)
+/* Of a unit whose messages are all there. */
+static inline void queue_unit(struct redwi_session *s, void *tag, unsigned sent, unsigned again, size_t more,
+                              enum redw_outcome on_error)
 {
-    if (!s->unit_open)
-        return REDW_EINVAL;
     s->unit_open = false;
-    if (!(sent & REDWI_SENT_QUERY))
-        redwi_fe_sync(&s->out);
-    int code = put_done(s, s->unit_at);
-    if (code)
-        return code;
     redwi_reply_queue_push(&s->queue, (struct redwi_reply){
         .tag = tag,
         .at = s->sent + s->unit_at,
@@ -688,7 +682,21 @@ int redwi_session_batch_end(struct redwi_session *s, void *tag, unsigned sent, u
         .more = more,
     });
     s->phase = REDWI_PHASE_BUSY;
-    return 0;
+}
+
+int redwi_session_batch_end(struct redwi_session *s, void *tag, unsigned sent, unsigned again, size_t more,
+                            enum redw_outcome on_error)
+{
+    if (!s->unit_open)
+        return REDW_EINVAL;
+    if (!(sent & REDWI_SENT_QUERY))
+        redwi_fe_sync(&s->out);
+    int code = put_done(s, s->unit_at);
+    if (code)
+        s->unit_open = false;
+    else
+        queue_unit(s, tag, sent, again, more, on_error);
+    return code;
 }
 
 int redwi_session_query(struct redwi_session *s, void *tag, const char *sql, size_t n,

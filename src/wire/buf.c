@@ -98,13 +98,10 @@ uint8_t *redwi_buf_room(struct redwi_buf *b, size_t want, size_t *room)
     return b->data + b->tail;
 }
 
-void redwi_buf_take(struct redwi_buf *b, size_t n)
+void redwi_buf_wipe_front(struct redwi_buf *b, size_t n)
 {
-    if (b->secret && n)
+    if (n)
         redwi_wipe(b->data + b->head, n);
-    b->head += n;
-    if (b->head == b->tail)
-        b->head = b->tail = 0;
 }
 
 uint8_t *redwi_buf_put_slowly(struct redwi_buf *b, size_t n)

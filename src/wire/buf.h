@@ -52,7 +52,21 @@ static inline void redwi_buf_added(struct redwi_buf *b, size_t n)
 /* PostgreSQL keeps messages below this (MaxAllocSize); the length word counts itself. */
 #define REDWI_MESSAGE_MAX 0x3fffffffu
 
-void redwi_buf_take(struct redwi_buf *b, size_t n); /* n <= len; an emptied buffer starts over at 0 */
+void redwi_buf_wipe_front(struct redwi_buf *b, size_t n); /* for redwi_buf_take() */
+
+/* n <= len; an emptied buffer starts over at 0. The first is for buffers that are not secret ones. */
+static inline void redwi_buf_take_plain(struct redwi_buf *b, size_t n)
+{
+    b->head += n;
+    if (b->head == b->tail)
+        b->head = b->tail = 0;
+}
+static inline void redwi_buf_take(struct redwi_buf *b, size_t n)
+{
+    if (b->secret)
+        redwi_buf_wipe_front(b, n);
+    redwi_buf_take_plain(b, n);
+}
 
 /* The writer. */
 

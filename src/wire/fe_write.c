@@ -209,11 +209,6 @@ void redwi_fe_flush(struct redwi_buf *b)
     redwi_buf_end(b, redwi_buf_message(b, 'H'));
 }
 
-void redwi_fe_sync(struct redwi_buf *b)
-{
-    PUT_CONSTANT(b, "S\0\0\0\x04");
-}
-
 void redwi_fe_terminate(struct redwi_buf *b)
 {
     redwi_buf_end(b, redwi_buf_message(b, 'X'));

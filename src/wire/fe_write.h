@@ -40,7 +40,12 @@ void redwi_fe_execute(struct redwi_buf *b, const char *portal, uint32_t max_rows
 void redwi_fe_close_statement(struct redwi_buf *b, const char *statement);
 void redwi_fe_close_portal(struct redwi_buf *b, const char *portal);
 void redwi_fe_flush(struct redwi_buf *b);
-void redwi_fe_sync(struct redwi_buf *b);
+static inline void redwi_fe_sync(struct redwi_buf *b)
+{
+    uint8_t *p = redwi_buf_put(b, 5);
+    if (p)
+        memcpy(p, "S\0\0\0\x04", 5);
+}
 void redwi_fe_terminate(struct redwi_buf *b);
 void redwi_fe_copy_data(struct redwi_buf *b, const void *data, size_t n);
 void redwi_fe_copy_done(struct redwi_buf *b);

@@ -148,7 +148,7 @@ struct layout {
     size_t oids, formats, sql, group, bytes;
 };
 
-static struct layout lay_out(const redw_client *c, const struct redw_request *rq, bool plain, size_t sql_len)
+static struct layout lay_out(const struct redw_request *rq, bool plain, size_t sql_len)
 {
     struct layout at = {.oids = sizeof(struct redwi_request)};
 
@@ -207,7 +207,7 @@ static bool take_rest(redw_client *c, struct redwi_request *r, const struct redw
 /* NULL: no memory. */
 static struct redwi_request *create(redw_client *c, const struct redw_request *rq, bool plain, size_t sql_len)
 {
-    const struct layout at = lay_out(c, rq, plain, sql_len);
+    const struct layout at = lay_out(rq, plain, sql_len);
     char *p = redwi_spares_alloc(&c->spares, &c->work, at.bytes);
     void *block = p ? redwi_spares_alloc(&c->spares, &c->work, REDWI_RESULT_BLOCK) : NULL;
 

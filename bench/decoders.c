@@ -13,6 +13,7 @@
  */
 #include "measure.h"
 
+#include "data/row.h"
 #include "data/types.h"
 
 #include <err.h>
@@ -23,7 +24,10 @@
 
 enum { VALUES = 4096, ROOM = 32 };
 
-static char texts[VALUES][ROOM]; /* apart from each other as cells are: no value follows where one ended */
+/* Apart from each other as cells are, no value following where one ended, and behind what is before a cell. */
+static struct {
+    char lead[8], text[ROOM];
+} texts[VALUES];
 static redw_slice cells[VALUES];
 
 static uint64_t random_next(uint64_t *state) /* splitmix64 */
@@ -212,7 +216,8 @@ static const struct value *find(const char *name)
 
 static uint64_t run(const struct value *v, const struct redw_column *column, bool libc, uint64_t count)
 {
-    redw_row row = {.ncells = 1, .priv_ = {column}};
+    const struct redwi_rowset set = {.columns = column, .ncolumns = 1}; /* as rows from a server have one */
+    redw_row row = {.ncells = 1, .priv_ = {column, &set}};
     uint64_t sum = 0;
 
     if (libc) {
@@ -240,8 +245,8 @@ int main(int argc, char **argv)
         chosen.by_redw = by_byte;
     redwi_column_describe(&column, v->oid, -1, REDWI_POSTGRES);
     for (size_t i = 0; i < VALUES; i++) {
-        v->make(texts[i], &state);
-        cells[i] = (redw_slice){texts[i], strlen(texts[i])};
+        v->make(texts[i].text, &state);
+        cells[i] = (redw_slice){texts[i].text, strlen(texts[i].text)};
     }
     run(v, &column, libc, VALUES);
     bench_begin();

@@ -14,6 +14,10 @@ const struct redwi_lane_constants redwi_lane = {
     .fourth = UINT64_C(0x000000ff000000ff),
     .odd = 100 + (UINT64_C(1000000) << 32),
     .even = 1 + (UINT64_C(10000) << 32),
+    .year_and_month = UINT64_C(0x2d30302d30303030),
+    .year_and_month_past = UINT64_C(0x7f76767f76767676),
+    .day_to_minute = UINT64_C(0x30303a3030203030),
+    .day_to_minute_past = UINT64_C(0x76767f76767f7676),
 #ifdef __SSE2__
     .pairs = TWICE(UINT64_C(0x0001000100010001) * 2561),
     .hundreds = TWICE(UINT64_C(0x0001006400010064)),

@@ -34,6 +34,8 @@ struct redwi_lane_constants {
     uint64_t top;       /* the top bits */
     uint64_t fourth;    /* every fourth byte */
     uint64_t odd, even; /* factors of redwi_digits_value() */
+    uint64_t year_and_month, year_and_month_past; /* patterns of datetime.c: "0000-00-" */
+    uint64_t day_to_minute, day_to_minute_past;   /* "00 00:00" */
 #ifdef __SSE2__
     __m128i pairs, hundreds, myriads; /* factors of redwi_digits16_value() */
 #endif

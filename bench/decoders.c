@@ -5,12 +5,15 @@
  *
  *   --work int4|int8|float8|numeric|date|timestamp   which
  *   --kind single   as users of libpq do: strtoll, strtod and what stands on them, over NUL-terminated text
+ *   --kind frame    nothing is decoded: a getter that reads one byte of each cell. What the loop, the calls and
+ *                   the checksum take of the figures of the driver
  *   otherwise       by the driver's typed getters
  *
  * Widths vary, so that branch prediction fails as it does in life. Both make the same checksum.
  */
 #include "measure.h"
 
+#include "data/row.h"
 #include "data/types.h"
 
 #include <err.h>
@@ -21,7 +24,10 @@
 
 enum { VALUES = 4096, ROOM = 32 };
 
-static char texts[VALUES][ROOM]; /* apart from each other as cells are: no value follows where one ended */
+/* Apart from each other as cells are, no value following where one ended, and behind what is before a cell. */
+static struct {
+    char lead[8], text[ROOM];
+} texts[VALUES];
 static redw_slice cells[VALUES];
 
 static uint64_t random_next(uint64_t *state) /* splitmix64 */
@@ -109,6 +115,15 @@ BY_GETTER(float8, double, redw_row_double, checksum_double(checksum, v))
 BY_GETTER(numeric, redw_decimal, redw_row_decimal, checksum_add(checksum, v.negative ? 0 - v.lo : v.lo))
 BY_GETTER(date, redw_date, redw_row_date, checksum_add(checksum, (uint64_t)(int64_t)v.days))
 BY_GETTER(timestamp, redw_timestamp, redw_row_timestamp, checksum_add(checksum, (uint64_t)v.us))
+
+__attribute__((noinline)) static int first_byte(const redw_row *row, size_t col, int64_t *out)
+{
+    if (col >= row->ncells || !row->cells[col].ptr)
+        return REDW_ECOLUMN;
+    *out = *row->cells[col].ptr;
+    return REDW_OK;
+}
+BY_GETTER(byte, int64_t, first_byte, checksum_add(checksum, (uint64_t)v))
 
 /* What stands on the C library ------------------------------------------------------------------------ */
 
@@ -201,7 +216,8 @@ static const struct value *find(const char *name)
 
 static uint64_t run(const struct value *v, const struct redw_column *column, bool libc, uint64_t count)
 {
-    redw_row row = {.ncells = 1, .priv_ = {column}};
+    const struct redwi_rowset set = {.columns = column, .ncolumns = 1}; /* as rows from a server have one */
+    redw_row row = {.ncells = 1, .priv_ = {column, &set}};
     uint64_t sum = 0;
 
     if (libc) {
@@ -219,15 +235,18 @@ static uint64_t run(const struct value *v, const struct redw_column *column, boo
 int main(int argc, char **argv)
 {
     struct bench_args args = bench_args(argc, argv);
-    const struct value *v = find(args.work);
+    struct value chosen = *find(args.work);
+    const struct value *v = &chosen;
     bool libc = strcmp(args.kind, "single") == 0;
     struct redw_column column = {.name = v->name};
     uint64_t state = 1, sum;
 
+    if (strcmp(args.kind, "frame") == 0)
+        chosen.by_redw = by_byte;
     redwi_column_describe(&column, v->oid, -1, REDWI_POSTGRES);
     for (size_t i = 0; i < VALUES; i++) {
-        v->make(texts[i], &state);
-        cells[i] = (redw_slice){texts[i], strlen(texts[i])};
+        v->make(texts[i].text, &state);
+        cells[i] = (redw_slice){texts[i].text, strlen(texts[i].text)};
     }
     run(v, &column, libc, VALUES);
     bench_begin();

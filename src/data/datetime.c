@@ -112,7 +112,7 @@ INLINE bool day_of_pairs(unsigned century, unsigned of_century, unsigned month, 
     /* clang-format off */
     static const struct {
         int16_t before, last;
-    } months[2][13] = {
+    } months[2][16] = {
         {{0, 0}, {0, 31}, {31, 28}, {59, 31}, {90, 30}, {120, 31}, {151, 30},
          {181, 31}, {212, 31}, {243, 30}, {273, 31}, {304, 30}, {334, 31}},
         {{0, 0}, {-1, 31}, {30, 29}, {59, 31}, {90, 30}, {120, 31}, {151, 30},
@@ -120,29 +120,25 @@ INLINE bool day_of_pairs(unsigned century, unsigned of_century, unsigned month, 
     };
     /* clang-format on */
     const int to_1970 = 719528; /* what the count below says of 1970-01-01 */
-    unsigned year = century * 100 + of_century;
-    if (year == 0 || month > 12)
+    if ((century | of_century) == 0 || month > 12)
         return false;
     bool leap = ((of_century ? of_century : century) & 3) == 0;
     if (day - 1 >= (unsigned)months[leap][month].last)
         return false;
-    *days = (int)(year * 1461 / 4 - century + century / 4 + day) + months[leap][month].before - to_1970;
+    *days = (int)(century * 146097 / 4 + of_century * 1461 / 4 + day) + months[leap][month].before - to_1970;
     return true;
 }
-
-#define YEAR_AND_MONTH      PATTERN('0', '0', '0', '0', '-', '0', '0', '-')
-#define YEAR_AND_MONTH_PAST PATTERN(0x76, 0x76, 0x76, 0x76, 0x7f, 0x76, 0x76, 0x7f)
 
 /* "2024-02-29", ten bytes. */
 INLINE bool fast_day(const char *p, int32_t *days)
 {
     uint16_t tail;
-    uint64_t head = load_8(p) ^ YEAR_AND_MONTH;
+    uint64_t head = load_8(p) ^ redwi_lane.year_and_month;
     memcpy(&tail, p + 8, sizeof tail);
     uint64_t day = tail ^ PATTERN('0', '0', 0, 0, 0, 0, 0, 0);
-    uint64_t fault = pattern_fault(head, YEAR_AND_MONTH_PAST) | pattern_fault(day, 0x7676);
+    uint64_t fault = pattern_fault(head, redwi_lane.year_and_month_past) | pattern_fault(day, 0x7676);
     head = pairs(head);
-    return (fault & REDWI_LANES(0x80)) == 0 &&
+    return (fault & redwi_lane.top) == 0 &&
            day_of_pairs(head & 0xff, head >> 16 & 0xff, head >> 40 & 0xff, pairs(day) & 0xff, days);
 }
 
@@ -159,7 +155,7 @@ INLINE bool add_fraction(const char *p, size_t n, size_t whole, int64_t *us)
     size_t missing = 8 * (whole + 7 - n);
     uint64_t lanes = (load_8(p + n - 8) ^ pattern << missing) >> missing;
     *us += (int64_t)redwi_digits_value(lanes & ~(uint64_t)0xff);
-    return (pattern_fault(lanes, past) & REDWI_LANES(0x80)) == 0;
+    return (pattern_fault(lanes, past) & redwi_lane.top) == 0;
 }
 
 /* "12:34:56" or "12:34:56.789012", n >= 8; before 24:00:00. */
@@ -169,7 +165,7 @@ INLINE bool fast_clock(const char *p, size_t n, int64_t *us)
     uint64_t fault = pattern_fault(clock, PATTERN(0x76, 0x76, 0x7f, 0x76, 0x76, 0x7f, 0x76, 0x76));
     clock = pairs(clock) & PATTERN(0xff, 0, 0, 0xff, 0, 0, 0xff, 0);
     fault |= clock + PATTERN(0x80 - 24, 0, 0, 0x80 - 60, 0, 0, 0x80 - 60, 0);
-    if ((fault & REDWI_LANES(0x80)) != 0)
+    if ((fault & redwi_lane.top) != 0)
         return false;
     uint64_t second = (clock & 0xff) * 3600 + (clock >> 24 & 0xff) * 60 + (clock >> 48);
     int64_t sum = (int64_t)second * REDWI_SECOND;
@@ -184,19 +180,19 @@ INLINE bool fast_moment(const char *p, size_t n, int64_t *us)
 {
     int32_t days;
     uint32_t last;
-    uint64_t head = load_8(p) ^ YEAR_AND_MONTH;
-    uint64_t middle = load_8(p + 8) ^ PATTERN('0', '0', ' ', '0', '0', ':', '0', '0');
+    uint64_t head = load_8(p) ^ redwi_lane.year_and_month;
+    uint64_t middle = load_8(p + 8) ^ redwi_lane.day_to_minute;
     memcpy(&last, p + 15, sizeof last);
     uint64_t second = last ^ PATTERN('0', ':', '0', '0', 0, 0, 0, 0);
-    uint64_t fault = pattern_fault(head, YEAR_AND_MONTH_PAST) |
-                     pattern_fault(middle, PATTERN(0x76, 0x76, 0x7f, 0x76, 0x76, 0x7f, 0x76, 0x76)) |
+    uint64_t fault = pattern_fault(head, redwi_lane.year_and_month_past) |
+                     pattern_fault(middle, redwi_lane.day_to_minute_past) |
                      pattern_fault(second, PATTERN(0x76, 0x7f, 0x76, 0x76, 0, 0, 0, 0));
     head = pairs(head);
     middle = pairs(middle) & PATTERN(0xff, 0, 0, 0xff, 0, 0, 0xff, 0);
     second = pairs(second) >> 16 & 0xff;
     fault |= middle + PATTERN(0, 0, 0, 0x80 - 24, 0, 0, 0x80 - 60, 0);
     fault |= second + 0x80 - 60;
-    if ((fault & REDWI_LANES(0x80)) != 0 ||
+    if ((fault & redwi_lane.top) != 0 ||
         !day_of_pairs(head & 0xff, head >> 16 & 0xff, head >> 40 & 0xff, middle & 0xff, &days))
         return false;
     second += ((middle >> 24 & 0xff) * 60 + (middle >> 48)) * 60;

@@ -12,6 +12,8 @@ int redwi_text_bool(const char *p, size_t n, bool *out);      /* t, f, true, fal
 int redwi_text_int64(const char *p, size_t n, int64_t *out);  /* [+-]digits */
 int redwi_text_int32(const char *p, size_t n, int32_t *out);
 int redwi_text_double(const char *p, size_t n, double *out);  /* correctly rounded; NaN, [-]Infinity */
+/* The same, where REDWI_LEAD bytes before it may be read (data/row.h): those of short texts are so loaded. */
+int redwi_led_double(const char *p, size_t n, double *out);
 /* NUMERIC text whose fraction, if any, is zero. */
 int redwi_text_whole(const char *p, size_t n, int64_t *out);
 

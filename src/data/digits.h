@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Decimal digits, eight at a time: ASCII bytes as lanes of one 64-bit word, the first digit in the
+ * Decimal digits, eight or sixteen at a time: ASCII bytes as lanes of a word, the first digit in the
  * lowest byte. No loop, so that the length of a number costs no mispredicted branch.
+ *
+ * A lane of a digit is '0' XOR the byte, so 0..9, and 10 or more for any other byte. Numbers stand at the
+ * words' ends, led by lanes of zero.
  */
 #ifndef REDWI_DATA_DIGITS_H
 #define REDWI_DATA_DIGITS_H
@@ -10,6 +13,9 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
 
 #if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
 #error "the digits' lanes, like wire/cursor.h, are written for little-endian machines"
@@ -17,39 +23,63 @@
 
 #define REDWI_LANES(byte) (UINT64_C(0x0101010101010101) * (byte))
 
-/* Not zero unless every lane is 0..9. The lowest lane that is not always shows: lanes below it neither
- * borrowed when '0' was taken off nor carry now. */
+/*
+ * Constants that are loaded, as one instruction then uses them from memory: known to the compiler, each of
+ * 64 bits would take an instruction and an arithmetic unit's turn of its own.
+ */
+struct redwi_lane_constants {
+    uint64_t zero;      /* no digits */
+    uint64_t ascii;     /* eight of '0' */
+    uint64_t past_nine; /* what takes a lane's top bit, from 10 on */
+    uint64_t top;       /* the top bits */
+    uint64_t fourth;    /* every fourth byte */
+    uint64_t odd, even; /* factors of redwi_digits_value() */
+    uint64_t year_and_month, year_and_month_past; /* patterns of datetime.c: "0000-00-" */
+    uint64_t day_to_minute, day_to_minute_past;   /* "00 00:00" */
+#ifdef __SSE2__
+    __m128i pairs, hundreds, myriads; /* factors of redwi_digits16_value() */
+#endif
+    uint8_t last[32];   /* the 16 bytes from n on: those of the last n lanes are set, n <= 16 */
+};
+extern const struct redwi_lane_constants redwi_lane __attribute__((visibility("hidden")));
+
+static inline uint64_t redwi_load_lanes(const char *p)
+{
+    uint64_t v;
+    memcpy(&v, p, sizeof v);
+    return v;
+}
+
+/* Not zero unless every lane is 0..9. The lowest lane that is not always shows: lanes below it do
+ * not carry. */
 static inline uint64_t redwi_digits_fault(uint64_t lanes)
 {
-    return (lanes | (lanes + REDWI_LANES(0x76))) & REDWI_LANES(0x80);
+    return (lanes | (lanes + redwi_lane.past_nine)) & redwi_lane.top;
 }
 
 /* Lanes of 0..9 as a number: pairs, then pairs of pairs, the halves added by one multiplication each. */
 static inline uint64_t redwi_digits_value(uint64_t lanes)
 {
-    const uint64_t every_fourth = UINT64_C(0x000000ff000000ff);
     lanes = lanes * 10 + (lanes >> 8);
-    uint64_t odd = (lanes & every_fourth) * (100 + (UINT64_C(1000000) << 32));
-    uint64_t even = ((lanes >> 16) & every_fourth) * (1 + (UINT64_C(10000) << 32));
+    uint64_t odd = (lanes & redwi_lane.fourth) * redwi_lane.odd;
+    uint64_t even = ((lanes >> 16) & redwi_lane.fourth) * redwi_lane.even;
     return (odd + even) >> 32;
 }
 
-/* The lanes of the eight bytes at p, '0' taken off. */
+/* The lanes of the eight bytes at p. */
 static inline uint64_t redwi_digits_8(const char *p)
 {
-    uint64_t v;
-    memcpy(&v, p, sizeof v);
-    return v - REDWI_LANES('0');
+    return redwi_load_lanes(p) ^ redwi_lane.ascii;
 }
 
-/* The lanes of 4 <= n <= 8 bytes, as if led by zeros. Reads nothing behind them: the words overlap. */
+/* The lanes of 4 <= n <= 8 bytes. Reads nothing behind them: the words overlap. */
 static inline uint64_t redwi_digits_4to8(const char *p, size_t n)
 {
     uint32_t head, tail;
     memcpy(&head, p, sizeof head);
     memcpy(&tail, p + n - 4, sizeof tail);
     uint64_t v = head | (uint64_t)tail << (8 * (n - 4));
-    return (v << (8 * (8 - n))) - (REDWI_LANES('0') << (8 * (8 - n)));
+    return (v ^ redwi_lane.ascii) << (8 * (8 - n));
 }
 
 /* The same for 1 <= n <= 3. */
@@ -57,7 +87,7 @@ static inline uint64_t redwi_digits_1to3(const char *p, size_t n)
 {
     const uint8_t *b = (const uint8_t *)p;
     uint64_t v = b[0] | (uint64_t)b[n / 2] << (8 * (n / 2)) | (uint64_t)b[n - 1] << (8 * (n - 1));
-    return (v << (8 * (8 - n))) - (REDWI_LANES('0') << (8 * (8 - n)));
+    return (v ^ redwi_lane.ascii) << (8 * (8 - n));
 }
 
 /* The lanes of the last n <= 8 bytes before end, as if led by zeros. Reads eight. */
@@ -65,7 +95,98 @@ static inline uint64_t redwi_digits_before(const char *end, size_t n)
 {
     uint64_t v, these = ~(UINT64_MAX >> (4 * n) >> (4 * n));
     memcpy(&v, end - sizeof v, sizeof v);
-    return (v & these) - (REDWI_LANES('0') & these);
+    return (v ^ redwi_lane.ascii) & these;
+}
+
+/* ---- sixteen ----------------------------------------------------------------------------------- */
+
+#ifdef __SSE2__ /* which every x86-64 has */
+
+typedef __m128i redwi_lanes16;
+
+/* The lanes of the eight bytes at each. */
+static inline redwi_lanes16 redwi_digits_8_and_8(const char *first, const char *last)
+{
+    __m128i v = _mm_loadl_epi64((const __m128i *)(const void *)first);
+    v = _mm_unpacklo_epi64(v, _mm_loadl_epi64((const __m128i *)(const void *)last));
+    return _mm_xor_si128(v, _mm_set1_epi8('0'));
+}
+
+/* The last n, n <= 16, and zeros before them. */
+static inline redwi_lanes16 redwi_lanes16_last(redwi_lanes16 v, size_t n)
+{
+    return _mm_and_si128(v, _mm_loadu_si128((const __m128i *)(const void *)(redwi_lane.last + n)));
+}
+
+static inline bool redwi_digits16_fault(redwi_lanes16 v)
+{
+    return _mm_movemask_epi8(_mm_adds_epu8(v, _mm_set1_epi8(0x76))) != 0;
+}
+
+/* Pairs, as a lane of 2,560 times itself and 256 times the next has them above its lower byte; then pairs of
+ * pairs, twice. */
+static inline uint64_t redwi_digits16_value(redwi_lanes16 v)
+{
+    v = _mm_srli_epi16(_mm_mullo_epi16(v, redwi_lane.pairs), 8);
+    v = _mm_madd_epi16(v, redwi_lane.hundreds);
+    v = _mm_madd_epi16(_mm_packs_epi32(v, v), redwi_lane.myriads);
+    uint64_t halves = (uint64_t)_mm_cvtsi128_si64(v);
+    return (halves & 0xffffffff) * 100000000 + (halves >> 32);
+}
+
+#else
+
+typedef struct {
+    uint64_t first, last;
+} redwi_lanes16;
+
+static inline redwi_lanes16 redwi_digits_8_and_8(const char *first, const char *last)
+{
+    return (redwi_lanes16){redwi_digits_8(first), redwi_digits_8(last)};
+}
+
+static inline redwi_lanes16 redwi_lanes16_last(redwi_lanes16 v, size_t n)
+{
+    const char *mask = (const char *)redwi_lane.last + n;
+    return (redwi_lanes16){v.first & redwi_load_lanes(mask), v.last & redwi_load_lanes(mask + 8)};
+}
+
+static inline bool redwi_digits16_fault(redwi_lanes16 v)
+{
+    return (redwi_digits_fault(v.first) | redwi_digits_fault(v.last)) != 0;
+}
+
+static inline uint64_t redwi_digits16_value(redwi_lanes16 v)
+{
+    return redwi_digits_value(v.first) * 100000000 + redwi_digits_value(v.last);
+}
+
+#endif
+
+/* ---- with a lead ---------------------------------------------------------------------------------
+ * Cells of rows as the library makes them have seven bytes before them that may be read (REDWI_LEAD of
+ * data/row.h). Short texts are then loaded as long ones are, and what is before them is masked: no branch on
+ * their length. An int4 takes 88 instructions and no mispredicted branch in the bench, instead of 110 and 0.53.
+ */
+
+/* The last sixteen bytes before end, as lanes: as many of them are sound as the text has, n >= 1. */
+static inline redwi_lanes16 redwi_led_16(const char *end, size_t n)
+{
+    return redwi_digits_8_and_8(end - (n > 8 ? 16 : 8), end - 8);
+}
+
+/* [-]digits, 1 to 16 bytes, as most integers are; false says nothing. The sign is arithmetic, as where half
+ * the numbers have one a branch on it would be mispredicted. */
+static inline __attribute__((always_inline)) bool redwi_led_int64(const char *p, size_t n, int64_t *out)
+{
+    if (n - 1 > 15)
+        return false;
+    uint64_t negative = *p == '-';
+    redwi_lanes16 lanes = redwi_lanes16_last(redwi_led_16(p + n, n), n - negative);
+    if (redwi_digits16_fault(lanes) || n == negative)
+        return false;
+    *out = (int64_t)((redwi_digits16_value(lanes) ^ (0 - negative)) + negative);
+    return true;
 }
 
 #endif

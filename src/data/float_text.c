@@ -39,22 +39,37 @@ static inline u128 product(uint64_t w, int q)
     return z;
 }
 
+/* The bits of the double nearest to w * 10^q as if its exponent had no bounds: *exponent is what it would be
+ * stored as, at most 0 for what is too small to be stored so, and *m the mantissa with its first bit and one
+ * more to round by. */
+static inline uint64_t rounded(uint64_t w, int q, int *exponent, uint64_t *mantissa)
+{
+    int zeros = __builtin_clzll(w);
+    u128 z = product(w << zeros, q);
+    uint64_t high = (uint64_t)(z >> 64), low = (uint64_t)z;
+    int top = (int)(high >> 63), shift = top + 64 - MANTISSA_BITS - 3;
+    /* The exponent of 10^q is floor(q * log2(10)), for which 217706 / 2^16 is near enough. */
+    uint64_t m = *mantissa = high >> shift;
+    /* cppcheck-suppress shiftNegativeLHS ; arithmetic in gcc and clang, and rounding down is what is meant */
+    *exponent = ((217706 * q) >> 16) + 63 + top - zeros + EXPONENT_BIAS;
+    /* Exactly in the middle, which only small powers can be: down when that is even. */
+    if (low <= 1 && q >= -4 && q <= 23 && (m & 3) == 1 && m << shift == high)
+        m &= ~UINT64_C(1);
+    m = (m + (m & 1)) >> 1;
+    /* The mantissa's first bit is not stored: it adds one to the exponent, a carry two. */
+    return ((uint64_t)(*exponent - 1) << MANTISSA_BITS) + m;
+}
+
 /* Bits of the double nearest to w * 10^q, ties to even; infinity when that is none. */
 static inline uint64_t nearest(uint64_t w, int64_t q)
 {
+    int exponent;
+    uint64_t m;
     if (w == 0 || q < REDWI_FLOAT_Q_MIN)
         return 0;
     if (q > REDWI_FLOAT_Q_MAX)
         return INFINITY_BITS;
-    int zeros = __builtin_clzll(w);
-    u128 z = product(w << zeros, (int)q);
-    uint64_t high = (uint64_t)(z >> 64), low = (uint64_t)z;
-    int top = (int)(high >> 63), shift = top + 64 - MANTISSA_BITS - 3;
-    /* The mantissa with its first bit and one more to round by; the exponent of 10^q is
-     * floor(q * log2(10)), for which 217706 / 2^16 is near enough. */
-    uint64_t m = high >> shift;
-    /* cppcheck-suppress shiftNegativeLHS ; arithmetic in gcc and clang, and rounding down is what is meant */
-    int exponent = (int)((217706 * q) >> 16) + 63 + top - zeros + EXPONENT_BIAS;
+    uint64_t bits = rounded(w, (int)q, &exponent, &m);
     if (__builtin_expect(exponent <= 0, 0)) {
         /* Subnormal: fewer bits. No tie: 5^-q does not divide 64 bits there. Rounding up may give the
          * smallest normal number, whose bits follow. */
@@ -63,12 +78,6 @@ static inline uint64_t nearest(uint64_t w, int64_t q)
         m >>= 1 - exponent;
         return (m + (m & 1)) >> 1;
     }
-    /* Exactly in the middle, which only small powers can be: down when that is even. */
-    if (low <= 1 && q >= -4 && q <= 23 && (m & 3) == 1 && m << shift == high)
-        m &= ~UINT64_C(1);
-    m = (m + (m & 1)) >> 1;
-    /* The mantissa's first bit is not stored: it adds one to the exponent, a carry two. */
-    uint64_t bits = ((uint64_t)(exponent - 1) << MANTISSA_BITS) + m;
     return bits < INFINITY_BITS ? bits : INFINITY_BITS;
 }
 
@@ -229,5 +238,54 @@ int redwi_text_double(const char *text, size_t n, double *out)
     w = w * tens[left] + redwi_digits_value(lanes);
     uint64_t bits = nearest(w, scale) | (uint64_t)sign << 63;
     memcpy(out, &bits, sizeof *out);
+    return REDW_OK;
+}
+
+/* 10^n, n <= 16. */
+static const uint64_t tens16[] = {
+    UINT64_C(1), UINT64_C(10), UINT64_C(100), UINT64_C(1000), UINT64_C(10000), UINT64_C(100000),
+    UINT64_C(1000000), UINT64_C(10000000), UINT64_C(100000000), UINT64_C(1000000000),
+    UINT64_C(10000000000), UINT64_C(100000000000), UINT64_C(1000000000000),
+    UINT64_C(10000000000000), UINT64_C(100000000000000), UINT64_C(1000000000000000),
+    UINT64_C(10000000000000000),
+};
+
+/*
+ * At once: [-]digits.digits, one to seven digits before the point and at most 19 in all, so what nearly every
+ * number is. Short ones have the way of the long ones, and nothing is mispredicted but whether there are more
+ * than 16 digits behind the point.
+ */
+int redwi_led_double(const char *text, size_t n, double *out)
+{
+    size_t sign = n > 0 && *text == '-';
+    const char *p = text + sign, *end = text + n;
+    if (n - sign - 3 > 17) /* 20 bytes, so no more than 18 digits behind the point */
+        return redwi_text_double(text, n, out);
+    n -= sign;
+
+    /* The digits before the point: as many as stand before the first of eight lanes that is none. */
+    size_t behind = n < 8 ? 8 - n : 0;
+    uint64_t lanes = (redwi_load_lanes(p - behind) >> (8 * behind)) ^ redwi_lane.ascii;
+    uint64_t fault = redwi_digits_fault(lanes);
+    unsigned bits = (unsigned)__builtin_ctzll(fault | UINT64_C(1) << 63) & ~7u; /* 8 for each */
+    size_t fraction = n - bits / 8 - 1;
+    if ((uint8_t)(lanes >> bits) != ('.' ^ '0') || bits == 0)
+        return redwi_text_double(text, n + sign, out);
+    uint64_t w = redwi_digits_value(lanes << (64 - bits));
+    size_t last = fraction;
+    if (fraction > 16) {
+        uint64_t more = redwi_digits_before(end - 16, fraction - 16);
+        if (redwi_digits_fault(more))
+            return redwi_text_double(text, n + sign, out);
+        w = w * (fraction == 17 ? 10 : 100) + redwi_digits_value(more);
+        last = 16;
+    }
+    redwi_lanes16 digits = redwi_lanes16_last(redwi_led_16(end, n), last);
+    w = w * tens16[last] + redwi_digits16_value(digits);
+    if (redwi_digits16_fault(digits) || w == 0)
+        return redwi_text_double(text, n + sign, out);
+    int exponent;
+    uint64_t m, b = rounded(w, -(int)fraction, &exponent, &m) | (uint64_t)sign << 63;
+    memcpy(out, &b, sizeof *out);
     return REDW_OK;
 }

@@ -6,6 +6,7 @@
  * 5.4), never guessed from the bytes.
  */
 #include "data/decode.h"
+#include "data/digits.h"
 #include "data/numeric.h"
 #include "data/row.h"
 #include "data/types.h"
@@ -150,9 +151,13 @@ int redw_row_int32(const redw_row *row, size_t col, int32_t *out)
 {
     if (col < row->ncells && column(row, col)->type == REDW_INTEGER) {
         const redw_slice *cell = &row->cells[col];
-        if (!column(row, col)->binary && cell->ptr)
-            return redwi_text_int32(cell->ptr, cell->len, out);
-        if (column(row, col)->binary && cell->len == 4) {
+        if (!column(row, col)->binary) {
+            int64_t v;
+            if (redwi_row_has_lead(row) && redwi_led_int64(cell->ptr, cell->len, &v) && v == (int32_t)v) {
+                *out = (int32_t)v;
+                return REDW_OK;
+            }
+        } else if (cell->len == 4) {
             *out = (int32_t)redwi_load32((const uint8_t *)cell->ptr);
             return REDW_OK;
         }
@@ -185,9 +190,12 @@ int redw_row_int64(const redw_row *row, size_t col, int64_t *out)
 {
     if (col < row->ncells && column(row, col)->type == REDW_BIGINT) {
         const redw_slice *cell = &row->cells[col];
-        if (!column(row, col)->binary && cell->ptr)
-            return redwi_text_int64(cell->ptr, cell->len, out);
-        if (column(row, col)->binary && cell->len == 8) {
+        if (!column(row, col)->binary) {
+            if (redwi_row_has_lead(row) && redwi_led_int64(cell->ptr, cell->len, out))
+                return REDW_OK;
+            if (cell->len > 16)
+                return redwi_text_int64(cell->ptr, cell->len, out);
+        } else if (cell->len == 8) {
             *out = (int64_t)redwi_load64((const uint8_t *)cell->ptr);
             return REDW_OK;
         }
@@ -230,7 +238,8 @@ int redw_row_double(const redw_row *row, size_t col, double *out)
     if (col < row->ncells && column(row, col)->type == REDW_DOUBLE) {
         const redw_slice *cell = &row->cells[col];
         if (!column(row, col)->binary && cell->ptr)
-            return redwi_text_double(cell->ptr, cell->len, out);
+            return redwi_row_has_lead(row) ? redwi_led_double(cell->ptr, cell->len, out)
+                                           : redwi_text_double(cell->ptr, cell->len, out);
         if (column(row, col)->binary && cell->len == 8)
             return redwi_binary_float(cell->ptr, cell->len, out);
     }

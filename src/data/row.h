@@ -22,6 +22,15 @@ struct redwi_rowset {
     bool corrupt;      /* streaming: a malformed DataRow was met */
 };
 
+/* Before each cell of a row that has a rowset are so many bytes that may be read, whatever they are: in a
+ * DataRow its type, length and number of columns and the cell's length, in a kept row the last of its views
+ * instead of the first two. Rows made otherwise, of the elements of an array, have no rowset. */
+enum { REDWI_LEAD = 7 };
+static inline bool redwi_row_has_lead(const redw_row *row)
+{
+    return row->priv_[1] != NULL;
+}
+
 /* The cells of one DataRow body (after the length): false unless it has exactly ncells cells that end
  * exactly at its end. */
 bool redwi_row_parse(const uint8_t *body, size_t len, redw_slice *cells, size_t ncells);

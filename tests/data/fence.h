@@ -7,6 +7,7 @@
 #define TESTS_DATA_FENCE_H
 
 #include <check.h>
+#include <stdbool.h>
 #include <string.h>
 #include <sys/mman.h>
 
@@ -39,6 +40,19 @@ static inline char *fence_before(const void *p, size_t n)
     if (n > FENCE_ROOM)
         ck_abort_msg("%zu bytes before a fence", n);
     return n ? memcpy(fence_pages(), p, n) : fence_pages();
+}
+
+/* A copy with the seven bytes before it that cells have (REDWI_LEAD), digits as they mislead most, and the fence
+ * before those or behind the copy. */
+static inline char *fence_led(const void *p, size_t n, bool before)
+{
+    char room[7 + 256];
+    if (n > sizeof room - 7)
+        ck_abort_msg("%zu bytes with a lead", n);
+    memset(room, '9', 7);
+    if (n > 0)
+        memcpy(room + 7, p, n);
+    return (before ? fence_before(room, 7 + n) : fence_behind(room, 7 + n)) + 7;
 }
 
 /* Deterministic randomness (xorshift64). */

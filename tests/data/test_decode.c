@@ -4,6 +4,7 @@
  * inaccessible page behind or before them. (Floating-point text: test_float.c.)
  */
 #include "data/decode.h"
+#include "data/digits.h"
 #include "data/fence.h"
 
 #include <float.h>
@@ -50,6 +51,10 @@ static void assert_int64(const char *text, size_t n)
             ck_abort_msg("%.*s: not %d, %" PRId64, (int)n, text, rc, want);
         if (redwi_text_int32(p, n, &narrow) != (fits ? rc : REDW_ERANGE) || narrow != (fits ? want : 0))
             ck_abort_msg("%.*s: not %d, %" PRId64 " in 32 bits", (int)n, text, rc, want);
+        /* Short ones at once, and nothing else but what is one. */
+        bool at_once = redwi_led_int64(fence_led(text, n, before), n, &got);
+        if (at_once ? rc != REDW_OK || got != want : rc == REDW_OK && n <= 16 && text[0] != '+')
+            ck_abort_msg("%.*s: at once not %d, %" PRId64, (int)n, text, rc, want);
     }
 }
 

@@ -16,6 +16,8 @@ struct row {
     redw_row row;
     redw_slice cell;
     struct redw_column column;
+    struct redwi_rowset set;
+    char led[REDWI_LEAD + 64];
 };
 
 static const redw_row *row_of(struct row *r, enum redw_type type, bool binary, const char *bytes,
@@ -24,6 +26,17 @@ static const redw_row *row_of(struct row *r, enum redw_type type, bool binary, c
     r->column = (struct redw_column){.name = "c", .type = type, .typmod = -1, .binary = binary};
     r->cell = (redw_slice){bytes, n};
     r->row = (redw_row){.cells = &r->cell, .ncells = 1, .priv_ = {&r->column}};
+    return &r->row;
+}
+
+/* The same as a row of a result, which has a rowset and bytes before its cells. */
+static const redw_row *result_row_of(struct row *r, enum redw_type type, bool binary, const char *bytes,
+                                     size_t n)
+{
+    row_of(r, type, binary, r->led + REDWI_LEAD, n);
+    memset(r->led, '9', REDWI_LEAD);
+    memcpy(r->led + REDWI_LEAD, bytes, n);
+    r->row.priv_[1] = &r->set;
     return &r->row;
 }
 
@@ -151,6 +164,9 @@ START_TEST(each_type_is_read_by_its_getters_and_refused_by_the_others)
         const struct want *w = &wants[i];
         check_value(w, row_of(&r, w->type, w->binary, w->bytes, w->n), false);
         check_value(w, row_of(&r, w->type, w->binary, NULL, 0), true);
+        check_value(w, result_row_of(&r, w->type, w->binary, w->bytes, w->n), false);
+        r.cell = (redw_slice){NULL, 0};
+        check_value(w, &r.row, true);
     }
 }
 END_TEST

@@ -4,6 +4,7 @@
 #include "data/types.h"
 
 #include <check.h>
+#include <stdio.h>
 #include <string.h>
 
 struct all {
@@ -48,6 +49,7 @@ struct table {
     struct redw_column columns[NALL];
     redw_slice cells[2][NALL];
     redw_slice *index[2];
+    char texts[NALL][REDWI_LEAD + 64];
     struct redwi_rowset set;
 };
 
@@ -58,8 +60,10 @@ static redw_rows rows_of(struct table *t, const struct redw_field *map, const ui
     for (size_t i = 0; i < n; i++) {
         t->columns[i].name = map[i].column;
         redwi_column_describe(&t->columns[i], oids[i], -1, REDWI_POSTGRES);
+        snprintf(t->texts[i] + REDWI_LEAD, sizeof t->texts[i] - REDWI_LEAD, "%s", values[i] ? values[i] : "");
         for (size_t k = 0; k < 2; k++)
-            t->cells[k][i] = (redw_slice){values[i], values[i] ? strlen(values[i]) : 0};
+            t->cells[k][i] = (redw_slice){values[i] ? t->texts[i] + REDWI_LEAD : NULL,
+                                          values[i] ? strlen(values[i]) : 0};
     }
     t->index[0] = t->cells[0];
     t->index[1] = t->cells[1];

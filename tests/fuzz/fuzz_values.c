@@ -139,8 +139,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                           data[2] == 0 ? -1 : data[2] * 65540, (enum redwi_server)(data[1] / 2 % 3));
     /* As in the receive buffer: more may follow behind the value, and a NUL does not. */
     size_t n = size - 3;
-    char *value = malloc(n ? n : 1), *room = malloc(n ? n : 1), *element_room = malloc(n ? n : 1);
-    must(value && room && element_room);
+    char *block = malloc(REDWI_LEAD + n), *value = block + REDWI_LEAD, *room = malloc(n ? n : 1), *element_room = malloc(n ? n : 1);
+    must(block && room && element_room);
+    memset(block, '9', REDWI_LEAD);
     memcpy(value, data + 3, n);
     redw_slice cell = {value, n};
     struct redwi_rowset set = {.columns = &c, .ncolumns = 1, .first = &cell};
@@ -149,13 +150,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     read_times(&row);
     read_bytes(&row, room);
     read_array(&row, room, element_room);
+    redw_row element = {.cells = &cell, .ncells = 1, .priv_ = {&c}};
+    read_numbers(&element);
     const struct redw_field *field = &fields[data[1] / 6 % (sizeof fields / sizeof *fields)];
     struct all v;
     struct redw_diag why = {0};
     c.name = field->column;
     int rc = redw_row_into(&row, field, 1, &v, &why);
     must(rc == REDW_OK ? !*why.text : *why.text && why.code == rc);
-    free(value);
+    free(block);
     free(room);
     free(element_room);
     return 0;

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The constants of digits.h, where no compiler sees them.
+ */
+#include "data/digits.h"
+
+#define TWICE(word) {(int64_t)(word), (int64_t)(word)}
+
+const struct redwi_lane_constants redwi_lane = {
+    .zero = 0,
+    .ascii = REDWI_LANES('0'),
+    .past_nine = REDWI_LANES(0x76),
+    .top = REDWI_LANES(0x80),
+    .fourth = UINT64_C(0x000000ff000000ff),
+    .odd = 100 + (UINT64_C(1000000) << 32),
+    .even = 1 + (UINT64_C(10000) << 32),
+    .year_and_month = UINT64_C(0x2d30302d30303030),
+    .year_and_month_past = UINT64_C(0x7f76767f76767676),
+    .day_to_minute = UINT64_C(0x30303a3030203030),
+    .day_to_minute_past = UINT64_C(0x76767f76767f7676),
+#ifdef __SSE2__
+    .pairs = TWICE(UINT64_C(0x0001000100010001) * 2561),
+    .hundreds = TWICE(UINT64_C(0x0001006400010064)),
+    .myriads = TWICE(UINT64_C(0x0001271000012710)),
+#endif
+    .last = {[16] = 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
+             0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff},
+};

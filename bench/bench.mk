@@ -18,7 +18,7 @@ $(BENCH_PROG):
 bench-programs: $(BENCH_PROG)
 
 bench: $(BENCH_PROG) | deps  ## compares with libpq and the limit; BENCH=regex, BENCH_QUICK=1, STRICT=1
-	python3 bench/run.py --bin $(BENCH_DIR) --out build/bench
+	python3 bench/run.py --bin $(BENCH_DIR) --out build/bench --compiler "$(CC)"
 
 bench-gate: $(BENCH_PROG)  ## counts instructions and allocations against bench/gate.json
 	python3 bench/run.py --bin $(BENCH_DIR) --gate bench/gate.json --compiler "$(CC)"

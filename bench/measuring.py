@@ -18,15 +18,15 @@ class BenchError(Exception):
 
 def machine(cc):
     """What a reader of the figures must know of where they were measured."""
-    def first_line(*command):
-        done = subprocess.run(command, capture_output=True, text=True)
-        return done.stdout.splitlines()[0] if done.returncode == 0 and done.stdout else "?"
+    def version(*command):
+        found = shutil.which(command[0]) and re.search(r"\d[\d.]*", subprocess.check_output(command, text=True))
+        return found.group() if found else "?"
 
     with open("/proc/cpuinfo", encoding="utf-8") as f:
         model = re.search(r"^model name\s*:\s*(.*)$", f.read(), re.MULTILINE)
-    return (f"{len(os.sched_getaffinity(0))} CPUs ({model.group(1) if model else os.uname().machine}), "
-            f"Linux {os.uname().release}, {cc.split()[0]} {first_line(cc.split()[0], '-dumpversion')}, "
-            f"libpq {first_line('pg_config', '--version').split()[-1] if shutil.which('pg_config') else '?'}")
+    kernel = ".".join(os.uname().release.split(".")[:2])
+    return (f"{len(os.sched_getaffinity(0))} CPUs ({model.group(1) if model else os.uname().machine}), Linux {kernel}, "
+            f"{cc.split()[0]} {version(cc.split()[0], '-dumpversion')}, libpq {version('pg_config', '--version')}")
 
 
 def cpus():

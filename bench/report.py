@@ -29,20 +29,21 @@ NOISE = "not judged (noise)"
 class Result:
     """One workload: values of every round by driver and metric; noise as (others, steal) per round."""
 
-    def __init__(self, workload, drivers, noise, quick=False, day=None):
-        self.workload, self.drivers, self.noise, self.quick, self.values = workload, drivers, noise, quick, {}
-        self.day = day or time.strftime("%Y-%m-%d", time.gmtime())
+    def __init__(self, workload, drivers, noise, machine, quick=False, day=None):
+        self.workload, self.drivers, self.noise, self.values = workload, drivers, noise, {}
+        self.machine, self.quick, self.day = machine, quick, day or time.strftime("%Y-%m-%d", time.gmtime())
 
     @classmethod
     def load(cls, made):
-        result = cls(BY_NAME[made["workload"]], made["drivers"], made["noise"], made["quick"], made["day"])
+        result = cls(BY_NAME[made["workload"]], made["drivers"], made["noise"], made["machine"], made["quick"],
+                     made["day"])
         for driver, metric, values in made["values"]:
             result.add(driver, metric, values)
         return result
 
     def dump(self):
-        return {"workload": self.workload.name, "drivers": self.drivers, "noise": self.noise, "quick": self.quick,
-                "day": self.day, "values": [[d, m, values] for (d, m), values in self.values.items()]}
+        return {"workload": self.workload.name, "drivers": self.drivers, "noise": self.noise,
+                "machine": self.machine, "quick": self.quick, "day": self.day, "values": [[d, m, values] for (d, m), values in self.values.items()]}
 
     def add_rounds(self, rounds):
         for one in rounds:
@@ -93,13 +94,13 @@ def measurements(results):
     return text_table(rows)
 
 
-def about(results, machine):
-    """One line: when and where, how often."""
-    rounds = sorted({len(r.noise) for r in results})
-    days = sorted({r.day for r in results})
-    times = f"{rounds[0]}" if len(rounds) == 1 else f"{rounds[0]} to {rounds[-1]}"
-    return (f"{' to '.join(days[:1] + days[1:][-1:])}; {times} interleaved rounds; {machine}"
-            + ("; short form" if any(r.quick for r in results) else ""))
+def about(results):
+    """One line: when, where, how often."""
+    def ends(values):
+        return " to ".join(str(v) for v in sorted({min(values), max(values)}))
+
+    return (f"{ends([r.day for r in results])}; {' / '.join(sorted({r.machine for r in results}))}; interleaved rounds: "
+            + ends([len(r.noise) for r in results]) + ("; short form" if any(r.quick for r in results) else ""))
 
 
 def figure(v):
@@ -163,9 +164,9 @@ class Judge:
         verdicts = [row[-1] for row in rows]
         return text_table(rows), verdicts.count("MISSED"), verdicts.count(NOISE)
 
-    def markdown(self, results, machine):
+    def markdown(self, results):
         """The fragment of docs/performance.md."""
-        lines = [f"Measured {about(results, machine)}. Ratios are against the libpq driver of the row; median [range].", "",
+        lines = [f"Measured {about(results)}. Ratios are against the libpq driver of the row; median [range].", "",
                  "| workload | metric | floor | goal | have | verdict |", "|---|---|---:|---:|---:|---|"]
         for w, c, values, verdict in self.rows(results):
             sign = "&ge;" if c.least else "&le;"
@@ -195,9 +196,9 @@ def as_json(results):
     return made
 
 
-def markdown(results, machine):
+def markdown(results):
     """The README's fragment: what it costs beside libpq and beside the limit."""
-    lines = [f"Measured {about(results, machine)}.", "",
+    lines = [f"Measured {about(results)}.", "",
              "| workload | redw | libpq | limit (hand-written) | libpq / redw, CPU, same round |",
              "|---|---:|---:|---:|---:|"]
     for r in results:

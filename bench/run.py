@@ -5,6 +5,7 @@
   run.py --bin DIR --out DIR                 compare; BENCH=regex selects, BENCH_QUICK=1 is the short form,
                                              BENCH_ROUNDS=n, BENCH_KEEP=1 keeps the last run's other rows,
                                              STRICT=1 fails when a floor is missed
+  run.py --bin DIR --out DIR --publish       what was measured last into README.md and docs/
   run.py --bin DIR --gate FILE --compiler CC instructions and allocations only, against FILE; --record writes it
 """
 
@@ -22,6 +23,7 @@ import sys
 sys.dont_write_bytecode = True
 import measuring  # noqa: E402
 import plot  # noqa: E402
+import publishing  # noqa: E402
 import report  # noqa: E402
 from measuring import BenchError  # noqa: E402
 from workloads import BY_NAME, DRIVERS, JUDGED, NO_CHECKSUM, SIZES, WORKLOADS  # noqa: E402
@@ -141,7 +143,7 @@ def run_workload(args, server, workload, watch, progress):
         cpu = ", ".join(f"{d} {rounds[-1][d]['cpu_ns']:.0f}" for d in drivers)
         say(f"{progress} {workload.name}: round {i + 1} of {args.rounds}: CPU ns per {workload.unit}: {cpu}"
             f" (others {noise[-1][0]:.0%}, steal {noise[-1][1]:.0%})")
-    result = report.Result(workload, drivers, noise, args.quick)
+    result = report.Result(workload, drivers, noise, args.machine, args.quick)
     result.add_rounds(rounds)
     if not args.no_valgrind and "counted" in workload.size:
         for driver, counts in count_all(args, server, workload, drivers).items():
@@ -157,13 +159,12 @@ def rounds_file(args):
     return os.path.join(args.out, "rounds.json")
 
 
-def kept_rows(args, chosen):
-    """With BENCH_KEEP=1 the rows of the run before, by name, but for those that are measured again."""
-    if not args.keep or not os.path.exists(rounds_file(args)):
+def stored_rows(args):
+    """What the run before has measured, by name."""
+    if not os.path.exists(rounds_file(args)):
         return {}
     with open(rounds_file(args), encoding="ascii") as f:
-        stored = [report.Result.load(made) for made in json.load(f) if made["workload"] in BY_NAME]
-    return {r.workload.name: r for r in stored if r.workload not in chosen}
+        return {made["workload"]: report.Result.load(made) for made in json.load(f) if made["workload"] in BY_NAME}
 
 
 def store_rounds(args, results):
@@ -173,12 +174,32 @@ def store_rounds(args, results):
         json.dump([r.dump() for r in results.values()], f)
 
 
-def write_all(args, results, texts):
-    texts = {**texts, **plot.figures(report.as_json(results))}
+def write_all(args, results):
+    """All that is made of the rounds: (measurements, verdicts, floors missed, floors not judged)."""
+    results = [results[w.name] for w in WORKLOADS if w.name in results]
+    judge = report.Judge(NOISE_MAX, timed=args.client_cpu is not None)
+    entries, measured = report.as_json(results), report.measurements(results)
+    verdicts, failed, unjudged = judge.text(results)
+    texts = {"results.json": json.dumps(entries, indent=1) + "\n",
+             "measurements.txt": f"{report.about(results)}\n\n{measured}\n\n{verdicts}\n",
+             "table.md": report.markdown(results), "floors.md": judge.markdown(results), **plot.figures(entries)}
     for name, text in texts.items():
         with open(os.path.join(args.out, name), "w", encoding="utf-8") as f:
             f.write(text)
     say(f"\nwritten to {args.out}: {', '.join(texts)}")
+    return measured, verdicts, failed, unjudged
+
+
+def publish(args):
+    """The figures of the last run into the README and docs; only when it has every row, of a full form."""
+    results = stored_rows(args)
+    missing = [w.name for w in WORKLOADS if w.name not in results or results[w.name].quick]
+    if missing:
+        raise BenchError(f"not measured in full: {', '.join(missing)} (BENCH_KEEP=1 adds rows to the last run)")
+    args.client_cpu, _ = measuring.cpus()
+    write_all(args, results)
+    publishing.publish(args.out, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    return 0
 
 
 def compare(args):
@@ -194,20 +215,13 @@ def compare(args):
         if any(w.postgres for w in chosen):
             postgres = measuring.Postgres(server_cpu, tables=any(w.size is SIZES["table"] for w in chosen))
             servers.enter_context(postgres)
-        results = kept_rows(args, chosen)
+        results = stored_rows(args) if args.keep else {}
         for i, w in enumerate(chosen):
             server = postgres if w.postgres else blast
             results[w.name] = run_workload(args, server, w, watch, f"[{i + 1}/{len(chosen)}]")
             store_rounds(args, results)
-    results = [results[w.name] for w in WORKLOADS if w.name in results]
-    judge = report.Judge(NOISE_MAX, timed=args.client_cpu is not None)
-    measured = report.measurements(results)
-    verdicts, failed, unjudged = judge.text(results)
+    measured, verdicts, failed, unjudged = write_all(args, results)
     say(f"\n{measured}\n\n{verdicts}")
-    write_all(args, results, {
-        "results.json": json.dumps(report.as_json(results), indent=1) + "\n",
-        "measurements.txt": f"{report.about(results, args.machine)}\n\n{measured}\n\n{verdicts}\n",
-        "table.md": report.markdown(results, args.machine), "floors.md": judge.markdown(results, args.machine)})
     if args.strict and failed:
         say(f"{failed} floors missed")
         return 1
@@ -277,6 +291,7 @@ def main():
     parse.add_argument("--gate", help="count against this file instead of comparing")
     parse.add_argument("--record", action="store_true", help="with --gate: write what was counted")
     parse.add_argument("--compiler", default="gcc")
+    parse.add_argument("--publish", action="store_true", help="the last run's figures into README and docs")
     args = parse.parse_args()
     args.quick = os.environ.get("BENCH_QUICK", "0") not in ("", "0")
     args.strict = os.environ.get("STRICT", "0") not in ("", "0")
@@ -287,7 +302,7 @@ def main():
     args.no_valgrind = shutil.which("valgrind") is None
     if args.no_valgrind and (args.gate or args.strict):
         raise BenchError("valgrind is needed to count instructions (package valgrind)")
-    return gate(args) if args.gate else compare(args)
+    return publish(args) if args.publish else gate(args) if args.gate else compare(args)
 
 
 if __name__ == "__main__":

@@ -15,20 +15,20 @@ import sys
 sys.dont_write_bytecode = True
 from workloads import JUDGED, WORKLOADS  # noqa: E402
 
-WIDTH, LEFT, RIGHT, ROW, TOP = 760, 262, 128, 22, 84
+WIDTH, LEFT, ROW, TOP = 760, 268, 22, 84
 
 STYLE = """
 text { font: 12px -apple-system, "Segoe UI", "Noto Sans", Helvetica, Arial, sans-serif; fill: #1f2328 }
 .title { font-size: 15px; font-weight: 600 } .muted { fill: #59636e } .end { text-anchor: end }
 .mid { text-anchor: middle } .small { font-size: 11px } .back { fill: #ffffff; stroke: #d1d9e0 }
 .grid { stroke: #d1d9e0; stroke-opacity: .7 } .one { stroke: #59636e; stroke-dasharray: 3 3 }
-.whisker { stroke: #1f2328; stroke-opacity: .55; stroke-width: 1.5 } .link { stroke: #d1d9e0; stroke-width: 3 }
-.floor { stroke: #bc4c00; stroke-width: 2.5 } .goal { fill: #1a7f37; stroke: #ffffff }
+.whisker { stroke: #1f2328; stroke-opacity: .75; stroke-width: 1.5 } .link { stroke: #d1d9e0; stroke-width: 3 }
+.floor { stroke: #1f2328; stroke-width: 2 } .goal { fill: #1a7f37; stroke: #ffffff }
 .redw { fill: #cf222e } .libpq { fill: #0969da } .limit { fill: #8c959f }
 @media (prefers-color-scheme: dark) {
 text { fill: #f0f6fc } .muted { fill: #9198a1 } .back { fill: #0d1117; stroke: #3d444d }
 .grid { stroke: #3d444d } .one { stroke: #9198a1 } .whisker { stroke: #f0f6fc } .link { stroke: #3d444d }
-.floor { stroke: #f0883e } .goal { fill: #3fb950; stroke: #0d1117 }
+.floor { stroke: #f0f6fc } .goal { fill: #3fb950; stroke: #0d1117 }
 .redw { fill: #ff7b72 } .libpq { fill: #58a6ff } .limit { fill: #9198a1 }
 }"""
 
@@ -46,8 +46,9 @@ class Results:
 class Picture:
     """Rows below each other over one axis; x is given in the axis' values."""
 
-    def __init__(self, title, subtitle, rows, low, high, log):
-        self.low, self.high, self.log, self.height = low, high, log, TOP + ROW * rows + 38
+    def __init__(self, title, subtitle, rows, low, high, log, right):
+        """`right`: room for numbers beside the axis."""
+        self.low, self.high, self.log, self.end, self.height = low, high, log, WIDTH - right, TOP + ROW * rows + 38
         self.bottom = TOP + ROW * rows
         self.parts = [
             f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{self.height}" '
@@ -61,7 +62,7 @@ class Picture:
         low, high = self.low, self.high
         if self.log:
             value, low, high = (math.log10(max(v, self.low)) for v in (value, low, high))
-        return LEFT + (value - low) / (high - low) * (WIDTH - RIGHT - LEFT)
+        return LEFT + (value - low) / (high - low) * (self.end - LEFT)
 
     def text(self, x, y, words, style=""):
         self.parts.append(f'<text x="{x:.1f}" y="{y:.1f}" class="{style}">{escape(words)}</text>')
@@ -122,9 +123,12 @@ def short(value):
     return f"{value:.3g}"
 
 
-def decades(values):
-    low, high = math.floor(math.log10(min(values))), math.ceil(math.log10(max(values)))
-    return 10 ** low, 10 ** high, [10 ** i for i in range(low, high + 1)]
+def log_axis(values):
+    """(low, high, ticks): from one tick of the series 1, 2, 5, 10 ... to another, labelled at the powers of ten."""
+    steps = [m * 10 ** e for e in range(-1, 9) for m in (1, 2, 5)]
+    low = max(s for s in steps if s <= min(values))
+    high = min(s for s in steps if s >= max(values))
+    return low, high, [10 ** e for e in range(-1, 10) if low <= 10 ** e <= high]
 
 
 def cpu_ratios(results):
@@ -137,7 +141,7 @@ def cpu_ratios(results):
         return None
     high = math.ceil(max(max(e["max"] for _, e in rows), max(c.goal for w, _ in rows for c in ratio_checks(w))) + 0.5)
     p = Picture("CPU per row: libpq / redw", "How many times redw's CPU libpq takes for the same rows, single-row mode, "
-                "both on libev. Longer is better for redw.", len(rows), 0, high, log=False)
+                "both on libev. Longer is better for redw.", len(rows), 0, high, log=False, right=80)
     step = 2 if high <= 24 else 5
     p.axis(range(0, high + 1, step), lambda t: f"{t}x")
     p.line(p.x(1), TOP - 6, p.x(1), p.bottom, "one")
@@ -146,10 +150,10 @@ def cpu_ratios(results):
         y = TOP + ROW * (i + 0.5)
         p.text(LEFT - 10, y + 4, w.name, "end")
         p.bar(y, entry["value"], "redw")
-        p.whisker(y, entry)
         for check in ratio_checks(w):
             p.line(p.x(check.floor), y - 8, p.x(check.floor), y + 8, "floor")
             p.diamond(p.x(check.goal), y)
+        p.whisker(y, entry)
         p.text(WIDTH - 16, y + 4, f"{entry['value']:.1f}x", "end")
     return p.done()
 
@@ -164,8 +168,8 @@ def side_by_side(results, title, subtitle, metric, chosen, drivers):
     rows = [(w, found) for w, found in rows if found["redw"] and found["libpq"]]
     if not rows:
         return None
-    low, high, ticks = decades([v for _, found in rows for e in found.values() if e for v in (e["min"], e["max"])])
-    p = Picture(title, subtitle, len(rows), low, high, log=True)
+    low, high, ticks = log_axis([v for _, found in rows for e in found.values() if e for v in (e["min"], e["max"])])
+    p = Picture(title, subtitle, len(rows), low, high, log=True, right=134)
     p.axis(ticks, short)
     p.legend([(kind, words) for kind, words in (("redw", "redw"), ("libpq", "libpq"), ("limit", "limit (hand-written)"))
               if any(found.get(kind) for _, found in rows)]

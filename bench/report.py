@@ -7,8 +7,9 @@ import time
 from workloads import BY_NAME, JUDGED, TIMED
 
 UNITS = {
-    "mb_per_s": "MB/s", "cpu_ns": "ns", "user_ns": "ns", "sys_ns": "ns", "recvs": "calls", "sends": "calls", "waits": "calls",
-    "bytes_per_recv": "bytes", "switches": "count", "mallocs": "count", "peak_kb": "KiB", "peak_growth_kb": "KiB", "anon_each_kb": "KiB",
+    "mb_per_s": "MB/s", "cpu_ns": "ns", "user_ns": "ns", "sys_ns": "ns", "recvs": "calls", "sends": "calls",
+    "waits": "calls", "bytes_per_recv": "bytes", "switches": "count", "mallocs": "count", "peak_kb": "KiB",
+    "peak_growth_kb": "KiB", "anon_each_kb": "KiB",
     "p50_us": "us", "p99_us": "us", "p999_us": "us", "instructions": "count", "mallocs_each": "count",
     "sends_each": "calls", "cpu_libpq_ratio": "ratio", "rate_libpq_ratio": "ratio",
     "cpu_limit_ratio": "ratio", "rate_limit_ratio": "ratio", "p50_limit_ratio": "ratio", "rate_drain_ratio": "ratio",
@@ -43,7 +44,8 @@ class Result:
 
     def dump(self):
         return {"workload": self.workload.name, "drivers": self.drivers, "noise": self.noise,
-                "machine": self.machine, "quick": self.quick, "day": self.day, "values": [[d, m, values] for (d, m), values in self.values.items()]}
+                "machine": self.machine, "quick": self.quick, "day": self.day,
+                "values": [[d, m, values] for (d, m), values in self.values.items()]}
 
     def add_rounds(self, rounds):
         for one in rounds:

@@ -6,7 +6,7 @@ import os
 import shutil
 
 FRAGMENTS = {"README.md": "table.md", "docs/performance.md": "floors.md"}
-FIGURES = ("cpu.svg", "instructions.svg", "queries.svg", "measurements.txt", "results.json")
+FIGURES = ("cpu.svg", "instructions.svg", "queries.svg", "measurements.txt")
 BEGIN, END = "<!-- figures:begin (make bench-publish) -->", "<!-- figures:end -->"
 
 

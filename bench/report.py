@@ -24,6 +24,7 @@ WORDS = {
 }
 
 
+NOISE_MAX = 0.10  # of the client's CPU, taken by others or by the hypervisor
 NOISE = "not judged (noise)"
 
 
@@ -55,6 +56,13 @@ class Result:
 
     def add(self, driver, metric, values):
         self.values[driver, metric] = values
+
+    def quiet(self):
+        """Per round, whether others took little of the CPU."""
+        return [max(n) <= NOISE_MAX for n in self.noise]
+
+    def busy(self):
+        return sum(self.quiet()) * 2 <= len(self.noise)
 
     def has(self, driver, metric):
         return (driver, metric) in self.values
@@ -127,18 +135,17 @@ class Judge:
     """Floors and goals. A timed floor is missed when the better quarter of the rounds misses it, and is
     judged only over rounds in which others took little of the CPU, if most rounds were such."""
 
-    def __init__(self, noise_max, timed):
-        self.noise_max, self.timed = noise_max, timed
+    def __init__(self, timed):
+        self.timed = timed
 
     def verdict(self, result, check):
         values = result.of(JUDGED, check.metric)
         if not values:
             return values, "not measured"
         if check.metric in TIMED:
-            quiet = [v for v, n in zip(values, result.noise) if max(n) <= self.noise_max]
-            if not self.timed or len(quiet) * 2 <= len(values):
+            if not self.timed or result.busy():
                 return values, NOISE
-            values = quiet
+            values = [v for v, quiet in zip(values, result.quiet()) if quiet]
         median = statistics.median(values)
         best = quartile(values, check.least) if check.metric in TIMED else median
         sign = 1 if check.least else -1
@@ -168,7 +175,7 @@ class Judge:
 
     def markdown(self, results):
         """The fragment of docs/performance.md."""
-        lines = [f"Measured {about(results)}. Ratios are against the libpq driver of the row; median [range].", "",
+        lines = [f"Measured {about(results)}. Ratios are against the row's libpq driver; median [range].", "",
                  "| workload | metric | floor | goal | have | verdict |", "|---|---|---:|---:|---:|---|"]
         for w, c, values, verdict in self.rows(results):
             sign = "&ge;" if c.least else "&le;"
@@ -218,8 +225,11 @@ def markdown(results):
                 cell += f", {r.median(d, 'rate'):,.0f}/s"
             cells.append(cell)
         ratios = r.of(JUDGED, "cpu_libpq_ratio")
-        lines.append(f"| {r.workload.name} | {' | '.join(cells)} | {spread(ratios) if ratios else '-'} |")
-    lines += ["", "CPU time (user and system) and instructions per row or query, client side only; medians. libpq on libev in "
-              "single-row or pipeline mode, and one statement at a time in pools. The rows from PostgreSQL 15 are limited by "
-              "the server."]
+        cells.append((spread(ratios) if ratios else "-") + (" *busy*" if r.busy() else ""))
+        lines.append(f"| {r.workload.name} | {' | '.join(cells)} |")
+    lines += ["", "CPU time (user and system) and instructions per row or query, client side only; medians. libpq on "
+              "libev in single-row or pipeline mode, and one statement at a time in pools. Rows from PostgreSQL 15 are "
+              "limited by the server."]
+    if any(r.busy() for r in results if r.workload.shown):
+        lines[-1] += " *busy*: other processes took more than a tenth of the client's CPU in most rounds."
     return "\n".join(lines) + "\n"

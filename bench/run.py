@@ -29,7 +29,6 @@ from measuring import BenchError  # noqa: E402
 from workloads import BY_NAME, DRIVERS, JUDGED, NO_CHECKSUM, SIZES, WORKLOADS  # noqa: E402
 
 HASHED_ROWS = 20_000
-NOISE_MAX = 0.10
 
 
 def say(text):
@@ -177,7 +176,7 @@ def store_rounds(args, results):
 def write_all(args, results):
     """All that is made of the rounds: (measurements, verdicts, floors missed, floors not judged)."""
     results = [results[w.name] for w in WORKLOADS if w.name in results]
-    judge = report.Judge(NOISE_MAX, timed=args.client_cpu is not None)
+    judge = report.Judge(timed=args.client_cpu is not None)
     entries, measured = report.as_json(results), report.measurements(results)
     verdicts, failed, unjudged = judge.text(results)
     texts = {"results.json": json.dumps(entries, indent=1) + "\n",

@@ -148,7 +148,8 @@ def connects(name, uri, conns=50):
 
 
 def idle(name, options, floor, goal):
-    return connections(name, f"--work idle --conns 200 {options}", "idle", Check("anon_each_kb", floor, goal), holds=True)
+    return connections(name, f"--work idle --conns 200 {options}", "idle", Check("anon_each_kb", floor, goal),
+                       holds=True)
 
 
 def drain_rate(floor, goal):

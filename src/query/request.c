@@ -144,22 +144,29 @@ static void parameter_types(struct redwi_job *j, const uint8_t *oids, size_t len
     redwi_stmt_learn(request_of(j)->use.stmt, oids, len);
 }
 
+/* Memory of the client's machinery: the waiting requests may have used up all the others' (wire/budget.h), and this
+ * one has been sent. */
 static struct redwi_heading *new_heading(struct redwi_request *r, const struct redwi_columns *columns)
 {
     struct redwi_heading **last = &r->job.conn->heading;
     redw_client *c = r->job.client;
-    struct redwi_heading *h = redwi_heading_renew(last, &c->work, columns, r->server);
+    struct redwi_heading *h = redwi_heading_renew(last, &c->mem, columns, r->server);
 
     if (!h && redwi_client_spare_memory(c))
-        h = redwi_heading_renew(last, &c->work, columns, r->server);
+        h = redwi_heading_renew(last, &c->mem, columns, r->server);
     return h;
 }
 
-struct redwi_heading *redwi_request_heading(struct redwi_request *r, const struct redwi_columns *columns)
+static inline struct redwi_heading *heading_of(struct redwi_request *r, const struct redwi_columns *columns)
 {
     struct redwi_heading *last = r->job.conn->heading;
 
     return redwi_heading_is(last, columns, r->server) ? redwi_heading_keep(last) : new_heading(r, columns);
+}
+
+struct redwi_heading *redwi_request_heading(struct redwi_request *r, const struct redwi_columns *columns)
+{
+    return heading_of(r, columns);
 }
 
 /* owned NULL: there was no memory for it. */
@@ -177,7 +184,7 @@ static enum redwi_job_flow take_kept_columns(struct redwi_request *r)
 {
     if (!r->use.entry->brings_rows)
         return REDWI_JOB_GO;
-    return take_columns(r, redwi_use_heading(&r->use, r->wire, r->server));
+    return take_columns(r, redwi_use_heading(&r->use, &r->job.client->mem, r->wire, r->server));
 }
 
 /* Of a statement, in the unit that parsed it; or of the unnamed one's portal. */
@@ -186,7 +193,7 @@ static enum redwi_job_flow described(struct redwi_job *j, const struct redwi_col
     struct redwi_request *r = request_of(j);
 
     if (!r->use.entry)
-        return take_columns(r, redwi_request_heading(r, columns));
+        return take_columns(r, heading_of(r, columns));
     if (redwi_use_described(&r->use, j, columns, r->server))
         return redwi_request_stop(r, REDW_ENOMEM, REDW_CLASS_OUT_OF_MEMORY, "columns");
     return take_kept_columns(r);

@@ -88,6 +88,16 @@ enum redwi_job_flow redwi_request_stop(struct redwi_request *r, int code, enum r
 
 /* What an ErrorResponse proves about a statement: NOT_EXECUTED, or UNKNOWN for those that act outside
  * the transaction or commit on the way (CALL, UNLOAD, VACUUM, ALTER TABLE APPEND, TRUNCATE). */
-enum redw_outcome redwi_request_error_proves(const char *sql, size_t n);
+enum redw_outcome redwi_request_keyword_proves(const char *sql, size_t n);
+/* The first letter decides nearly always: none of these begins as SELECT, INSERT and WITH do. */
+static inline enum redw_outcome redwi_request_error_proves(const char *sql, size_t n)
+{
+    switch (n > 0 ? *sql | 0x20 : 0) {
+    case 's': case 'i': case 'w':
+        return REDW_OUTCOME_NOT_EXECUTED;
+    default:
+        return redwi_request_keyword_proves(sql, n);
+    }
+}
 
 #endif

@@ -159,8 +159,8 @@ int redwi_use_described(struct redwi_use *u, const struct redwi_job *j, const st
     return redwi_prepared_describe(&j->conn->prepared, u->entry, columns, server);
 }
 
-struct redwi_heading *redwi_use_heading(const struct redwi_use *u, enum redw_wire wire,
-                                        enum redwi_server server)
+struct redwi_heading *redwi_use_heading(const struct redwi_use *u, const struct redw_allocator *mem,
+                                        enum redw_wire wire, enum redwi_server server)
 {
     enum redwi_form form = REDWI_FORM_TEXT;
 
@@ -168,7 +168,7 @@ struct redwi_heading *redwi_use_heading(const struct redwi_use *u, enum redw_wir
         form = REDWI_FORM_AUTOMATIC;
     else if (all_binary(wire, server))
         form = REDWI_FORM_BINARY;
-    return redwi_prepared_heading(u->entry, form, server);
+    return redwi_prepared_heading(u->entry, mem, form, server);
 }
 
 bool redwi_use_is_stale(const struct redwi_use *u, const redw_error *e)

@@ -78,9 +78,9 @@ void redwi_use_bind_end(const struct redwi_use *u, struct redwi_buf *b, size_t a
 /* The statement was described, in the unit that parsed it: keeps a copy. 0 or REDW_ENOMEM. */
 int redwi_use_described(struct redwi_use *u, const struct redwi_job *j, const struct redwi_columns *columns,
                         enum redwi_server server);
-/* What its rows are in this unit, if u->entry->brings_rows; counted. NULL: no memory. */
-struct redwi_heading *redwi_use_heading(const struct redwi_use *u, enum redw_wire wire,
-                                        enum redwi_server server);
+/* What its rows are in this unit, if u->entry->brings_rows; counted. NULL: no memory of mem. */
+struct redwi_heading *redwi_use_heading(const struct redwi_use *u, const struct redw_allocator *mem,
+                                        enum redw_wire wire, enum redwi_server server);
 
 /* The server does not know it, or knows it with other columns (PostgreSQL: "cached plan must not change result
  * type"). Both are said by Bind, so nothing has run. */

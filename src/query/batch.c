@@ -303,7 +303,7 @@ static redw_id check_company(redw_client *c, const struct redw_batch *rq)
 
 static redw_id check(redw_client *c, struct redw_batch *out, size_t *sql_len, const struct redw_batch *rq)
 {
-    struct redw_diag why;
+    const char *fault;
     redw_id refused;
 
     *sql_len = 0;
@@ -313,8 +313,8 @@ static redw_id check(redw_client *c, struct redw_batch *out, size_t *sql_len, co
     if (out->stmt) {
         if ((refused = redwi_stmt_check(c, out->stmt, out->sql, out->nparams)) != 0)
             return refused;
-    } else if (redwi_sql_check(out->sql, sql_len, &why)) {
-        return redwi_client_refuse(c, REDW_EINVAL, "%s", why.text);
+    } else if ((fault = redwi_sql_fault(out->sql, sql_len)) != NULL) {
+        return redwi_client_refuse(c, REDW_EINVAL, "sql: %s", fault);
     }
     if ((refused = check_company(c, out)) != 0)
         return refused;

@@ -295,7 +295,8 @@ static void finish(struct redwi_job *j)
     struct redwi_request *r = request_of(j);
     const struct redw_loop *loop = &j->client->loop;
 
-    redwi_err_shift_position(j->error, r->label_len);
+    if (j->error)
+        redwi_err_shift_position(j->error, r->label_len);
     r->result->error = j->error;
     j->error = NULL;
     r->result->cancel = j->verdict;

@@ -17,7 +17,7 @@
 #include "pool/client.h"
 #include <redw/statement.h>
 
-#define REDWI_SQL_BYTES_MAX ((size_t)16 << 20)
+#define REDWI_SQL_BYTES_MAX ((size_t)16 << 20) /* redwi_sql_fault() has it in words */
 
 struct redw_stmt {
     struct redwi_statement of; /* of.client NULL: it was destroyed */
@@ -37,8 +37,8 @@ redw_stmt *redwi_stmt_keep(redw_stmt *s);
 /* What a ParameterDescription said. Without memory for it nothing is learnt this time. */
 void redwi_stmt_learn(redw_stmt *s, const uint8_t *oids, size_t len);
 
-/* Checks the text of one statement; *len 0: it ends with NUL, and is measured. 0, or REDW_EINVAL and *why. */
-int redwi_sql_check(const char *sql, size_t *len, struct redw_diag *why);
+/* What is wrong with the text of one statement; NULL: nothing. *len 0: it ends with NUL, and is measured. */
+const char *redwi_sql_fault(const char *sql, size_t *len);
 
 /* Either sql or s, and s of this client and with as many parameters, if that is known: 0. Else a refusal. */
 redw_id redwi_stmt_check(redw_client *c, const redw_stmt *s, const char *sql, size_t nparams);

@@ -78,12 +78,11 @@ static bool is_plain(const struct redw_request *rq)
 /* *len: of its own text; it has one, or a statement. */
 static redw_id check_text(redw_client *c, const struct redw_request *rq, size_t *len)
 {
-    struct redw_diag why;
-
     *len = rq->sql_len;
     if (rq->stmt)
         return redwi_stmt_check(c, rq->stmt, rq->sql, rq->nparams);
-    return redwi_sql_check(rq->sql, len, &why) ? redwi_client_refuse(c, REDW_EINVAL, "%s", why.text) : 0;
+    const char *fault = redwi_sql_fault(rq->sql, len);
+    return fault ? redwi_client_refuse(c, REDW_EINVAL, "sql: %s", fault) : 0;
 }
 
 /* What else a request may have; len: of its text. */

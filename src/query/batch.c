@@ -19,8 +19,6 @@
 
 #include <string.h>
 
-#define SLICE_BYTES ((size_t)1 << 20) /* written in one turn: slices.c says why */
-
 struct redw_report {
     const redw_error *error;
     uint64_t rows;
@@ -91,7 +89,7 @@ static void put_statement(struct batch *b, struct redwi_session *s, struct redwi
 static int begin(struct redwi_job *j, struct redwi_session *s)
 {
     struct batch *b = batch_of(j);
-    size_t base, slice = b->use.retried ? SIZE_MAX : SLICE_BYTES;
+    size_t base, slice = b->use.retried ? SIZE_MAX : REDWI_SLICE_BYTES; /* slices.c says why */
     struct redwi_buf *out = b->nput > 0 ? redwi_session_unit_more(s, &base) : redwi_session_unit_begin(s);
 
     if (!out)

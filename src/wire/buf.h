@@ -52,7 +52,21 @@ static inline void redwi_buf_added(struct redwi_buf *b, size_t n)
 /* PostgreSQL keeps messages below this (MaxAllocSize); the length word counts itself. */
 #define REDWI_MESSAGE_MAX 0x3fffffffu
 
-void redwi_buf_take(struct redwi_buf *b, size_t n); /* n <= len; an emptied buffer starts over at 0 */
+void redwi_buf_wipe_front(struct redwi_buf *b, size_t n); /* for redwi_buf_take() */
+
+/* n <= len; an emptied buffer starts over at 0. The first is for buffers that are not secret ones. */
+static inline void redwi_buf_take_plain(struct redwi_buf *b, size_t n)
+{
+    b->head += n;
+    if (b->head == b->tail)
+        b->head = b->tail = 0;
+}
+static inline void redwi_buf_take(struct redwi_buf *b, size_t n)
+{
+    if (b->secret)
+        redwi_buf_wipe_front(b, n);
+    redwi_buf_take_plain(b, n);
+}
 
 /* The writer. */
 
@@ -69,11 +83,42 @@ static inline uint8_t *redwi_buf_put(struct redwi_buf *b, size_t n)
     return p;
 }
 
-/* Integers in network order. */
-void redwi_buf_u8(struct redwi_buf *b, uint8_t v);
-void redwi_buf_u16(struct redwi_buf *b, uint16_t v);
-void redwi_buf_u32(struct redwi_buf *b, uint32_t v);
-void redwi_buf_u64(struct redwi_buf *b, uint64_t v);
+/* Integers in network order. In place: a parameter of a batch is three of them. */
+static inline void redwi_store16(uint8_t *p, uint16_t v)
+{
+    v = __builtin_bswap16(v);
+    memcpy(p, &v, sizeof v);
+}
+static inline void redwi_store32(uint8_t *p, uint32_t v)
+{
+    v = __builtin_bswap32(v);
+    memcpy(p, &v, sizeof v);
+}
+static inline void redwi_buf_u8(struct redwi_buf *b, uint8_t v)
+{
+    uint8_t *p = redwi_buf_put(b, sizeof v);
+    if (p)
+        *p = v;
+}
+static inline void redwi_buf_u16(struct redwi_buf *b, uint16_t v)
+{
+    uint8_t *p = redwi_buf_put(b, sizeof v);
+    if (p)
+        redwi_store16(p, v);
+}
+static inline void redwi_buf_u32(struct redwi_buf *b, uint32_t v)
+{
+    uint8_t *p = redwi_buf_put(b, sizeof v);
+    if (p)
+        redwi_store32(p, v);
+}
+static inline void redwi_buf_u64(struct redwi_buf *b, uint64_t v)
+{
+    uint8_t *p = redwi_buf_put(b, sizeof v);
+    v = __builtin_bswap64(v);
+    if (p)
+        memcpy(p, &v, sizeof v);
+}
 void redwi_buf_bytes(struct redwi_buf *b, const void *p, size_t n);
 void redwi_buf_text(struct redwi_buf *b, const char *s, size_t n); /* n bytes and a NUL */
 

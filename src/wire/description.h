@@ -24,7 +24,17 @@ struct redwi_description {
 void redwi_description_init(struct redwi_description *d, const struct redw_allocator *mem);
 void redwi_description_free(struct redwi_description *d);
 
+bool redwi_description_check(struct redwi_description *d, const uint8_t *body, size_t len,
+                             unsigned version); /* for redwi_description_read() */
+
 /* As redwi_be_row_description(), into d->columns. False: malformed. */
-bool redwi_description_read(struct redwi_description *d, const uint8_t *body, size_t len, unsigned version);
+static inline bool redwi_description_read(struct redwi_description *d, const uint8_t *body, size_t len,
+                                          unsigned version)
+{
+    if (!d->columns.serial || len != d->len || version != d->version || memcmp(body, d->kept, len) != 0)
+        return redwi_description_check(d, body, len, version);
+    d->columns.fields = (struct redwi_cursor){.p = body + sizeof(uint16_t), .end = body + len};
+    return true;
+}
 
 #endif

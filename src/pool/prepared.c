@@ -192,14 +192,14 @@ int redwi_prepared_describe(struct redwi_prepared *t, struct redwi_prepared_entr
     return 0;
 }
 
-struct redwi_heading *redwi_prepared_heading(struct redwi_prepared_entry *e, enum redwi_form form,
-                                             enum redwi_server server)
+struct redwi_heading *redwi_prepared_heading(struct redwi_prepared_entry *e, const struct redw_allocator *mem,
+                                             enum redwi_form form, enum redwi_server server)
 {
     const uint8_t *const formats[REDWI_FORMS] = {NULL, e->automatic, e->binary};
     struct redwi_columns columns = e->columns;
 
     columns.formats = formats[form];
-    return redwi_heading_of(&e->made[form], e->mem, &columns, server);
+    return redwi_heading_of(&e->made[form], mem, &columns, server);
 }
 
 void redwi_prepared_unwant(struct redwi_prepared *t, struct redwi_prepared_entry *e)

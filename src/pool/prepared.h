@@ -87,9 +87,9 @@ struct redwi_prepared_entry *redwi_prepared_add(struct redwi_prepared *t, const 
 /* It has been described: READY. 0, or REDW_ENOMEM, and it is UNWANTED. */
 int redwi_prepared_describe(struct redwi_prepared *t, struct redwi_prepared_entry *e,
                             const struct redwi_columns *columns, enum redwi_server server);
-/* What rows in this form are; one more reference. brings_rows must hold. NULL: no memory. */
-struct redwi_heading *redwi_prepared_heading(struct redwi_prepared_entry *e, enum redwi_form form,
-                                             enum redwi_server server);
+/* What rows in this form are; one more reference. brings_rows must hold. NULL: no memory of mem. */
+struct redwi_heading *redwi_prepared_heading(struct redwi_prepared_entry *e, const struct redw_allocator *mem,
+                                             enum redwi_form form, enum redwi_server server);
 /* The server does not have it any more, or another than was described: UNWANTED, if it was not already. */
 void redwi_prepared_unwant(struct redwi_prepared *t, struct redwi_prepared_entry *e);
 /* Writes the Close of one that is UNWANTED, the statement's own first. Returns REDWI_SENT_CLOSE, or 0. */

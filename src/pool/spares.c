@@ -4,8 +4,6 @@
  */
 #include "pool/spares.h"
 
-#include "wire/mem.h"
-
 void *redwi_spares_fresh(struct redwi_spares *s, const struct redw_allocator *mem, size_t bytes)
 {
     if (bytes < REDWI_SPARE_BYTES)
@@ -14,20 +12,6 @@ void *redwi_spares_fresh(struct redwi_spares *s, const struct redw_allocator *me
     if (!block && redwi_spares_empty(s, mem))
         block = redwi_alloc(mem, bytes);
     return block;
-}
-
-void redwi_spares_free(struct redwi_spares *s, const struct redw_allocator *mem, void *block, size_t bytes)
-{
-    struct redwi_spare *spare = block;
-
-    if (bytes > REDWI_SPARE_BYTES || s->count >= s->max) {
-        redwi_free(mem, block);
-        return;
-    }
-    spare->next = s->first;
-    s->first = spare;
-    s->count++;
-    ASAN_POISON_MEMORY_REGION(spare + 1, REDWI_SPARE_BYTES - sizeof *spare);
 }
 
 bool redwi_spares_empty(struct redwi_spares *s, const struct redw_allocator *mem)

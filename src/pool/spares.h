@@ -14,7 +14,7 @@
 #ifndef REDWI_POOL_SPARES_H
 #define REDWI_POOL_SPARES_H
 
-#include <redw/base.h>
+#include "wire/mem.h"
 
 #ifdef __has_feature
 #define REDWI_UNDER_CLANG_ASAN __has_feature(address_sanitizer)
@@ -61,7 +61,19 @@ static inline void *redwi_spares_alloc(struct redwi_spares *s, const struct redw
     return bytes <= REDWI_SPARE_BYTES && s->first ? redwi_spares_take(s) : redwi_spares_fresh(s, mem, bytes);
 }
 /* Takes back what was asked for with as many bytes. Secrets are the caller's to wipe. */
-void redwi_spares_free(struct redwi_spares *s, const struct redw_allocator *mem, void *block, size_t bytes);
+static inline void redwi_spares_free(struct redwi_spares *s, const struct redw_allocator *mem, void *block,
+                                     size_t bytes)
+{
+    struct redwi_spare *spare = block;
+    if (bytes > REDWI_SPARE_BYTES || s->count >= s->max) {
+        redwi_free(mem, block);
+        return;
+    }
+    spare->next = s->first;
+    s->first = spare;
+    s->count++;
+    ASAN_POISON_MEMORY_REGION(spare + 1, REDWI_SPARE_BYTES - sizeof *spare);
+}
 /* Gives all of them back to mem; false: there was none. */
 bool redwi_spares_empty(struct redwi_spares *s, const struct redw_allocator *mem);
 

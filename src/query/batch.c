@@ -19,8 +19,6 @@
 
 #include <string.h>
 
-#define SLICE_BYTES ((size_t)1 << 20) /* written in one turn: slices.c says why */
-
 struct redw_report {
     const redw_error *error;
     uint64_t rows;
@@ -91,7 +89,7 @@ static void put_statement(struct batch *b, struct redwi_session *s, struct redwi
 static int begin(struct redwi_job *j, struct redwi_session *s)
 {
     struct batch *b = batch_of(j);
-    size_t base, slice = b->use.retried || !j->exclusive ? SIZE_MAX : SLICE_BYTES;
+    size_t base, slice = b->use.retried || !j->exclusive ? SIZE_MAX : REDWI_SLICE_BYTES; /* slices.c says why */
     struct redwi_buf *out = b->nput > 0 ? redwi_session_unit_more(s, &base) : redwi_session_unit_begin(s);
 
     if (!out)
@@ -302,7 +300,7 @@ static redw_id check_company(redw_client *c, const struct redw_batch *rq)
 
 static redw_id check(redw_client *c, struct redw_batch *out, size_t *sql_len, const struct redw_batch *rq)
 {
-    struct redw_diag why;
+    const char *fault;
     redw_id refused;
 
     *sql_len = 0;
@@ -312,8 +310,8 @@ static redw_id check(redw_client *c, struct redw_batch *out, size_t *sql_len, co
     if (out->stmt) {
         if ((refused = redwi_stmt_check(c, out->stmt, out->sql, out->nparams)) != 0)
             return refused;
-    } else if (redwi_sql_check(out->sql, sql_len, &why)) {
-        return redwi_client_refuse(c, REDW_EINVAL, "%s", why.text);
+    } else if ((fault = redwi_sql_fault(out->sql, sql_len)) != NULL) {
+        return redwi_client_refuse(c, REDW_EINVAL, "sql: %s", fault);
     }
     if ((refused = check_company(c, out)) != 0)
         return refused;
@@ -377,7 +375,7 @@ static bool is_small(const struct batch *b)
 {
     size_t bytes = b->sql_len;
 
-    for (size_t set = 0; set < b->nsets && bytes <= SLICE_BYTES; set++) {
+    for (size_t set = 0; set < b->nsets && bytes <= REDWI_SLICE_BYTES; set++) {
         const redw_param *params = b->params + set * b->nparams;
         bytes += 64;
         for (size_t i = 0; i < b->nparams; i++) {
@@ -386,7 +384,7 @@ static bool is_small(const struct batch *b)
             bytes += 64 + redwi_param_raw(&params[i], REDWI_POSTGRES).len;
         }
     }
-    return bytes <= SLICE_BYTES;
+    return bytes <= REDWI_SLICE_BYTES;
 }
 
 redw_id redw_batch_execute(redw_client *c, const struct redw_batch *caller_rq, redw_report_fn *done, void *ctx)

@@ -94,18 +94,7 @@ static bool is(redw_slice word, const char *keyword)
            strncasecmp(word.ptr, keyword, word.len) == 0;
 }
 
-/* A letter that no word below begins with: SELECT, INSERT, WITH. */
-static bool begins_none(char c)
-{
-    switch (c | 0x20) {
-    case 'a': case 'c': case 'd': case 'r': case 't': case 'u': case 'v':
-        return false;
-    default:
-        return (c | 0x20) >= 'a' && (c | 0x20) <= 'z';
-    }
-}
-
-enum redw_outcome redwi_request_error_proves(const char *sql, size_t n)
+enum redw_outcome redwi_request_keyword_proves(const char *sql, size_t n)
 {
     /* VACUUM, ANALYZE, REINDEX and CLUSTER commit table by table; CALL and DO may commit inside;
      * TRUNCATE commits on Redshift; UNLOAD leaves files behind. */
@@ -113,11 +102,7 @@ enum redw_outcome redwi_request_error_proves(const char *sql, size_t n)
                                                     "analyze", "reindex", "cluster", "do"};
     struct text t = {sql, sql + n};
 
-    if (n > 0 && begins_none(*sql))
-        return REDW_OUTCOME_NOT_EXECUTED;
     skip_blank(&t);
-    if (t.p < t.end && begins_none(*t.p))
-        return REDW_OUTCOME_NOT_EXECUTED;
     redw_slice first = next_word(&t);
 
     for (size_t i = 0; i < sizeof commit_on_the_way / sizeof *commit_on_the_way; i++) {

@@ -144,22 +144,29 @@ static void parameter_types(struct redwi_job *j, const uint8_t *oids, size_t len
     redwi_stmt_learn(request_of(j)->use.stmt, oids, len);
 }
 
+/* Memory of the client's machinery: the waiting requests may have used up all the others' (wire/budget.h), and this
+ * one has been sent. */
 static struct redwi_heading *new_heading(struct redwi_request *r, const struct redwi_columns *columns)
 {
     struct redwi_heading **last = &r->job.conn->heading;
     redw_client *c = r->job.client;
-    struct redwi_heading *h = redwi_heading_renew(last, &c->work, columns, r->server);
+    struct redwi_heading *h = redwi_heading_renew(last, &c->mem, columns, r->server);
 
     if (!h && redwi_client_spare_memory(c))
-        h = redwi_heading_renew(last, &c->work, columns, r->server);
+        h = redwi_heading_renew(last, &c->mem, columns, r->server);
     return h;
 }
 
-struct redwi_heading *redwi_request_heading(struct redwi_request *r, const struct redwi_columns *columns)
+static inline struct redwi_heading *heading_of(struct redwi_request *r, const struct redwi_columns *columns)
 {
     struct redwi_heading *last = r->job.conn->heading;
 
     return redwi_heading_is(last, columns, r->server) ? redwi_heading_keep(last) : new_heading(r, columns);
+}
+
+struct redwi_heading *redwi_request_heading(struct redwi_request *r, const struct redwi_columns *columns)
+{
+    return heading_of(r, columns);
 }
 
 /* owned NULL: there was no memory for it. */
@@ -177,7 +184,7 @@ static enum redwi_job_flow take_kept_columns(struct redwi_request *r)
 {
     if (!r->use.entry->brings_rows)
         return REDWI_JOB_GO;
-    return take_columns(r, redwi_use_heading(&r->use, r->wire, r->server));
+    return take_columns(r, redwi_use_heading(&r->use, &r->job.client->mem, r->wire, r->server));
 }
 
 /* Of a statement, in the unit that parsed it; or of the unnamed one's portal. */
@@ -186,7 +193,7 @@ static enum redwi_job_flow described(struct redwi_job *j, const struct redwi_col
     struct redwi_request *r = request_of(j);
 
     if (!r->use.entry)
-        return take_columns(r, redwi_request_heading(r, columns));
+        return take_columns(r, heading_of(r, columns));
     if (redwi_use_described(&r->use, j, columns, r->server))
         return redwi_request_stop(r, REDW_ENOMEM, REDW_CLASS_OUT_OF_MEMORY, "columns");
     return take_kept_columns(r);
@@ -200,6 +207,24 @@ static enum redwi_job_flow bound(struct redwi_job *j)
     return take_kept_columns(r);
 }
 
+/* A row was not taken: why that ends the request, or *corrupt. */
+static enum redwi_job_flow row_failed(struct redwi_request *r, int rc, bool *corrupt)
+{
+    unsigned long long nrows = r->result->nrows;
+
+    *corrupt = rc == REDW_EPROTOCOL;
+    if (*corrupt)
+        return REDWI_JOB_GO;
+    if (rc == REDW_ENOMEM)
+        return redwi_request_stop(r, REDW_ENOMEM, REDW_CLASS_OUT_OF_MEMORY, "rows");
+    if (nrows >= r->max_rows)
+        return redwi_request_stop(r, REDW_EFULL, REDW_CLASS_RESOURCE_BUSY,
+                                  "the result has more than max_rows %llu rows", (unsigned long long)r->max_rows);
+    return redwi_request_stop(r, REDW_EFULL, REDW_CLASS_RESOURCE_BUSY,
+                              "the result needs more than max_bytes %llu; %llu rows fitted",
+                              (unsigned long long)r->max_bytes, nrows);
+}
+
 static int add_row(struct redwi_request *r, const uint8_t *body, size_t len)
 {
     int rc = redwi_result_add_row(r->result, body, len, r->max_bytes);
@@ -209,29 +234,7 @@ static int add_row(struct redwi_request *r, const uint8_t *body, size_t len)
     return rc;
 }
 
-static enum redwi_job_flow gather_row(struct redwi_request *r, const uint8_t *body, size_t len,
-                                      bool *corrupt)
-{
-    if (r->result->nrows >= r->max_rows)
-        return redwi_request_stop(r, REDW_EFULL, REDW_CLASS_RESOURCE_BUSY,
-                                  "the result has more than max_rows %llu rows",
-                                  (unsigned long long)r->max_rows);
-    switch (add_row(r, body, len)) {
-    case 0:
-        return REDWI_JOB_GO;
-    case REDW_EFULL:
-        return redwi_request_stop(r, REDW_EFULL, REDW_CLASS_RESOURCE_BUSY,
-                                  "the result needs more than max_bytes %llu; %llu rows fitted",
-                                  (unsigned long long)r->max_bytes,
-                                  (unsigned long long)r->result->nrows);
-    case REDW_ENOMEM:
-        return redwi_request_stop(r, REDW_ENOMEM, REDW_CLASS_OUT_OF_MEMORY, "rows");
-    default:
-        *corrupt = true;
-        return REDWI_JOB_GO;
-    }
-}
-
+/* One that ends the request counts as taken, as all behind it will be thrown away; a malformed one does not. */
 static enum redwi_job_flow gather_rows(struct redwi_job *j, const uint8_t *p, const uint8_t *end,
                                        const uint8_t **taken, bool *corrupt)
 {
@@ -239,13 +242,16 @@ static enum redwi_job_flow gather_rows(struct redwi_job *j, const uint8_t *p, co
     enum redwi_job_flow flow = REDWI_JOB_GO;
 
     *corrupt = false;
-    while (flow == REDWI_JOB_GO && (size_t)(end - p) >= DATA_ROW_HEADER && *p == 'D') {
+    while ((size_t)(end - p) >= DATA_ROW_HEADER && *p == 'D') {
         size_t len = redwi_load32(p + 1);
         if (len < 4 || len > (size_t)(end - p) - 1)
             break;
-        flow = gather_row(r, p + DATA_ROW_HEADER, len - 4, corrupt);
-        if (*corrupt)
+        int rc = r->result->nrows < r->max_rows ? add_row(r, p + DATA_ROW_HEADER, len - 4) : REDW_EFULL;
+        if (rc) {
+            flow = row_failed(r, rc, corrupt);
+            p += *corrupt ? 0 : 1 + len;
             break;
+        }
         p += 1 + len;
     }
     *taken = p;
@@ -287,7 +293,8 @@ static void finish(struct redwi_job *j)
 {
     struct redwi_request *r = request_of(j);
 
-    redwi_err_shift_position(j->error, r->label_len);
+    if (j->error)
+        redwi_err_shift_position(j->error, r->label_len);
     r->result->error = j->error;
     j->error = NULL;
     r->result->cancel = j->verdict;

@@ -77,7 +77,12 @@ enum redwi_job_flow redwi_stream_rows(struct redwi_job *j, const uint8_t *p, con
  * limit, which the unnamed one has on Redshift anyway (protocol 6.1). Codes as of ops->begin. */
 int redwi_request_put(struct redwi_request *r, struct redwi_session *s, const char *portal, uint32_t max_rows);
 /* Large requests (slices.c): whether it is one; and as `begin` of a job, again and again. */
-bool redwi_request_is_large(const struct redwi_request *r);
+#define REDWI_SLICE_BYTES ((size_t)1 << 20)
+bool redwi_request_has_large_params(const struct redwi_request *r);
+static inline bool redwi_request_is_large(const struct redwi_request *r)
+{
+    return r->sql_len > REDWI_SLICE_BYTES || (r->nparams > 0 && redwi_request_has_large_params(r));
+}
 int redwi_request_write_slice(struct redwi_request *r, struct redwi_session *s);
 /* The format in which values are asked for: 1 or 0; where it is sent. */
 uint16_t redwi_request_wants_binary(const struct redwi_request *r);
@@ -88,6 +93,16 @@ enum redwi_job_flow redwi_request_stop(struct redwi_request *r, int code, enum r
 
 /* What an ErrorResponse proves about a statement: NOT_EXECUTED, or UNKNOWN for those that act outside
  * the transaction or commit on the way (CALL, UNLOAD, VACUUM, ALTER TABLE APPEND, TRUNCATE). */
-enum redw_outcome redwi_request_error_proves(const char *sql, size_t n);
+enum redw_outcome redwi_request_keyword_proves(const char *sql, size_t n);
+/* The first letter decides nearly always: none of these begins as SELECT, INSERT and WITH do. */
+static inline enum redw_outcome redwi_request_error_proves(const char *sql, size_t n)
+{
+    switch (n > 0 ? *sql | 0x20 : 0) {
+    case 's': case 'i': case 'w':
+        return REDW_OUTCOME_NOT_EXECUTED;
+    default:
+        return redwi_request_keyword_proves(sql, n);
+    }
+}
 
 #endif

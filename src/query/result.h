@@ -26,7 +26,6 @@ struct redw_result {
     uint64_t index_cap;
     size_t next_chunk;          /* bytes of the next one */
     uint64_t bytes;             /* of the block, all chunks and the index; the heading is not its own */
-    int64_t affected;
     enum redw_way way;          /* taken, so far as it is known */
 
     /* From here to the tag: zero in the beginning. */
@@ -39,6 +38,7 @@ struct redw_result {
     size_t nnotices;            /* kept */
     int64_t elapsed_us;
     enum redw_cancel_verdict cancel;
+    size_t tag_len;             /* below sizeof tag; 0 too when the tag was longer */
     char tag[64];
 };
 
@@ -49,7 +49,17 @@ redw_result *redwi_result_init(void *block, const struct redw_allocator *mem);
 bool redwi_result_end(redw_result *r);
 
 /* The columns. Takes the reference over; NULL, there was no memory for it, is REDW_ENOMEM. 0 or REDW_ENOMEM. */
-int redwi_result_describe(redw_result *r, struct redwi_heading *owned);
+static inline int redwi_result_describe(redw_result *r, struct redwi_heading *owned)
+{
+    if (!owned)
+        return REDW_ENOMEM;
+    if (r->heading)
+        redwi_heading_release(r->heading);
+    r->heading = owned;
+    r->set.columns = owned->columns;
+    r->set.ncolumns = owned->n;
+    return 0;
+}
 /* The same of a stream's, with room for one row's views. */
 int redwi_result_describe_stream(redw_result *r, struct redwi_heading *owned);
 

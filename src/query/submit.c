@@ -78,12 +78,11 @@ static bool is_plain(const struct redw_request *rq)
 /* *len: of its own text; it has one, or a statement. */
 static redw_id check_text(redw_client *c, const struct redw_request *rq, size_t *len)
 {
-    struct redw_diag why;
-
     *len = rq->sql_len;
     if (rq->stmt)
         return redwi_stmt_check(c, rq->stmt, rq->sql, rq->nparams);
-    return redwi_sql_check(rq->sql, len, &why) ? redwi_client_refuse(c, REDW_EINVAL, "%s", why.text) : 0;
+    const char *fault = redwi_sql_fault(rq->sql, len);
+    return fault ? redwi_client_refuse(c, REDW_EINVAL, "sql: %s", fault) : 0;
 }
 
 /* What else a request may have; len: of its text. */
@@ -195,12 +194,16 @@ static bool take_params(redw_client *c, struct redwi_request *r, const struct re
 }
 
 /* What a plain one has not. False: no memory. */
-static bool take_rest(redw_client *c, struct redwi_request *r, const struct redw_request *rq, char *group)
+static bool take_rest(redw_client *c, struct redwi_request *r, const struct redw_request *rq, const struct layout *at)
 {
+    char *p = (char *)r;
+
+    r->oids = (uint32_t *)(void *)(p + at->oids);
+    r->formats = (uint8_t *)p + at->formats;
     r->wire = rq->wire;
     r->job.rank = redwi_request_rank(rq->priority);
     if (rq->query_group)
-        r->job.query_group = memcpy(group, rq->query_group, strlen(rq->query_group) + 1);
+        r->job.query_group = memcpy(p + at->group, rq->query_group, strlen(rq->query_group) + 1);
     return take_params(c, r, rq);
 }
 
@@ -222,13 +225,11 @@ static struct redwi_request *create(redw_client *c, const struct redw_request *r
     r->result = redwi_result_init(block, &c->work);
     r->job.rank = NORMAL_RANK;
     r->job.query_group = c->settings.query_group; /* the client's lives as long as any request */
-    r->oids = (uint32_t *)(void *)(p + at.oids);
-    r->formats = (uint8_t *)p + at.formats;
     if (rq->stmt)
         take_statement(r, rq->stmt);
     else
         take_sql(r, rq, p + at.sql, sql_len);
-    if (!plain && !take_rest(c, r, rq, p + at.group)) {
+    if (!plain && !take_rest(c, r, rq, &at)) {
         redwi_request_free(c, r);
         return NULL;
     }

@@ -113,42 +113,6 @@ uint8_t *redwi_buf_put_slowly(struct redwi_buf *b, size_t n)
     return p;
 }
 
-static void store32(uint8_t *p, uint32_t v)
-{
-    v = __builtin_bswap32(v);
-    memcpy(p, &v, sizeof v);
-}
-
-void redwi_buf_u8(struct redwi_buf *b, uint8_t v)
-{
-    uint8_t *p = redwi_buf_put(b, sizeof v);
-    if (p)
-        *p = v;
-}
-
-void redwi_buf_u16(struct redwi_buf *b, uint16_t v)
-{
-    uint8_t *p = redwi_buf_put(b, sizeof v);
-    v = __builtin_bswap16(v);
-    if (p)
-        memcpy(p, &v, sizeof v);
-}
-
-void redwi_buf_u32(struct redwi_buf *b, uint32_t v)
-{
-    uint8_t *p = redwi_buf_put(b, sizeof v);
-    if (p)
-        store32(p, v);
-}
-
-void redwi_buf_u64(struct redwi_buf *b, uint64_t v)
-{
-    uint8_t *p = redwi_buf_put(b, sizeof v);
-    v = __builtin_bswap64(v);
-    if (p)
-        memcpy(p, &v, sizeof v);
-}
-
 void redwi_buf_bytes(struct redwi_buf *b, const void *p, size_t n)
 {
     uint8_t *to = n ? redwi_buf_put(b, n) : NULL;
@@ -169,7 +133,7 @@ size_t redwi_buf_message(struct redwi_buf *b, char type)
         return redwi_buf_mark(b);
     if (type)
         *p++ = (uint8_t)type;
-    store32(p, 0);
+    redwi_store32(p, 0);
     return redwi_buf_mark(b) - sizeof(uint32_t);
 }
 
@@ -182,7 +146,7 @@ void redwi_buf_end(struct redwi_buf *b, size_t at)
         b->failed = REDW_EFULL;
         return;
     }
-    store32(b->data + b->head + at, (uint32_t)len);
+    redwi_store32(b->data + b->head + at, (uint32_t)len);
 }
 
 void redwi_buf_cut(struct redwi_buf *b, size_t mark)

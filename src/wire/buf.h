@@ -83,11 +83,42 @@ static inline uint8_t *redwi_buf_put(struct redwi_buf *b, size_t n)
     return p;
 }
 
-/* Integers in network order. */
-void redwi_buf_u8(struct redwi_buf *b, uint8_t v);
-void redwi_buf_u16(struct redwi_buf *b, uint16_t v);
-void redwi_buf_u32(struct redwi_buf *b, uint32_t v);
-void redwi_buf_u64(struct redwi_buf *b, uint64_t v);
+/* Integers in network order. In place: a parameter of a batch is three of them. */
+static inline void redwi_store16(uint8_t *p, uint16_t v)
+{
+    v = __builtin_bswap16(v);
+    memcpy(p, &v, sizeof v);
+}
+static inline void redwi_store32(uint8_t *p, uint32_t v)
+{
+    v = __builtin_bswap32(v);
+    memcpy(p, &v, sizeof v);
+}
+static inline void redwi_buf_u8(struct redwi_buf *b, uint8_t v)
+{
+    uint8_t *p = redwi_buf_put(b, sizeof v);
+    if (p)
+        *p = v;
+}
+static inline void redwi_buf_u16(struct redwi_buf *b, uint16_t v)
+{
+    uint8_t *p = redwi_buf_put(b, sizeof v);
+    if (p)
+        redwi_store16(p, v);
+}
+static inline void redwi_buf_u32(struct redwi_buf *b, uint32_t v)
+{
+    uint8_t *p = redwi_buf_put(b, sizeof v);
+    if (p)
+        redwi_store32(p, v);
+}
+static inline void redwi_buf_u64(struct redwi_buf *b, uint64_t v)
+{
+    uint8_t *p = redwi_buf_put(b, sizeof v);
+    v = __builtin_bswap64(v);
+    if (p)
+        memcpy(p, &v, sizeof v);
+}
 void redwi_buf_bytes(struct redwi_buf *b, const void *p, size_t n);
 void redwi_buf_text(struct redwi_buf *b, const char *s, size_t n); /* n bytes and a NUL */
 

@@ -64,8 +64,16 @@ void redwi_fe_function_call(struct redwi_buf *b, uint32_t oid, uint16_t format, 
  */
 size_t redwi_fe_bind_begin(struct redwi_buf *b, const char *portal, const char *statement,
                            const uint8_t *formats, size_t n);
-void redwi_fe_bind_null(struct redwi_buf *b);
-size_t redwi_fe_bind_value(struct redwi_buf *b);
+static inline void redwi_fe_bind_null(struct redwi_buf *b)
+{
+    redwi_buf_u32(b, UINT32_MAX); /* -1 */
+}
+static inline size_t redwi_fe_bind_value(struct redwi_buf *b)
+{
+    size_t at = redwi_buf_mark(b);
+    redwi_buf_u32(b, 0);
+    return at;
+}
 void redwi_fe_bind_value_end(struct redwi_buf *b, size_t at);
 void redwi_fe_bind_end(struct redwi_buf *b, size_t at, uint16_t result_format);
 void redwi_fe_bind_end_each(struct redwi_buf *b, size_t at, const uint8_t *result_formats, size_t ncolumns);

@@ -12,8 +12,8 @@
 /* No session bounds a DataRow below this: the longest message of another type. */
 #define REDWI_DATA_ROW_LEAST ((size_t)4 << 20)
 
-/* Bounds of the length word by type, as they are in any session at any time: span lengths from min on. span 0: no
- * such type. */
+/* Bounds of the length word by type, as they are in any session at any time: span lengths from min on.
+ * span 0: no such type. */
 struct redwi_be_bounds {
     uint32_t min, span;
 };

@@ -72,8 +72,8 @@ static inline void redwi_buf_take(struct redwi_buf *b, size_t n)
 
 uint8_t *redwi_buf_put_slowly(struct redwi_buf *b, size_t n); /* for redwi_buf_put() */
 
-/* n bytes at the end, already counted as added, to be written now; NULL when there is no room or the writer has
- * failed. */
+/* n bytes at the end, already counted as added, to be written now; NULL when there is no room or the
+ * writer has failed. */
 static inline uint8_t *redwi_buf_put(struct redwi_buf *b, size_t n)
 {
     if (b->failed || n > b->cap - b->tail)

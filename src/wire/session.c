@@ -29,8 +29,9 @@
 #define OUTPUT_MAX  ((size_t)1 << 30)
 #define OUTPUT_KEEP (64 * KIB)
 
-/* Not below the longest message of another type (REDWI_DATA_ROW_LEAST): then no row that fits what the buffer may
- * have grown to is over its bound, and rows behind the first need no look at their headers here. */
+/* Not below the longest message of another type (REDWI_DATA_ROW_LEAST): then no row that fits what the
+ * buffer may have grown to is over its bound, and rows behind the first need no look at their headers
+ * here. */
 #define DATA_ROW_DEFAULT (64 * KIB * KIB)
 #define DATA_ROW_MAX     (((size_t)1 << 30) - 1)
 #define CANCEL_NOISE_MAX (32 * KIB) /* what a server may say to a CancelRequest */
@@ -65,7 +66,8 @@ static const struct message_type {
     ['T'] = {"RowDescription", {{DUE(COLUMNS) | DUE(DESCRIBE) | DUE(QUERY), redwi_on_columns}}},
     ['n'] = {"NoData", {{DUE(DESCRIBE), redwi_on_step}, {DUE(COLUMNS), redwi_on_no_columns}}},
     ['C'] = {"CommandComplete",
-             {{DUE(EXECUTE) | DUE(QUERY) | ROWS_DUE, redwi_on_complete}, {DUE(COPY_OUT), redwi_on_copy_complete}}},
+             {{DUE(EXECUTE) | DUE(QUERY) | ROWS_DUE, redwi_on_complete},
+              {DUE(COPY_OUT), redwi_on_copy_complete}}},
     ['I'] = {"EmptyQueryResponse", {{DUE(EXECUTE) | DUE(QUERY), redwi_on_empty}}},
     ['s'] = {"PortalSuspended", {{DUE(EXECUTE) | DUE(ROWS), redwi_on_suspended}}},
     ['Z'] = {"ReadyForQuery",
@@ -92,7 +94,8 @@ static const struct message_type {
     ['m'] = {.name = "compressed data (Redshift)"},
 };
 
-/* The answers that say no more than that they came, by what is due: of the table, what redwi_on_step takes. */
+/* The answers that say no more than that they came, by what is due: of the table, what redwi_on_step
+ * takes. */
 #define ANSWER(type) (0x100u | (type)) /* 0: there is none, and no type has it */
 static const uint16_t answers[] = {
     [REDWI_DUE_CLOSE] = ANSWER('3'),
@@ -119,6 +122,11 @@ static unsigned moment(const struct redwi_session *s)
     return IN_(s->phase);
 }
 
+static bool rows_due(const struct redwi_session *s)
+{
+    return moment(s) & ROWS_DUE;
+}
+
 /* The rule for a type now; NULL if there is none. */
 static const struct rule *rule_for(const struct redwi_session *s, uint8_t type)
 {
@@ -142,15 +150,10 @@ static bool is_within(const struct redwi_session *s, uint8_t type, uint32_t len)
     return len >= min && len <= max;
 }
 
-/* Has the unit in front columns and an owner? */
-static bool rows_due(const struct redwi_session *s)
-{
-    return (moment(s) & ROWS_DUE) && redwi_session_front(s)->tag;
-}
-
-/* Takes what is in front, a whole message that its rule allows. A row with an owner stays, and nothing is looked at
- * but the header of the first: the owner takes as many as there are. */
-static inline enum redwi_ev_kind take_message(struct redwi_session *s, const struct rule *rule, struct redwi_ev *ev)
+/* Takes what is in front, a whole message that its rule allows. A row with an owner stays, and nothing
+ * is looked at but the header of the first: the owner takes as many as there are. */
+static inline enum redwi_ev_kind take_message(struct redwi_session *s, const struct rule *rule,
+                                              struct redwi_ev *ev)
 {
     const uint8_t *p = s->in.data + s->in.head;
     size_t len = redwi_load32(p + 1);
@@ -169,8 +172,8 @@ static inline enum redwi_ev_kind take_message(struct redwi_session *s, const str
     return rule->take(s, (struct redwi_message){p + HEADER_BYTES, len - sizeof(uint32_t)}, ev);
 }
 
-/* The rule for the message in front; NULL: it is not whole yet, or it ended the session. The bounds are checked before
- * the body is waited for. */
+/* The rule for the message in front; NULL: it is not whole yet, or it ended the session. The bounds are
+ * checked before the body is waited for. */
 static const struct rule *check_message(struct redwi_session *s)
 {
     size_t n = redwi_buf_len(&s->in);
@@ -193,7 +196,8 @@ static const struct rule *check_message(struct redwi_session *s)
     return NULL;
 }
 
-/* An answer out of `answers`. It needs no table and brings no event, but where BindComplete is to be reported. */
+/* An answer out of `answers`. It needs no table and brings no event, but where BindComplete is to be
+ * reported. */
 static inline bool take_answer(struct redwi_session *s)
 {
     if (redwi_buf_len(&s->in) < HEADER_BYTES)
@@ -208,8 +212,8 @@ static inline bool take_answer(struct redwi_session *s)
     return true;
 }
 
-/* As check_message() while a unit is under way, where the type's first rule holds and the length is within what needs
- * no asking. NULL: it must be asked. */
+/* As check_message() while a unit is under way, where the type's first rule holds and the length is
+ * within what needs no asking. NULL: it must be asked. */
 static inline const struct rule *glance_at_message(const struct redwi_session *s)
 {
     size_t n = redwi_buf_len(&s->in);
@@ -480,7 +484,8 @@ uint8_t *redwi_session_input(struct redwi_session *s, size_t *room)
     return p;
 }
 
-/* True: there it is. What comes before the handshake, but for the one answer that is awaited, is nobody's word. */
+/* True: there it is. What comes before the handshake, but for the one answer that is awaited, is
+ * nobody's word. */
 static bool may_receive(struct redwi_session *s)
 {
     if (s->phase > REDWI_PHASE_TLS_WAIT || (s->phase == REDWI_PHASE_TLS_ASKED && !s->config.tls_direct))
@@ -596,7 +601,8 @@ NOINLINE enum redwi_ev_kind next_usual(struct redwi_session *s, struct redwi_ev 
     return kind ? kind : next_of_all(s, ev);
 }
 
-/* Nothing to read, to report, to give back: so it is after the last answer, and whenever somebody just asks. */
+/* Nothing to read, to report, to give back (shrink_input): so it is after the last answer, and whenever
+ * somebody just asks. */
 static inline bool is_at_rest(const struct redwi_session *s)
 {
     return !redwi_buf_len(&s->in) && redwi_session_logged_in(s) && !s->ended && s->in.cap <= INPUT_BYTES;

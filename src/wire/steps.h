@@ -87,7 +87,8 @@ void redwi_die_tls(struct redwi_session *s, const char *what);
 void redwi_die_no_memory(struct redwi_session *s);
 void redwi_die_ended(struct redwi_session *s);
 
-typedef enum redwi_ev_kind redwi_on_message(struct redwi_session *s, struct redwi_message m, struct redwi_ev *ev);
+typedef enum redwi_ev_kind redwi_on_message(struct redwi_session *s, struct redwi_message m,
+                                            struct redwi_ev *ev);
 
 redwi_on_message redwi_on_nothing;        /* dropped */
 redwi_on_message redwi_on_authentication; /* login */

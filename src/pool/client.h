@@ -14,6 +14,7 @@
 
 #include "pool/conn.h"
 #include "wire/budget.h"
+#include "wire/buffers.h"
 
 /* What a connection is to the pool. Every change goes through redwi_pool_move (pool/dispatch.h). */
 enum redwi_place {
@@ -31,6 +32,7 @@ struct redw_client {
     struct redw_allocator mem;    /* of connections and of the client itself */
     struct redw_allocator work;   /* of requests and results: what a budget refuses first */
     struct redwi_budget *budget;  /* of both; NULL: none is set */
+    struct redwi_buffers buffers; /* of connections that have nothing on its way */
     struct redw_loop loop;
     struct redwi_env env;
     struct redwi_settings settings;

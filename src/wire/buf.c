@@ -5,6 +5,7 @@
  */
 #include "wire/buf.h"
 
+#include "wire/buffers.h"
 #include "wire/mem.h"
 
 /* The first allocation: one page holds a login or a few short statements. */
@@ -25,7 +26,20 @@ void redwi_buf_free(struct redwi_buf *b)
         redwi_wipe(b->data, b->cap);
     redwi_free(b->mem, b->data);
     b->data = NULL;
-    b->head = b->tail = b->cap = 0;
+    b->head = b->tail = b->cap = b->top = 0;
+    b->failed = 0;
+}
+
+void redwi_buf_give_back(struct redwi_buf *b)
+{
+    if (!b->spares || b->secret) {
+        redwi_wipe(b->data, b->top);
+        redwi_buf_free(b);
+        return;
+    }
+    redwi_spares_give(b->spares, &(const struct redwi_spare){b->data, b->cap, b->top});
+    b->data = NULL;
+    b->head = b->tail = b->cap = b->top = 0;
     b->failed = 0;
 }
 
@@ -51,8 +65,22 @@ static size_t grown_cap(const struct redwi_buf *b, size_t need)
     return cap < b->max ? cap : b->max;
 }
 
+/* The first memory: what is kept, if that is enough. */
+static bool take_spare(struct redwi_buf *b, size_t cap)
+{
+    struct redwi_spare block;
+    if (!b->spares || b->data || !redwi_spares_take(b->spares, cap, &block))
+        return false;
+    b->data = block.data;
+    b->cap = block.cap;
+    b->top = block.top;
+    return true;
+}
+
 static bool grow(struct redwi_buf *b, size_t cap)
 {
+    if (take_spare(b, cap))
+        return true;
     size_t len = redwi_buf_len(b);
     if (!b->secret) {
         compact(b);

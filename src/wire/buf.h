@@ -13,12 +13,16 @@
  * the end tells. redwi_buf_cut() takes back what was written since a mark and clears the failure.
  * Invariant: head <= tail <= cap <= max. Moving bytes (compaction, growth) happens only in
  * redwi_buf_room() and the puts, so views into the buffer live until the next of those.
+ *
+ * With a store (wire/buffers.h) the first memory comes from there, and redwi_buf_give_back() gives it back.
  */
 #ifndef REDWI_WIRE_BUF_H
 #define REDWI_WIRE_BUF_H
 
 #include <redw/base.h>
 #include <string.h>
+
+struct redwi_spares;
 
 struct redwi_buf {
     const struct redw_allocator *mem;
@@ -27,10 +31,14 @@ struct redwi_buf {
     size_t max;   /* bytes the buffer may ever hold */
     int failed;   /* 0, REDW_ENOMEM (no memory) or REDW_EFULL (would pass max) */
     bool secret;  /* bytes are wiped when taken, moved, grown and freed */
+    size_t top;   /* the owner's: how far it was ever filled with what is to be wiped at last */
+    struct redwi_spares *spares; /* NULL: all memory is its own */
 };
 
 void redwi_buf_init(struct redwi_buf *b, const struct redw_allocator *mem, size_t max);
-void redwi_buf_free(struct redwi_buf *b); /* gives the memory back; the buffer is empty and usable */
+void redwi_buf_free(struct redwi_buf *b); /* frees the memory; the buffer is empty and usable */
+/* The same, but the memory goes to the store, if there is one, and up to `top` it is wiped before it is freed. */
+void redwi_buf_give_back(struct redwi_buf *b);
 
 /* What waits; NULL only while the buffer has no memory, and so nothing waits. */
 static inline const uint8_t *redwi_buf_front(const struct redwi_buf *b)

@@ -247,12 +247,29 @@ static bool advance(struct redwi_session *s, struct redwi_ev *ev)
     }
 }
 
-/* Back to the usual size after a long message, which filled its buffer to the last byte, and after rows. */
+/* What is to be wiped of it, and where it goes: wire/buffers.h. */
+static void give_input_back(struct redwi_session *s)
+{
+    if (s->in_login) {
+        redwi_wipe(s->in.data, s->in.top);
+        s->in.top = 0;
+        s->in_login = false;
+    }
+    redwi_buf_give_back(&s->in);
+}
+
+/* Nothing waits: lent memory goes back. Own memory goes back to the usual size after a long message, which
+ * filled its buffer to the last byte, and after rows. */
 static void shrink_input(struct redwi_session *s)
 {
-    size_t usual = s->rows_due ? INPUT_FLOODED : INPUT_BYTES;
-    if (s->in.cap > usual && !redwi_buf_len(&s->in))
-        redwi_buf_free(&s->in);
+    if (redwi_buf_len(&s->in))
+        return;
+    if (s->in.cap > INPUT_BYTES) {
+        if (!s->rows_due || s->in.cap > INPUT_FLOODED)
+            redwi_buf_free(&s->in);
+    } else if (s->in.spares) {
+        give_input_back(s);
+    }
 }
 
 /* --- life --------------------------------------------------------------------------------------- */
@@ -292,6 +309,10 @@ int redwi_session_create(struct redwi_session **out, const struct redwi_session_
     redwi_buf_init(&s->in, config->mem, INPUT_BYTES);
     redwi_buf_init(&s->out, config->mem, OUTPUT_MAX);
     s->out.secret = true;
+    if (config->buffers) {
+        s->in.spares = &config->buffers->in;
+        s->out.spares = &config->buffers->out;
+    }
     redwi_reply_queue_init(&s->queue, config->mem);
     redwi_parameters_init(&s->parameters, config->mem);
     s->auth = (struct redwi_auth){
@@ -328,9 +349,8 @@ void redwi_session_free(struct redwi_session *s)
     redwi_auth_end(&s->auth);
     redwi_reply_queue_free(&s->queue);
     redwi_parameters_free(&s->parameters);
-    redwi_wipe(s->in.data, s->in_top < s->in.cap ? s->in_top : s->in.cap);
-    redwi_buf_free(&s->in);
-    redwi_buf_free(&s->out);
+    give_input_back(s);
+    redwi_buf_give_back(&s->out);
     redw_error_release(s->fatal);
     redw_error_release(s->why);
     redwi_free_secret(s->config.mem, s, sizeof *s);
@@ -428,8 +448,12 @@ uint8_t *redwi_session_input(struct redwi_session *s, size_t *room)
 
 void redwi_session_received(struct redwi_session *s, size_t n)
 {
-    if (s->phase == REDWI_PHASE_DEAD || !n)
+    if (s->phase == REDWI_PHASE_DEAD)
         return;
+    if (!n) {
+        shrink_input(s);
+        return;
+    }
     if (s->traces) {
         s->traces->received.view.row_version = s->row_version;
         redwi_trace_feed(&s->traces->received, s->in.data + s->in.tail, n);
@@ -439,8 +463,9 @@ void redwi_session_received(struct redwi_session *s, size_t n)
         redwi_die_tls(s, "unencrypted bytes before the TLS handshake");
     else
         redwi_buf_added(&s->in, n);
-    if (s->in.tail > s->in_top)
-        s->in_top = s->in.tail;
+    if (s->in.tail > s->in.top)
+        s->in.top = s->in.tail;
+    s->in_login |= !redwi_session_logged_in(s);
 }
 
 void redwi_session_ended(struct redwi_session *s, redw_error *why)
@@ -478,8 +503,9 @@ void redwi_session_sent(struct redwi_session *s, size_t n)
         s->unit_at -= n;
     if (redwi_buf_len(&s->out))
         return;
-    if (s->out.cap > OUTPUT_KEEP)
-        redwi_buf_free(&s->out);
+    /* A unit that is being written may have failed, which the buffer remembers. */
+    if (!s->unit_open && (s->out.spares || s->out.cap > OUTPUT_KEEP))
+        redwi_buf_give_back(&s->out);
     s->out.secret = s->out.secret && !redwi_session_logged_in(s);
 }
 

@@ -265,7 +265,7 @@ static redw_client *alloc_client(const struct redw_allocator *mem, const struct 
         redwi_free(mem, c);
         return NULL;
     }
-    redwi_buffers_init(&c->buffers, &c->mem);
+    redwi_buffers_init(&c->buffers);
     c->loop = *loop;
     for (int i = 0; i < REDWI_PLACES; i++)
         redwi_list_init(&c->places[i]);
@@ -463,7 +463,6 @@ static void give_back(redw_client *c)
         c->loop.release(c->loop.ctx);
     redwi_statements_part(c);
     redw_error_release(c->refusal);
-    redwi_buffers_free(&c->buffers);
     redwi_tls_ctx_free(c->tls);
     redwi_settings_free(&c->settings, &c->mem);
     redwi_free(&c->mem, c->slots);

@@ -9,7 +9,7 @@
 #include "wire/mem.h"
 
 /* The first allocation: one page holds a login or a few short statements. */
-#define CAP_MIN 4096u
+#define CAP_MIN 2048u
 
 /* PostgreSQL keeps messages below this (MaxAllocSize); the length word counts itself. */
 #define MESSAGE_MAX 0x3fffffffu
@@ -24,23 +24,18 @@ void redwi_buf_free(struct redwi_buf *b)
     /* All of cap, not only up to tail: a secret buffer may have been filled further than was added. */
     if (b->secret)
         redwi_wipe(b->data, b->cap);
+    if (b->listed)
+        redwi_spares_unlist(b->spares, b);
     redwi_free(b->mem, b->data);
     b->data = NULL;
     b->head = b->tail = b->cap = b->top = 0;
     b->failed = 0;
 }
 
-void redwi_buf_give_back(struct redwi_buf *b)
+void redwi_buf_free_wiped(struct redwi_buf *b)
 {
-    if (!b->spares || b->secret) {
-        redwi_wipe(b->data, b->top);
-        redwi_buf_free(b);
-        return;
-    }
-    redwi_spares_give(b->spares, &(const struct redwi_spare){b->data, b->cap, b->top});
-    b->data = NULL;
-    b->head = b->tail = b->cap = b->top = 0;
-    b->failed = 0;
+    redwi_wipe(b->data, b->top);
+    redwi_buf_free(b);
 }
 
 static void compact(struct redwi_buf *b)
@@ -65,21 +60,9 @@ static size_t grown_cap(const struct redwi_buf *b, size_t need)
     return cap < b->max ? cap : b->max;
 }
 
-/* The first memory: what is kept, if that is enough. */
-static bool take_spare(struct redwi_buf *b, size_t cap)
-{
-    struct redwi_spare block;
-    if (!b->spares || b->data || !redwi_spares_take(b->spares, cap, &block))
-        return false;
-    b->data = block.data;
-    b->cap = block.cap;
-    b->top = block.top;
-    return true;
-}
-
 static bool grow(struct redwi_buf *b, size_t cap)
 {
-    if (take_spare(b, cap))
+    if (b->spares && redwi_spares_take(b->spares, cap, b))
         return true;
     size_t len = redwi_buf_len(b);
     if (!b->secret) {

@@ -14,7 +14,7 @@
  * Invariant: head <= tail <= cap <= max. Moving bytes (compaction, growth) happens only in
  * redwi_buf_room() and the puts, so views into the buffer live until the next of those.
  *
- * With a store (wire/buffers.h) the first memory comes from there, and redwi_buf_give_back() gives it back.
+ * Several may share their memory (wire/buffers.h): while one of them rests, another may take it.
  */
 #ifndef REDWI_WIRE_BUF_H
 #define REDWI_WIRE_BUF_H
@@ -32,13 +32,13 @@ struct redwi_buf {
     int failed;   /* 0, REDW_ENOMEM (no memory) or REDW_EFULL (would pass max) */
     bool secret;  /* bytes are wiped when taken, moved, grown and freed */
     size_t top;   /* the owner's: how far it was ever filled with what is to be wiped at last */
-    struct redwi_spares *spares; /* NULL: all memory is its own */
+    struct redwi_spares *spares; /* NULL: memory is not shared */
+    bool resting, listed;        /* wire/buffers.h */
 };
 
 void redwi_buf_init(struct redwi_buf *b, const struct redw_allocator *mem, size_t max);
 void redwi_buf_free(struct redwi_buf *b); /* frees the memory; the buffer is empty and usable */
-/* The same, but the memory goes to the store, if there is one, and up to `top` it is wiped before it is freed. */
-void redwi_buf_give_back(struct redwi_buf *b);
+void redwi_buf_free_wiped(struct redwi_buf *b); /* the same, wiped up to `top` */
 
 /* What waits; NULL only while the buffer has no memory, and so nothing waits. */
 static inline const uint8_t *redwi_buf_front(const struct redwi_buf *b)

@@ -1,63 +1,112 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Two stacks of bounded height and weight. Giving never fails; taking may find nothing, and then the buffer
- * allocates as one without a store does.
+ * Short arrays, searched from the end: who rested last has the memory that is still in the processor's caches.
  */
 #include "wire/buffers.h"
 
 #include "wire/mem.h"
 
-#define IN_BYTES  (4 * REDWI_SPARE_CAP_MAX)
-#define OUT_BYTES REDWI_SPARE_CAP_MAX
+#define IN_KEPT  4
+#define OUT_KEPT 16
 
-bool redwi_spares_take(struct redwi_spares *s, size_t least, struct redwi_spare *out)
+void redwi_buffers_init(struct redwi_buffers *b)
 {
-    if (!s->count || s->kept[s->count - 1].cap < least)
+    *b = (struct redwi_buffers){.in = {.keep = IN_KEPT}, .out = {.keep = OUT_KEPT}};
+}
+
+/* Has it memory that it can do without? */
+static bool can_lend(const struct redwi_buf *b)
+{
+    size_t len = redwi_buf_len(b);
+    return b->resting && b->data && (!len || (len <= REDWI_REST_MAX && b->cap > REDWI_REST_MAX));
+}
+
+static void remove_at(struct redwi_spares *s, unsigned i)
+{
+    s->of[i]->listed = false;
+    s->count--;
+    for (; i < s->count; i++)
+        s->of[i] = s->of[i + 1];
+}
+
+/* A block for the bytes of b, which has small memory or none from now on; b loses what it had. */
+static bool leave_bytes(struct redwi_buf *b)
+{
+    size_t len = redwi_buf_len(b);
+    uint8_t *small = len ? redwi_alloc(b->mem, REDWI_REST_MAX) : NULL;
+    if (len && !small)
         return false;
-    *out = s->kept[--s->count];
-    s->left += out->cap;
+    if (small)
+        memcpy(small, b->data + b->head, len);
+    b->data = small;
+    b->cap = small ? REDWI_REST_MAX : 0;
+    b->head = 0;
+    b->tail = b->top = len;
     return true;
 }
 
-static void drop(const struct redwi_spares *s, const struct redwi_spare *block)
+/* What b had moves into the block. */
+static void put_bytes(struct redwi_buf *b, const struct redwi_buf *block)
 {
-    redwi_wipe(block->data, block->top);
-    redwi_free(s->mem, block->data);
+    size_t len = redwi_buf_len(b);
+    if (len)
+        memcpy(block->data, b->data + b->head, len);
+    redwi_free_secret(b->mem, b->data, b->secret ? b->cap : b->tail);
+    b->data = block->data;
+    b->cap = block->cap;
+    b->top = block->top > len ? block->top : len;
+    b->head = 0;
+    b->tail = len;
 }
 
-void redwi_spares_give(struct redwi_spares *s, const struct redwi_spare *block)
+bool redwi_spares_take(struct redwi_spares *s, size_t least, struct redwi_buf *b)
 {
-    bool fits = block->cap <= REDWI_SPARE_CAP_MAX && block->cap <= s->left && s->count < REDWI_SPARES_MAX;
-    if (!fits || !block->data) {
-        drop(s, block);
-        return;
+    for (unsigned i = s->count; i > 0; i--) {
+        struct redwi_buf *from = s->of[i - 1], block = *from;
+        bool fits = from != b && from->cap >= least && from->cap <= b->max;
+        if (!fits || !can_lend(from) || !leave_bytes(from))
+            continue;
+        put_bytes(b, &block);
+        remove_at(s, i - 1);
+        return true;
     }
-    s->kept[s->count++] = *block;
-    s->left -= block->cap;
+    return false;
 }
 
-static void init(struct redwi_spares *s, const struct redw_allocator *mem, size_t bytes)
+/* Room in a full list: who is in use again will come back, and larger memory is worth more. False: none. */
+static bool make_room(struct redwi_spares *s, const struct redwi_buf *b)
 {
-    s->mem = mem;
-    s->left = bytes;
-    s->count = 0;
+    for (unsigned i = 0; i < s->count; i++) {
+        struct redwi_buf *old = s->of[i];
+        if (can_lend(old) && (redwi_buf_len(old) || old->cap >= b->cap))
+            continue;
+        if (can_lend(old))
+            redwi_buf_free_wiped(old);
+        else
+            remove_at(s, i);
+        return true;
+    }
+    return false;
 }
 
-void redwi_buffers_init(struct redwi_buffers *b, const struct redw_allocator *mem)
+void redwi_spares_list(struct redwi_spares *s, struct redwi_buf *b)
 {
-    init(&b->in, mem, IN_BYTES);
-    init(&b->out, mem, OUT_BYTES);
+    if (!can_lend(b))
+        return;
+    /* Not in place of an equal one: of many that ended together, the first lie lowest in the heap, and what is
+     * above them may go back to the system. */
+    if (s->count < s->keep || make_room(s, b)) {
+        s->of[s->count++] = b;
+        b->listed = true;
+    } else if (!redwi_buf_len(b)) {
+        redwi_buf_free_wiped(b);
+    }
 }
 
-static void empty(struct redwi_spares *s)
+void redwi_spares_unlist(struct redwi_spares *s, struct redwi_buf *b)
 {
-    struct redwi_spare block;
-    while (redwi_spares_take(s, 0, &block))
-        drop(s, &block);
-}
-
-void redwi_buffers_free(struct redwi_buffers *b)
-{
-    empty(&b->in);
-    empty(&b->out);
+    unsigned i = 0;
+    while (s->of[i] != b)
+        i++;
+    remove_at(s, i);
 }

@@ -1,51 +1,55 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Memory of buffers that are empty, kept for the next that is not: connections of one client share what only
- * those need that have bytes on their way, and a short answer is received into memory that is warm from the
- * one before. The newest comes first. One per client; not for several threads.
+ * Which buffers of a client have memory that they do not need now. A buffer in which nothing is, or only the
+ * beginning of a message, rests: it keeps its memory, but another may take it away, and then the beginning moves
+ * into a small block. Beyond a few that rest, empty ones have none. So memory follows the bytes that are on their
+ * way: connections at rest have none, many streams share a block that stays in the processor's caches, and a
+ * connection that is busy alone keeps its own at the cost of a look at two flags.
  *
- * What is kept belongs to nobody, and what was taken to whoever took it: it may be resized or freed like any
- * other block of the allocator, and need not come back. What comes back may be kept or freed.
+ * The lists own nothing: each block is one buffer's, which may resize and free it like any other of the
+ * allocator, the same for all buffers of a list. A buffer is listed at most once, and redwi_buf_free() unlists
+ * it. One pair per client; not for several threads.
  *
- * Bytes stay in a kept block: they go from one connection to another of the same client, in one process, where
- * whoever reads the block reads what it received and no further. Before a block is freed its bytes are wiped up
- * to the mark that came with it. What the login brings is wiped by the session before it gives a block.
+ * What was received stays in a block that is taken over: it goes from one connection to another of the same
+ * client, which reads what it received itself and no further. `top` goes along, and up to there it is wiped
+ * when the block is freed. What a login brought is wiped by the session before its buffer rests.
  */
 #ifndef REDWI_WIRE_BUFFERS_H
 #define REDWI_WIRE_BUFFERS_H
 
-#include <redw/base.h>
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "wire/buf.h"
 
-#define REDWI_SPARE_CAP_MAX  ((size_t)64 * 1024) /* of one block: the usual input */
-#define REDWI_SPARES_MAX     16                  /* blocks kept */
-
-struct redwi_spare {
-    uint8_t *data;
-    size_t cap;
-    size_t top; /* how far it may have been filled with what is to be wiped */
-};
+#define REDWI_SPARES_MAX 16
+#define REDWI_REST_MAX   ((size_t)2048) /* bytes that may be in a buffer from which memory is taken */
 
 struct redwi_spares {
-    const struct redw_allocator *mem;
-    size_t left;     /* bytes that may be kept besides what is */
+    unsigned keep;  /* buffers listed, at most */
     unsigned count;
-    struct redwi_spare kept[REDWI_SPARES_MAX];
+    struct redwi_buf *of[REDWI_SPARES_MAX]; /* the newest last; some may be in use again */
 };
-
-/* A block of `least` bytes or more; false: none is kept. Allocates nothing. */
-bool redwi_spares_take(struct redwi_spares *s, size_t least, struct redwi_spare *out);
-/* Takes the block, which the same allocator gave: kept, or wiped and freed. data NULL: there is none. */
-void redwi_spares_give(struct redwi_spares *s, const struct redwi_spare *block);
 
 struct redwi_buffers {
-    struct redwi_spares in;  /* what was received: 64 KiB each, 256 KiB together */
-    struct redwi_spares out; /* what is to be sent: 64 KiB together */
+    struct redwi_spares in;  /* of up to 64 KiB: 4 */
+    struct redwi_spares out; /* of up to 16 KiB: 16, as many connections may write in one turn of the loop */
 };
 
-void redwi_buffers_init(struct redwi_buffers *b, const struct redw_allocator *mem);
-void redwi_buffers_free(struct redwi_buffers *b); /* all that is kept; it is empty and usable */
+void redwi_buffers_init(struct redwi_buffers *b);
+
+/* The memory of the newest buffer at rest that has at least so many bytes, and not more than b may have, becomes
+ * b's, with what is in b; false: there is none. */
+bool redwi_spares_take(struct redwi_spares *s, size_t least, struct redwi_buf *b);
+
+/* For buf.h and buf.c. */
+void redwi_spares_list(struct redwi_spares *s, struct redwi_buf *b);
+void redwi_spares_unlist(struct redwi_spares *s, struct redwi_buf *b);
+
+/* No view into the buffer is left: others may have its memory until the owner says that it does not rest.
+ * b->spares is not NULL. */
+static inline void redwi_buf_rest(struct redwi_buf *b)
+{
+    b->resting = true;
+    if (!b->listed)
+        redwi_spares_list(b->spares, b);
+}
 
 #endif

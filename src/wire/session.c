@@ -17,15 +17,21 @@
 #define KIB          ((size_t)1024)
 #define HEADER_BYTES 5 /* type and length */
 
-/* The input: its size but for longer messages, and the room below which it is compacted. */
+/* The input: its size but for longer messages; and what it grows by for an owner that does not take. It is
+ * compacted when less than a quarter is left. */
 #define INPUT_BYTES    (64 * KIB)
-#define INPUT_ROOM_MIN (16 * KIB)
+#define INPUT_MORE (16 * KIB)
+/* Its first size if memory is shared, until a read fills it or rows come: so much have connections that say
+ * little and are paused, or wait for the rest of a message. */
+#define INPUT_FIRST REDWI_REST_MAX
 /* Its size once a read of messages filled it. A recv of 64 KiB costs 10 us besides its bytes (loopback): half
  * as many take 7 % off the CPU of rows of 100 bytes. Not more, for a stream to stay below 512 KiB. */
 #define INPUT_FLOODED (128 * KIB)
 /* The output: what one session may have waiting, and what an emptied one may keep. */
 #define OUTPUT_MAX  ((size_t)1 << 30)
 #define OUTPUT_KEEP (64 * KIB)
+/* ...and which others may have: what is written in a turn of the loop hardly ever needs more. */
+#define OUTPUT_SHARED (16 * KIB)
 
 #define DATA_ROW_DEFAULT (64 * KIB * KIB)
 #define DATA_ROW_MAX     (((size_t)1 << 30) - 1)
@@ -247,29 +253,32 @@ static bool advance(struct redwi_session *s, struct redwi_ev *ev)
     }
 }
 
-/* What is to be wiped of it, and where it goes: wire/buffers.h. */
-static void give_input_back(struct redwi_session *s)
+/* What it may be without a long message. */
+static size_t most_input(const struct redwi_session *s)
 {
-    if (s->in_login) {
-        redwi_wipe(s->in.data, s->in.top);
-        s->in.top = 0;
-        s->in_login = false;
-    }
-    redwi_buf_give_back(&s->in);
+    return s->rows_due ? INPUT_FLOODED : INPUT_BYTES;
 }
 
-/* Nothing waits: lent memory goes back. Own memory goes back to the usual size after a long message, which
- * filled its buffer to the last byte, and after rows. */
-static void shrink_input(struct redwi_session *s)
+/* What the login brought does not go to another connection. */
+static void wipe_login(struct redwi_session *s)
 {
-    if (redwi_buf_len(&s->in))
-        return;
-    if (s->in.cap > INPUT_BYTES) {
-        if (!s->rows_due || s->in.cap > INPUT_FLOODED)
+    redwi_wipe(s->in.data, s->in.top);
+    s->in.top = 0;
+    s->in_login = false;
+}
+
+/* No more can be done with what is there: memory that is shared may be taken by others. If nothing waits, back to
+ * the usual size after a long message, which filled its buffer to the last byte, and after rows. */
+static void rest_input(struct redwi_session *s)
+{
+    if (!redwi_buf_len(&s->in)) {
+        if (s->in_login)
+            wipe_login(s);
+        if (s->in.cap > most_input(s))
             redwi_buf_free(&s->in);
-    } else if (s->in.spares) {
-        give_input_back(s);
     }
+    if (s->in.spares && !s->in_login)
+        redwi_buf_rest(&s->in);
 }
 
 /* --- life --------------------------------------------------------------------------------------- */
@@ -349,8 +358,8 @@ void redwi_session_free(struct redwi_session *s)
     redwi_auth_end(&s->auth);
     redwi_reply_queue_free(&s->queue);
     redwi_parameters_free(&s->parameters);
-    give_input_back(s);
-    redwi_buf_give_back(&s->out);
+    redwi_buf_free_wiped(&s->in);
+    redwi_buf_free(&s->out);
     redw_error_release(s->fatal);
     redw_error_release(s->why);
     redwi_free_secret(s->config.mem, s, sizeof *s);
@@ -422,25 +431,41 @@ static void widen_input(struct redwi_session *s)
         redwi_buf_cut(&s->in, len);
 }
 
+/* The size it is to have now, but for a long message. */
+static size_t usual_input(const struct redwi_session *s)
+{
+    const struct redwi_buf *in = &s->in;
+    if (in->cap > INPUT_FIRST || !in->spares || s->rows_due || s->need > INPUT_FIRST)
+        return INPUT_BYTES;
+    bool filled = in->cap && in->tail == in->cap;
+    return filled ? INPUT_BYTES : INPUT_FIRST;
+}
+
 uint8_t *redwi_session_input(struct redwi_session *s, size_t *room)
 {
     *room = 0;
     if (s->phase == REDWI_PHASE_DEAD)
         return NULL;
+    s->in.resting = false;
     if (is_flooded(s))
         widen_input(s);
     /* The buffer grows by doubling, but never further than the message in front needs: a header alone
      * makes no server own much of our memory. An owner that feeds on without taking what is whole gets
      * its room too. */
     size_t len = redwi_buf_len(&s->in);
-    size_t cap = s->need > INPUT_BYTES ? s->need : INPUT_BYTES;
+    size_t usual = usual_input(s);
+    size_t cap = s->need > usual ? s->need : usual;
     if (cap <= len)
-        cap = len + INPUT_ROOM_MIN;
-    size_t want = s->in.cap ? INPUT_ROOM_MIN : INPUT_BYTES;
+        cap = len + INPUT_MORE;
+    size_t want = s->in.cap < usual ? usual - len : usual / 4;
     if (want > cap - len)
         want = cap - len;
     s->in.max = cap > s->in.cap ? cap : s->in.cap;
+    if (s->in.cap < usual && s->in.max < most_input(s))
+        s->in.max = most_input(s); /* more than was asked for is welcome if somebody has it */
+    s->in.secret = s->in_login; /* what moves is wiped where it was; what is taken stays in view */
     uint8_t *p = redwi_buf_room(&s->in, want, room);
+    s->in.secret = false;
     if (!p)
         redwi_die_no_memory(s);
     return p;
@@ -451,7 +476,7 @@ void redwi_session_received(struct redwi_session *s, size_t n)
     if (s->phase == REDWI_PHASE_DEAD)
         return;
     if (!n) {
-        shrink_input(s);
+        rest_input(s);
         return;
     }
     if (s->traces) {
@@ -492,6 +517,23 @@ const uint8_t *redwi_session_output(const struct redwi_session *s, size_t *n)
     return *n ? redwi_buf_front(&s->out) : NULL;
 }
 
+/* All was sent. */
+static void rest_output(struct redwi_session *s)
+{
+    struct redwi_buf *out = &s->out;
+    /* Of a unit that is being written the buffer may have to remember that it failed. */
+    if (s->unit_open)
+        return;
+    if (!out->spares) {
+        if (out->cap > OUTPUT_KEEP)
+            redwi_buf_free(out);
+    } else if (out->secret || out->cap > OUTPUT_SHARED) {
+        redwi_buf_free(out);
+    } else {
+        redwi_buf_rest(out);
+    }
+}
+
 void redwi_session_sent(struct redwi_session *s, size_t n)
 {
     /* Counted after the end too: a unit's outcome depends on it. */
@@ -503,9 +545,7 @@ void redwi_session_sent(struct redwi_session *s, size_t n)
         s->unit_at -= n;
     if (redwi_buf_len(&s->out))
         return;
-    /* A unit that is being written may have failed, which the buffer remembers. */
-    if (!s->unit_open && (s->out.spares || s->out.cap > OUTPUT_KEEP))
-        redwi_buf_give_back(&s->out);
+    rest_output(s);
     s->out.secret = s->out.secret && !redwi_session_logged_in(s);
 }
 
@@ -533,8 +573,8 @@ enum redwi_ev_kind redwi_session_next(struct redwi_session *s, struct redwi_ev *
         if (ev->kind || !went_on)
             break;
     }
-    if (!ev->kind)
-        shrink_input(s);
+    if (!ev->kind && !s->in.resting)
+        rest_input(s);
     return ev->kind;
 }
 

@@ -163,7 +163,7 @@ END_TEST
 
 /* ---- the buffer as a queue of bytes ---- */
 
-START_TEST(room_starts_at_a_page_doubles_and_stops_at_max)
+START_TEST(room_starts_at_half_a_page_doubles_and_stops_at_max)
 {
     struct watch w;
     struct redw_allocator mem = watched(&w);
@@ -464,7 +464,7 @@ int main(void)
     tcase_add_test(t, memory_sizes_are_checked_and_zero_is_a_size);
     tcase_add_test(t, copied_text_is_the_same_bytes_and_ends_in_nul);
     tcase_add_test(t, secrets_are_wiped_before_they_are_given_back);
-    tcase_add_test(t, room_starts_at_a_page_doubles_and_stops_at_max);
+    tcase_add_test(t, room_starts_at_half_a_page_doubles_and_stops_at_max);
     tcase_add_test(t, sizes_that_would_wrap_are_refused);
     tcase_add_test(t, compaction_comes_before_growth);
     tcase_add_test(t, a_failed_growth_loses_nothing_and_sticks_until_cut);

@@ -8,7 +8,7 @@
 #include "wire/buffers.h"
 #include "wire/mem.h"
 
-/* The first allocation: one page holds a login or a few short statements. */
+/* The first allocation: it holds a login or a few short statements. */
 #define CAP_MIN 2048u
 
 /* PostgreSQL keeps messages below this (MaxAllocSize); the length word counts itself. */

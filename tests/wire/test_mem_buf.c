@@ -174,8 +174,11 @@ START_TEST(room_starts_at_half_a_page_doubles_and_stops_at_max)
     ck_assert_uint_eq(w.calls, 0); /* an idle buffer costs nothing */
 
     ck_assert_ptr_nonnull(redwi_buf_room(&b, 1, &room));
-    ck_assert_uint_eq(room, 4096);
-    redwi_buf_added(&b, 4096);
+    ck_assert_uint_eq(room, 2048);
+    redwi_buf_added(&b, 2048);
+    ck_assert_ptr_nonnull(redwi_buf_room(&b, 1, &room));
+    ck_assert_uint_eq(room, 2048);
+    redwi_buf_added(&b, 2048);
     ck_assert_ptr_nonnull(redwi_buf_room(&b, 1, &room));
     ck_assert_uint_eq(room, 4096);
     redwi_buf_added(&b, 4096);
@@ -240,6 +243,7 @@ START_TEST(compaction_comes_before_growth)
     struct redwi_buf b;
     size_t room;
     redwi_buf_init(&b, &mem, 1 << 20);
+    ck_assert_ptr_nonnull(redwi_buf_room(&b, 4096, &room));
     for (unsigned i = 0; i < 2048; i++)
         redwi_buf_u16(&b, (uint16_t)i);
     ck_assert_uint_eq(b.cap, 4096);

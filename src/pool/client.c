@@ -293,6 +293,7 @@ static int create_tls(redw_client *c, struct redw_diag *why)
         .cert_file = s->cert_file,
         .key_file = s->key_file,
         .direct = s->tls_direct,
+        .buffers = &c->buffers,
     };
 
     if (s->tls_mode == REDWI_TLS_DISABLE)

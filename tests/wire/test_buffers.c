@@ -286,6 +286,19 @@ START_TEST(room_begins_small_and_grows_with_what_comes)
     ck_assert_ptr_nonnull(redwi_session_input(r.s, &room));
     ck_assert_uint_eq(room, 64 * KIB - 5);
     solo_free(&r);
+    /* Filled, and more is to be expected. */
+    begin_session();
+    solo_reach(&r, SOLO_AT_IDLE);
+    static char two[REDWI_REST_MAX] = "S\0\0\7\xfdname\0value";
+    two[REDWI_REST_MAX - 2] = 'S'; /* after a ParameterStatus of 2046 bytes the first two of another */
+    memset(two + 15, 'v', sizeof two - 18);
+    solo_feed(&r, two, sizeof two);
+    ck_assert_uint_eq(r.seen.parameters, 1);
+    ck_assert_ptr_nonnull(redwi_session_input(r.s, &room));
+    ck_assert_uint_eq(room, 64 * KIB - 2);
+    redwi_session_received(r.s, 0);
+    solo_drain(&r);
+    solo_free(&r);
     /* Rows. */
     begin_session();
     solo_reach(&r, SOLO_AT_ROWS);

@@ -276,6 +276,7 @@ static redw_client *alloc_client(const struct redw_allocator *mem, const struct 
         redwi_free(mem, c);
         return NULL;
     }
+    redwi_buffers_init(&c->buffers);
     c->loop = *loop;
     for (int i = 0; i < REDWI_PLACES; i++)
         redwi_list_init(&c->places[i]);
@@ -303,6 +304,7 @@ static int create_tls(redw_client *c, struct redw_diag *why)
         .cert_file = s->cert_file,
         .key_file = s->key_file,
         .direct = s->tls_direct,
+        .buffers = &c->buffers,
     };
 
     if (s->tls_mode == REDWI_TLS_DISABLE)

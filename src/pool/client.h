@@ -16,6 +16,7 @@
 #include "pool/conn.h"
 #include "pool/spares.h"
 #include "wire/budget.h"
+#include "wire/buffers.h"
 
 /* What a connection is to the pool. Every change goes through redwi_pool_move (pool/dispatch.h). */
 enum redwi_place {
@@ -34,6 +35,7 @@ struct redw_client {
     struct redw_allocator work;   /* of requests and results: what a budget refuses first */
     struct redwi_budget *budget;  /* of both; NULL: none is set */
     struct redwi_spares spares;   /* of work: blocks for the next requests and results */
+    struct redwi_buffers buffers; /* of connections that have nothing on its way */
     struct redw_loop loop;
     struct redwi_env env;
     struct redwi_settings settings;

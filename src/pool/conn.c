@@ -450,6 +450,7 @@ static int make_session(struct redwi_conn *c, struct redwi_session **out)
     const struct redwi_settings *settings = p->config.settings;
     struct redwi_session_config sc = {
         .mem = p->config.mem,
+        .buffers = p->config.buffers,
         .startup = {.user = settings->user,
                     .database = settings->database,
                     .application_name = settings->application_name,

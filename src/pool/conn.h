@@ -77,6 +77,7 @@ struct redwi_conn_ops {
 
 struct redwi_conn_config {
     const struct redw_allocator *mem;
+    struct redwi_buffers *buffers;    /* shared with the owner's other connections; NULL: none are */
     const struct redw_loop *loop;
     const struct redwi_env *env;
     const struct redwi_settings *settings;

@@ -494,6 +494,7 @@ struct redwi_conn *redwi_pool_open(redw_client *c, struct redwi_conn *cancels)
 {
     struct redwi_conn_config config = {
         .mem = &c->mem,
+        .buffers = &c->buffers,
         .loop = &c->loop,
         .env = &c->env,
         .settings = &c->settings,

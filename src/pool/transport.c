@@ -157,6 +157,7 @@ static enum redwi_moved decrypt(struct redwi_transport *t, struct redwi_session 
         redwi_session_received(s, *got);
         return REDWI_MOVED;
     case REDWI_TLS_WANT_INPUT:
+        redwi_session_received(s, 0);
         t->more = false;
         return REDWI_MOVED_WAIT;
     case REDWI_TLS_END:

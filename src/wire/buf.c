@@ -5,10 +5,11 @@
  */
 #include "wire/buf.h"
 
+#include "wire/buffers.h"
 #include "wire/mem.h"
 
-/* The first allocation: one page holds a login or a few short statements. */
-#define CAP_MIN 4096u
+/* The first allocation: it holds a login or a few short statements. */
+#define CAP_MIN 2048u
 
 void redwi_buf_init(struct redwi_buf *b, const struct redw_allocator *mem, size_t max)
 {
@@ -20,10 +21,18 @@ void redwi_buf_free(struct redwi_buf *b)
     /* All of cap, not only up to tail: a secret buffer may have been filled further than was added. */
     if (b->secret)
         redwi_wipe(b->data, b->cap);
+    if (b->listed)
+        redwi_resting_unlist(b->shared, b);
     redwi_free(b->mem, b->data);
     b->data = NULL;
-    b->head = b->tail = b->cap = 0;
+    b->head = b->tail = b->cap = b->top = 0;
     b->failed = 0;
+}
+
+void redwi_buf_free_wiped(struct redwi_buf *b)
+{
+    redwi_wipe(b->data, b->top);
+    redwi_buf_free(b);
 }
 
 static void compact(struct redwi_buf *b)
@@ -50,6 +59,8 @@ static size_t grown_cap(const struct redwi_buf *b, size_t need)
 
 static bool grow(struct redwi_buf *b, size_t cap)
 {
+    if (b->shared && redwi_resting_take(b->shared, cap, b))
+        return true;
     size_t len = redwi_buf_len(b);
     if (!b->secret) {
         compact(b);

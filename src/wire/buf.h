@@ -13,12 +13,16 @@
  * the end tells. redwi_buf_cut() takes back what was written since a mark and clears the failure.
  * Invariant: head <= tail <= cap <= max. Moving bytes (compaction, growth) happens only in
  * redwi_buf_room() and the puts, so views into the buffer live until the next of those.
+ *
+ * Several may share their memory (wire/buffers.h): while one of them rests, another may take it.
  */
 #ifndef REDWI_WIRE_BUF_H
 #define REDWI_WIRE_BUF_H
 
 #include <redw/base.h>
 #include <string.h>
+
+struct redwi_resting;
 
 struct redwi_buf {
     const struct redw_allocator *mem;
@@ -27,10 +31,14 @@ struct redwi_buf {
     size_t max;   /* bytes the buffer may ever hold */
     int failed;   /* 0, REDW_ENOMEM (no memory) or REDW_EFULL (would pass max) */
     bool secret;  /* bytes are wiped when taken, moved, grown and freed */
+    size_t top;   /* the owner's: how far it was ever filled with what is to be wiped at last */
+    struct redwi_resting *shared; /* NULL: memory is not shared */
+    bool resting, listed;        /* wire/buffers.h */
 };
 
 void redwi_buf_init(struct redwi_buf *b, const struct redw_allocator *mem, size_t max);
-void redwi_buf_free(struct redwi_buf *b); /* gives the memory back; the buffer is empty and usable */
+void redwi_buf_free(struct redwi_buf *b); /* frees the memory; the buffer is empty and usable */
+void redwi_buf_free_wiped(struct redwi_buf *b); /* the same, wiped up to `top` */
 
 /* What waits; NULL only while the buffer has no memory, and so nothing waits. */
 static inline const uint8_t *redwi_buf_front(const struct redwi_buf *b)

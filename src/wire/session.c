@@ -19,15 +19,21 @@
 #define KIB          ((size_t)1024)
 #define HEADER_BYTES 5 /* type and length */
 
-/* The input: its size but for longer messages, and the room below which it is compacted. */
+/* The input: its size but for longer messages; and what it grows by for an owner that does not take. It is
+ * compacted when less than a quarter is left. */
 #define INPUT_BYTES    (64 * KIB)
-#define INPUT_ROOM_MIN (16 * KIB)
+#define INPUT_MORE (16 * KIB)
+/* Its first size if memory is shared, until a read fills it or rows come: so much have connections that say
+ * little and are paused, or wait for the rest of a message. */
+#define INPUT_FIRST REDWI_REST_MAX
 /* Its size once a read of messages filled it. A recv of 64 KiB costs 10 us besides its bytes (loopback): half
  * as many take 7 % off the CPU of rows of 100 bytes. Not more, for a stream to stay below 512 KiB. */
 #define INPUT_FLOODED (128 * KIB)
 /* The output: what one session may have waiting, and what an emptied one may keep. */
 #define OUTPUT_MAX  ((size_t)1 << 30)
 #define OUTPUT_KEEP (64 * KIB)
+/* ...and which others may have: what is written in a turn of the loop hardly ever needs more. */
+#define OUTPUT_SHARED (16 * KIB)
 
 /* Not below the longest message of another type (REDWI_DATA_ROW_LEAST): then no row that fits what the
  * buffer may have grown to is over its bound, and rows behind the first need no look at their headers
@@ -301,14 +307,32 @@ static enum passage pass(struct redwi_session *s, struct redwi_ev *ev)
     }
 }
 
-/* Back to the usual size after a long message, which filled its buffer to the last byte, and after rows. */
-static void shrink_input(struct redwi_session *s)
+/* What it may be without a long message. */
+static size_t most_input(const struct redwi_session *s)
 {
-    if (s->in.cap <= INPUT_BYTES || redwi_buf_len(&s->in))
-        return;
-    size_t usual = rows_due(s) ? INPUT_FLOODED : INPUT_BYTES;
-    if (s->in.cap > usual)
-        redwi_buf_free(&s->in);
+    return rows_due(s) ? INPUT_FLOODED : INPUT_BYTES;
+}
+
+/* What the login brought does not go to another connection. */
+static void wipe_login(struct redwi_session *s)
+{
+    redwi_wipe(s->in.data, s->in.top);
+    s->in.top = 0;
+    s->in_login = false;
+}
+
+/* No more can be done with what is there: memory that is shared may be taken by others. If nothing waits, back to
+ * the usual size after a long message, which filled its buffer to the last byte, and after rows. */
+static void rest_input(struct redwi_session *s)
+{
+    if (!redwi_buf_len(&s->in)) {
+        if (s->in_login)
+            wipe_login(s);
+        if (s->in.cap > most_input(s))
+            redwi_buf_free(&s->in);
+    }
+    if (s->in.shared && !s->in_login)
+        redwi_buf_rest(&s->in);
 }
 
 /* --- life --------------------------------------------------------------------------------------- */
@@ -348,6 +372,10 @@ int redwi_session_create(struct redwi_session **out, const struct redwi_session_
     redwi_buf_init(&s->in, config->mem, INPUT_BYTES);
     redwi_buf_init(&s->out, config->mem, OUTPUT_MAX);
     s->out.secret = true;
+    if (config->buffers) {
+        s->in.shared = &config->buffers->in;
+        s->out.shared = &config->buffers->out;
+    }
     redwi_reply_queue_init(&s->queue, config->mem);
     redwi_parameters_init(&s->parameters, config->mem);
     redwi_description_init(&s->description, config->mem);
@@ -386,8 +414,7 @@ void redwi_session_free(struct redwi_session *s)
     redwi_reply_queue_free(&s->queue);
     redwi_parameters_free(&s->parameters);
     redwi_description_free(&s->description);
-    redwi_wipe(s->in.data, s->in_top < s->in.cap ? s->in_top : s->in.cap);
-    redwi_buf_free(&s->in);
+    redwi_buf_free_wiped(&s->in);
     redwi_buf_free(&s->out);
     redw_error_release(s->fatal);
     redw_error_release(s->why);
@@ -460,25 +487,41 @@ static void widen_input(struct redwi_session *s)
         redwi_buf_cut(&s->in, len);
 }
 
+/* The size it is to have now, but for a long message. */
+static size_t usual_input(const struct redwi_session *s)
+{
+    const struct redwi_buf *in = &s->in;
+    if (in->cap > INPUT_FIRST || !in->shared || rows_due(s) || s->need > INPUT_FIRST)
+        return INPUT_BYTES;
+    bool filled = in->cap && in->tail == in->cap;
+    return filled ? INPUT_BYTES : INPUT_FIRST;
+}
+
 uint8_t *redwi_session_input(struct redwi_session *s, size_t *room)
 {
     *room = 0;
     if (s->phase == REDWI_PHASE_DEAD)
         return NULL;
+    s->in.resting = false;
     if (is_flooded(s))
         widen_input(s);
     /* The buffer grows by doubling, but never further than the message in front needs: a header alone
      * makes no server own much of our memory. An owner that feeds on without taking what is whole gets
      * its room too. */
     size_t len = redwi_buf_len(&s->in);
-    size_t cap = s->need > INPUT_BYTES ? s->need : INPUT_BYTES;
+    size_t usual = usual_input(s);
+    size_t cap = s->need > usual ? s->need : usual;
     if (cap <= len)
-        cap = len + INPUT_ROOM_MIN;
-    size_t want = s->in.cap ? INPUT_ROOM_MIN : INPUT_BYTES;
+        cap = len + INPUT_MORE;
+    size_t want = s->in.cap < usual ? usual - len : usual / 4;
     if (want > cap - len)
         want = cap - len;
     s->in.max = cap > s->in.cap ? cap : s->in.cap;
+    if (s->in.cap < usual && s->in.max < most_input(s))
+        s->in.max = most_input(s); /* more than was asked for is welcome if somebody has it */
+    s->in.secret = s->in_login; /* what moves is wiped where it was; what is taken stays in view */
     uint8_t *p = redwi_buf_room(&s->in, want, room);
+    s->in.secret = false;
     if (!p)
         redwi_die_no_memory(s);
     return p;
@@ -496,16 +539,21 @@ static bool may_receive(struct redwi_session *s)
 
 void redwi_session_received(struct redwi_session *s, size_t n)
 {
-    if (s->phase == REDWI_PHASE_DEAD || !n)
+    if (s->phase == REDWI_PHASE_DEAD)
         return;
+    if (!n) {
+        rest_input(s);
+        return;
+    }
     if (s->traces) {
         s->traces->received.view.row_version = s->row_version;
         redwi_trace_feed(&s->traces->received, s->in.data + s->in.tail, n);
     }
     if (may_receive(s))
         redwi_buf_added(&s->in, n);
-    if (s->in.tail > s->in_top)
-        s->in_top = s->in.tail;
+    if (s->in.tail > s->in.top)
+        s->in.top = s->in.tail;
+    s->in_login |= !redwi_session_logged_in(s);
 }
 
 void redwi_session_ended(struct redwi_session *s, redw_error *why)
@@ -532,6 +580,23 @@ const uint8_t *redwi_session_output(const struct redwi_session *s, size_t *n)
     return *n ? s->out.data + s->out.head : NULL;
 }
 
+/* All was sent. */
+static void rest_output(struct redwi_session *s)
+{
+    struct redwi_buf *out = &s->out;
+    /* Of a unit that is being written the buffer may have to remember that it failed. */
+    if (s->unit_open)
+        return;
+    if (!out->shared) {
+        if (out->cap > OUTPUT_KEEP)
+            redwi_buf_free(out);
+    } else if (out->secret || out->cap > OUTPUT_SHARED) {
+        redwi_buf_free(out);
+    } else {
+        redwi_buf_rest(out);
+    }
+}
+
 void redwi_session_sent(struct redwi_session *s, size_t n)
 {
     /* Counted after the end too: a unit's outcome depends on it. */
@@ -543,8 +608,7 @@ void redwi_session_sent(struct redwi_session *s, size_t n)
         s->unit_at -= n;
     if (redwi_buf_len(&s->out))
         return;
-    if (s->out.cap > OUTPUT_KEEP)
-        redwi_buf_free(&s->out);
+    rest_output(s);
     s->out.secret = s->out.secret && !redwi_session_logged_in(s);
 }
 
@@ -565,7 +629,8 @@ static enum redwi_ev_kind stop(struct redwi_session *s, struct redwi_ev *ev)
         redwi_die_ended(s);
     if (s->fatal_due)
         return report_fatal(s, ev);
-    shrink_input(s);
+    if (!s->in.resting)
+        rest_input(s);
     ev->kind = REDWI_EV_NONE;
     return REDWI_EV_NONE;
 }
@@ -612,6 +677,8 @@ enum redwi_ev_kind redwi_session_next(struct redwi_session *s, struct redwi_ev *
 {
     if (!is_at_rest(s))
         return next_usual(s, ev);
+    if (!s->in.resting)
+        rest_input(s);
     ev->kind = REDWI_EV_NONE;
     return REDWI_EV_NONE;
 }

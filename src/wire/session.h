@@ -21,6 +21,7 @@
 #define REDWI_WIRE_SESSION_H
 
 #include "wire/buf.h"
+#include "wire/buffers.h"
 #include "wire/err.h"
 #include "wire/login.h"
 #include "wire/startup.h"
@@ -30,6 +31,7 @@ struct redwi_session;
 
 struct redwi_session_config {
     const struct redw_allocator *mem;
+    struct redwi_buffers *buffers;                  /* NULL: none are shared; must outlive the session */
     struct redwi_startup startup;                   /* texts must outlive the login */
     const char *password;                           /* NULL: none; must outlive the login */
     const char *token;                              /* of an identity provider; likewise */

@@ -33,7 +33,7 @@ struct redwi_session {
     struct redwi_session_config config;
     enum redwi_phase phase;
     struct redwi_buf in, out;
-    size_t in_top;   /* how far `in` was ever filled: so much of it is wiped */
+    bool in_login;   /* `in` has, or had, what came before the login was done */
     size_t need;     /* whole length of the message in front, once its header passed; 0: not known yet */
     size_t row_max;  /* largest length word of a DataRow */
     bool is_redshift;             /* as it reported */

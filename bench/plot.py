@@ -140,8 +140,8 @@ def cpu_ratios(results):
     if not rows:
         return None
     high = math.ceil(max([e["max"] for _, e in rows] + [c.goal for w, _ in rows for c in ratio_checks(w)]) + 0.5)
-    p = Picture("CPU per row: libpq / redw", "How many times the CPU of redw libpq takes for the same rows: single-row mode, "
-                "both on libev. Longer is better for redw.", len(rows), 0, high, log=False, right=80)
+    p = Picture("CPU per row: libpq / redw", "How many times redw's CPU libpq takes for the same rows; single-row mode, both "
+                "on libev. Longer is better for redw.", len(rows), 0, high, log=False, right=80)
     step = 2 if high <= 24 else 5
     p.axis(range(0, high + 1, step), lambda t: f"{t}x")
     p.line(p.x(1), TOP - 6, p.x(1), p.bottom, "one")

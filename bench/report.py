@@ -109,7 +109,8 @@ def about(results):
     def ends(values):
         return " to ".join(str(v) for v in sorted({min(values), max(values)}))
 
-    return (f"{ends([r.day for r in results])}; {' / '.join(sorted({r.machine for r in results}))}; interleaved rounds: "
+    machines = " / ".join(sorted({r.machine for r in results}))
+    return (f"{ends([r.day for r in results])}; {machines}; interleaved rounds: "
             + ends([len(r.noise) for r in results]) + ("; short form" if any(r.quick for r in results) else ""))
 
 

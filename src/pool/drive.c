@@ -221,6 +221,13 @@ static bool has_socket(const struct redwi_conn *c)
     return c->state != REDWI_CONN_CLOSED && c->state != REDWI_CONN_DIALING;
 }
 
+/* Before its callback can take the job. */
+static void count_answer(struct redwi_conn_private *p, const struct redwi_job *job)
+{
+    if (job && !p->answers++)
+        p->asked_us = job->sent_us;
+}
+
 /* True: the session wants more input. */
 static bool take_events(struct redwi_conn *c)
 {
@@ -271,6 +278,7 @@ static bool take_events(struct redwi_conn *c)
                 redwi_ahead_ended(&c->priv->ahead);
             else if (!ev.unit)
                 redwi_ahead_doubt(&c->priv->ahead);
+            count_answer(c->priv, job_of(c, &ev));
             redwi_conn_unit_ended(c, job_of(c, &ev), ev.status);
             break;
         case REDWI_EV_FATAL:
@@ -417,15 +425,12 @@ static bool fill(struct redwi_conn *c)
     return true;
 }
 
-/* May the socket wait for a portion? A unix socket takes no notice of the mark. */
-static bool may_wait(const struct redwi_conn_private *p)
-{
-    return p->in_result && !p->transport.tls && (p->peer.family == AF_INET || p->peer.family == AF_INET6);
-}
-
+/* A look is put off only by what was read: whoever submits again and again does not put it off. */
 static void tick(struct redwi_conn_private *p, bool on)
 {
     const struct redw_loop *loop = p->config.loop;
+    if (on && p->ticking && !p->parsed)
+        return;
     if (on)
         loop->timer_set(loop->ctx, p->tick, loop->now_us(loop->ctx) + REDWI_LOWAT_WAIT_US);
     else if (p->ticking)
@@ -441,15 +446,47 @@ static void watch_for(struct redwi_conn_private *p, unsigned events)
     p->watched = events;
 }
 
+/* A mark that cannot be lowered would hide short answers: the connection serves the jobs on it and no other. */
+static void lowered(struct redwi_conn *c, bool is_down)
+{
+    c->spoiled |= !is_down;
+}
+
+/* May the socket wait for a portion? */
+static bool may_wait(const struct redwi_conn_private *p)
+{
+    return !p->transport.tls && (p->peer.family == AF_INET || p->peer.family == AF_INET6);
+}
+
+/* What the socket waits for. Of what is given up nothing is expected in a hurry, nor in portions. */
+static void settle_mark(struct redwi_conn *c)
+{
+    struct redwi_conn_private *p = c->priv;
+    unsigned left = c->given_up ? 0 : c->njobs;
+    const struct redw_loop *loop = p->config.loop;
+    if (p->parsed && p->answers + left >= REDWI_LOWAT_UNITS) {
+        int64_t took_us = p->answers ? loop->now_us(loop->ctx) - p->asked_us : 0;
+        redwi_lowat_heard(&p->lowat, p->parsed, p->answers, left, took_us);
+    }
+    lowered(c, redwi_lowat_settle(&p->lowat, p->sys, p->transport.fd, p->in_result, left));
+}
+
+/* The mark is up for a result, or has earned to be. */
+static bool waits_for_rows(const struct redwi_conn_private *p)
+{
+    return p->in_result && p->lowat.reads >= REDWI_LOWAT_READS;
+}
+
 static void watch(struct redwi_conn *c, bool output)
 {
     struct redwi_conn_private *p = c->priv;
     bool reads = !p->ended && !c->paused && !p->working;
+    bool pipeline = p->lowat.few || p->answers + c->njobs >= REDWI_LOWAT_UNITS;
     watch_for(p, (reads ? REDW_READ : 0u) | (output ? REDW_WRITE : 0u));
-    if (may_wait(p))
-        redwi_lowat_raise(&p->lowat, p->sys, p->transport.fd);
-    if (p->lowat.raised || p->ticking)
-        tick(p, p->lowat.raised && reads);
+    if ((p->in_result || p->lowat.mark || pipeline) && may_wait(p))
+        settle_mark(c);
+    if (p->lowat.mark || p->ticking)
+        tick(p, p->lowat.mark && reads);
 }
 
 void redwi_drive_unwatch(struct redwi_conn *c)
@@ -458,26 +495,28 @@ void redwi_drive_unwatch(struct redwi_conn *c)
     tick(c->priv, false);
 }
 
-/* A mark that cannot be lowered would hide short answers: the connection serves this job and no other. */
-static void lowered(struct redwi_conn *c, bool is_down)
-{
-    c->spoiled |= !is_down;
-}
-
 void redwi_drive_result_ended(struct redwi_conn *c)
 {
     struct redwi_conn_private *p = c->priv;
-    if (p->in_result)
+    if (waits_for_rows(p))
         lowered(c, redwi_lowat_lower(&p->lowat, p->sys, p->transport.fd));
+    p->lowat.reads = 0;
     p->in_result = false;
 }
 
-/* A wake-up that took longer than the wait may come here with more than the mark: then all is well. */
+void redwi_drive_given_up(struct redwi_conn *c)
+{
+    redwi_drive_result_ended(c);
+    lowered(c, redwi_lowat_lower(&c->priv->lowat, c->priv->sys, c->priv->transport.fd));
+}
+
+/* A wake-up that took longer than the wait may come here with more than the mark: then all is well. So it is with
+ * some answers of a pipeline: settle_mark has judged them. */
 void redwi_drive_look(struct redwi_conn *c)
 {
     struct redwi_conn_private *p = c->priv;
     redwi_drive(c, REDWI_DRIVE_RECVS);
-    if (!has_socket(c) || !p->lowat.raised || p->parsed >= REDWI_LOWAT_BYTES)
+    if (!has_socket(c) || !p->lowat.mark || p->parsed >= (waits_for_rows(p) ? REDWI_LOWAT_BYTES : 1))
         return;
     lowered(c, redwi_lowat_lower(&p->lowat, p->sys, p->transport.fd));
     watch(c, output_waits(c));
@@ -490,6 +529,7 @@ void redwi_drive(struct redwi_conn *c, unsigned recvs)
     if (!has_socket(c))
         return;
     p->parsed = 0;
+    p->answers = 0;
     redwi_transport_wake(&p->transport, recvs);
     do {
         more = p->heard || take_events(c);

@@ -452,6 +452,14 @@ static void lowered(struct redwi_conn *c, bool is_down)
     c->spoiled |= !is_down;
 }
 
+static void lower_mark(struct redwi_conn *c)
+{
+    struct redwi_conn_private *p = c->priv;
+    lowered(c, redwi_lowat_lower(&p->lowat, p->sys, p->transport.fd));
+    if (!p->lowat.mark)
+        tick(p, false);
+}
+
 /* May the socket wait for a portion? */
 static bool may_wait(const struct redwi_conn_private *p)
 {
@@ -469,6 +477,7 @@ static void settle_mark(struct redwi_conn *c)
         redwi_lowat_heard(&p->lowat, p->parsed, p->answers, left, took_us);
     }
     lowered(c, redwi_lowat_settle(&p->lowat, p->sys, p->transport.fd, p->in_result, left));
+    tick(p, p->lowat.mark && (p->watched & REDW_READ));
 }
 
 /* The mark is up for a result, or has earned to be. */
@@ -477,16 +486,20 @@ static bool waits_for_rows(const struct redwi_conn_private *p)
     return p->in_result && p->lowat.reads >= REDWI_LOWAT_READS;
 }
 
+/* Is there anything to be said about the mark? Each wake-up asks, a ping's too: hence no branches. */
+static bool has_mark(const struct redwi_conn *c)
+{
+    const struct redwi_conn_private *p = c->priv;
+    const struct redwi_lowat *l = &p->lowat;
+    bool pipeline = p->answers + c->njobs >= REDWI_LOWAT_UNITS;
+    return ((unsigned)l->mark | l->few | p->in_result | pipeline) && may_wait(p);
+}
+
 static void watch(struct redwi_conn *c, bool output)
 {
     struct redwi_conn_private *p = c->priv;
     bool reads = !p->ended && !c->paused && !p->working;
-    bool pipeline = p->lowat.few || p->answers + c->njobs >= REDWI_LOWAT_UNITS;
     watch_for(p, (reads ? REDW_READ : 0u) | (output ? REDW_WRITE : 0u));
-    if ((p->in_result || p->lowat.mark || pipeline) && may_wait(p))
-        settle_mark(c);
-    if (p->lowat.mark || p->ticking)
-        tick(p, p->lowat.mark && reads);
 }
 
 void redwi_drive_unwatch(struct redwi_conn *c)
@@ -499,7 +512,7 @@ void redwi_drive_result_ended(struct redwi_conn *c)
 {
     struct redwi_conn_private *p = c->priv;
     if (waits_for_rows(p))
-        lowered(c, redwi_lowat_lower(&p->lowat, p->sys, p->transport.fd));
+        lower_mark(c);
     p->lowat.reads = 0;
     p->in_result = false;
 }
@@ -507,7 +520,7 @@ void redwi_drive_result_ended(struct redwi_conn *c)
 void redwi_drive_given_up(struct redwi_conn *c)
 {
     redwi_drive_result_ended(c);
-    lowered(c, redwi_lowat_lower(&c->priv->lowat, c->priv->sys, c->priv->transport.fd));
+    lower_mark(c);
 }
 
 /* A wake-up that took longer than the wait may come here with more than the mark: then all is well. So it is with
@@ -518,8 +531,7 @@ void redwi_drive_look(struct redwi_conn *c)
     redwi_drive(c, REDWI_DRIVE_RECVS);
     if (!has_socket(c) || !p->lowat.mark || p->parsed >= (waits_for_rows(p) ? REDWI_LOWAT_BYTES : 1))
         return;
-    lowered(c, redwi_lowat_lower(&p->lowat, p->sys, p->transport.fd));
-    watch(c, output_waits(c));
+    lower_mark(c);
 }
 
 void redwi_drive(struct redwi_conn *c, unsigned recvs)
@@ -542,4 +554,6 @@ void redwi_drive(struct redwi_conn *c, unsigned recvs)
         output = !sent || (p->transport.tls && output_waits(c));
     } while (more || (sent && output));
     watch(c, output);
+    if (has_mark(c))
+        settle_mark(c);
 }

@@ -188,8 +188,6 @@ enum redwi_moved redwi_transport_read(struct redwi_transport *t, struct redwi_se
     *got = 0;
     if (t->tls)
         return read_secured(t, s, got, why);
-    if (!t->recvs)
-        return REDWI_MOVED_WAIT;
     uint8_t *p = redwi_session_input(s, &room);
     if (!p)
         return REDWI_MOVED;
@@ -241,14 +239,11 @@ enum redwi_moved redwi_transport_write(struct redwi_transport *t, struct redwi_s
     return moved;
 }
 
-bool redwi_transport_waits(const struct redwi_transport *t, const struct redwi_session *s)
+bool redwi_transport_holds(const struct redwi_transport *t, const struct redwi_session *s)
 {
-    size_t n = 0;
-    if (t->tls)
-        redwi_tls_output(t->tls, &n);
-    if (!n && (!t->tls || t->secured))
-        redwi_session_output(s, &n);
-    return n > 0;
+    size_t n;
+    redwi_tls_output(t->tls, &n);
+    return n > 0 || (t->secured && redwi_session_has_output(s));
 }
 
 void redwi_transport_goodbye(struct redwi_transport *t, struct redwi_session *s)

@@ -503,13 +503,17 @@ uint8_t *redwi_session_input(struct redwi_session *s, size_t *room)
     if (s->phase == REDWI_PHASE_DEAD)
         return NULL;
     s->in.resting = false;
+    size_t usual = usual_input(s);
+    if (!redwi_buf_len(&s->in) && s->in.cap >= usual && s->need <= s->in.cap) { /* so it is nearly always */
+        *room = s->in.cap;
+        return s->in.data;
+    }
     if (is_flooded(s))
         widen_input(s);
     /* The buffer grows by doubling, but never further than the message in front needs: a header alone
      * makes no server own much of our memory. An owner that feeds on without taking what is whole gets
      * its room too. */
     size_t len = redwi_buf_len(&s->in);
-    size_t usual = usual_input(s);
     size_t cap = s->need > usual ? s->need : usual;
     if (cap <= len)
         cap = len + INPUT_MORE;
@@ -572,6 +576,11 @@ static size_t sendable(const struct redwi_session *s)
     if (s->phase == REDWI_PHASE_DEAD)
         return 0;
     return s->unit_open ? s->unit_at : redwi_buf_len(&s->out);
+}
+
+bool redwi_session_has_output(const struct redwi_session *s)
+{
+    return sendable(s) > 0;
 }
 
 const uint8_t *redwi_session_output(const struct redwi_session *s, size_t *n)

@@ -511,3 +511,18 @@ void redwi_drive(struct redwi_conn *c, unsigned recvs)
     } while (more || (sent && output));
     watch(c, output);
 }
+
+void redwi_drive_flush(struct redwi_conn *c)
+{
+    struct redwi_conn_private *p = c->priv;
+    if (!p->heard || p->transport.tls) {
+        redwi_drive(c, 0);
+        return;
+    }
+    redwi_transport_wake(&p->transport, 0);
+    bool sent = send_out(c);
+    if (p->broken)
+        redwi_drive(c, REDWI_DRIVE_RECVS);
+    else
+        watch(c, !sent);
+}

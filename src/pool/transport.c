@@ -45,7 +45,7 @@ void redwi_transport_wake(struct redwi_transport *t, unsigned recvs)
 }
 
 /* One portion from the socket. Another recv is worth its call only if this one filled the room. */
-static enum redwi_moved receive(struct redwi_transport *t, void *p, size_t room, size_t *got,
+static inline enum redwi_moved receive(struct redwi_transport *t, void *p, size_t room, size_t *got,
                                 redw_error **why)
 {
     while (t->recvs) {
@@ -70,7 +70,7 @@ static enum redwi_moved receive(struct redwi_transport *t, void *p, size_t room,
 }
 
 /* Sends up to n bytes, *sent tells how many; MOVED: all of them. */
-static enum redwi_moved transmit(struct redwi_transport *t, const uint8_t *p, size_t n, size_t *sent,
+static inline enum redwi_moved transmit(struct redwi_transport *t, const uint8_t *p, size_t n, size_t *sent,
                                  redw_error **why)
 {
     *sent = 0;

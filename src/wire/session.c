@@ -504,7 +504,7 @@ uint8_t *redwi_session_input(struct redwi_session *s, size_t *room)
         return NULL;
     s->in.resting = false;
     size_t usual = usual_input(s);
-    if (!redwi_buf_len(&s->in) && s->in.cap >= usual && s->need <= s->in.cap) { /* so it is nearly always */
+    if (!redwi_buf_len(&s->in) && s->in.cap >= usual) { /* so it is nearly always */
         *room = s->in.cap;
         return s->in.data;
     }

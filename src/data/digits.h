@@ -34,10 +34,14 @@ struct redwi_lane_constants {
     uint64_t top;       /* the top bits */
     uint64_t fourth;    /* every fourth byte */
     uint64_t odd, even; /* factors of redwi_digits_value() */
-    uint64_t year_and_month, year_and_month_past; /* patterns of datetime.c: "0000-00-" */
-    uint64_t day_to_minute, day_to_minute_past;   /* "00 00:00" */
+    uint64_t year_and_month, year_and_month_past; /* patterns of moment.h: "0000-00-" */
+    uint64_t day, day_past;                       /* "0-00-00 " */
+    uint64_t clock, clock_past, clock_pairs, clock_limits; /* "00:00:00" */
+    uint64_t pair;                                /* ten times itself and the one behind */
+    uint64_t fraction_past;                       /* "0.000000" */
 #ifdef __SSE2__
     __m128i pairs, hundreds, myriads; /* factors of redwi_digits16_value() */
+    __m128i day_and_clock, day_and_clock_past, day_and_clock_limits; /* "0-00-00 00:00:00" */
 #endif
     uint8_t last[32];   /* the 16 bytes from n on: those of the last n lanes are set, n <= 16 */
 };

@@ -28,10 +28,12 @@ const struct redwi_lane_constants redwi_lane = {
     .pairs = TWICE(UINT64_C(0x0001000100010001) * 2561),
     .hundreds = TWICE(UINT64_C(0x0001006400010064)),
     .myriads = TWICE(UINT64_C(0x0001271000012710)),
+    .tens = TWICE(UINT64_C(0x000a000a000a000a)),
     .day_and_clock = {INT64_C(0x2030302d30302d30), INT64_C(0x30303a30303a3030)},
     .day_and_clock_past = {INT64_C(0x7f76767f76767f76), INT64_C(0x76767f76767f7676)},
     .day_and_clock_limits = {0, INT64_C(0x0044000044000068)},
 #endif
+    .before_last = {UINT64_C(1000000000000000), UINT64_C(10000000000000000)},
     .last = {[16] = 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
              0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff},
 };

@@ -128,7 +128,7 @@ REDWI_INLINE bool redwi_day_and_clock(const char *p, uint64_t *day, uint64_t *cl
     __m128i v = _mm_loadu_si128((const __m128i *)(const void *)p);
     v = _mm_xor_si128(v, redwi_lane.day_and_clock);
     __m128i fault = _mm_adds_epu8(v, redwi_lane.day_and_clock_past);
-    v = _mm_add_epi8(_mm_mullo_epi16(v, _mm_set1_epi16(10)), _mm_srli_si128(v, 1));
+    v = _mm_add_epi8(_mm_mullo_epi16(v, redwi_lane.tens), _mm_srli_si128(v, 1));
     fault = _mm_or_si128(fault, _mm_add_epi8(v, redwi_lane.day_and_clock_limits));
     *day = (uint64_t)_mm_cvtsi128_si64(v);
     *clock = (uint64_t)_mm_cvtsi128_si64(_mm_unpackhi_epi64(v, v));

@@ -55,6 +55,13 @@ static void assert_int64(const char *text, size_t n)
         bool at_once = redwi_led_int64(fence_led(text, n, before), n, &got);
         if (at_once ? rc != REDW_OK || got != want : rc == REDW_OK && n <= 16 && text[0] != '+')
             ck_abort_msg("%.*s: at once not %d, %" PRId64, (int)n, text, rc, want);
+        if (n <= 16)
+            continue;
+        size_t ndigits = n - (text[0] == '-');
+        at_once = redwi_led_long_int64(fence_led(text, n, before), n, &got);
+        if (at_once ? rc != REDW_OK || got != want
+                    : rc == REDW_OK && ndigits >= 17 && ndigits <= 19 && text[0] != '+')
+            ck_abort_msg("%.*s: long, at once not %d, %" PRId64, (int)n, text, rc, want);
     }
 }
 

@@ -14,11 +14,14 @@ $(filter-out %/blast,$(BENCH_PROG)): $(BENCH_DIR)/%: $(addprefix $(BENCH_DIR)/,%
 $(BENCH_PROG):
 	$(CC) $(CFLAGS) $(LDFLAGS) $^ -Wl,--as-needed -lpq $(LIBS) -lm -o $@
 
-.PHONY: bench bench-programs bench-gate
+.PHONY: bench bench-programs bench-publish bench-gate
 bench-programs: $(BENCH_PROG)
 
-bench: $(BENCH_PROG) | deps  ## compares with libpq and the limit; BENCH=regex, BENCH_QUICK=1, STRICT=1
-	python3 bench/run.py --bin $(BENCH_DIR) --out build/bench
+bench: $(BENCH_PROG) | deps  ## compares with libpq and the limit; BENCH=regex, BENCH_QUICK=1, BENCH_ROUNDS=n, BENCH_KEEP=1, STRICT=1
+	python3 bench/run.py --bin $(BENCH_DIR) --out build/bench --compiler "$(CC)"
+
+bench-publish:  ## what `make bench` has measured into README.md and docs/
+	python3 bench/run.py --bin $(BENCH_DIR) --out build/bench --publish
 
 bench-gate: $(BENCH_PROG)  ## counts instructions and allocations against bench/gate.json
 	python3 bench/run.py --bin $(BENCH_DIR) --gate bench/gate.json --compiler "$(CC)"

@@ -5,6 +5,7 @@
  *   --kind single   single-row mode (PQsetSingleRowMode), on libev or blocking
  *   --kind exec     the whole result (PQexec, or PQexecParams for binary); blocking only
  *   --kind exec --work kept, --work results: as redw_client.c
+ *   --work paused   single-row mode on libev; the read watcher rests PAUSE_S after each PAUSE_ROWS rows
  *
  * Every value goes through PQgetvalue and PQgetlength (empty ones also through PQgetisnull). Text
  * results come by the simple protocol, where libpq is fastest; binary ones and pings by the extended
@@ -14,7 +15,6 @@
 
 #include <err.h>
 #include <ev.h>
-#include <inttypes.h>
 #include <libpq-fe.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,11 +22,13 @@
 struct client {
     struct bench_args args;
     ev_io io;
+    ev_timer rest;
     PGconn *conn;
     Oid oids[SHAPE_COLUMNS_MAX];
     char sql[80];
-    bool ping, single;
+    bool ping, single, paused;
     uint64_t rows, checksum, left;
+    uint64_t rested_at; /* --work paused: rows at the last pause */
     int64_t asked_ns;
 };
 
@@ -101,14 +103,24 @@ static bool answered(struct client *c)
     return false;
 }
 
-static void on_readable(struct ev_loop *loop, ev_io *io, int events)
+/* True when it is time, and then nothing is read until the timer has come. */
+static bool rests(struct client *c, struct ev_loop *loop)
 {
-    struct client *c = io->data;
+    if (!c->paused || c->rows - c->rested_at < PAUSE_ROWS)
+        return false;
+    c->rested_at = c->rows;
+    ev_io_stop(loop, &c->io);
+    ev_now_update(loop);
+    ev_timer_set(&c->rest, PAUSE_S, 0);
+    ev_timer_start(loop, &c->rest);
+    return true;
+}
+
+static void take_results(struct client *c, struct ev_loop *loop)
+{
     PGresult *res;
 
-    (void)events;
-    check(c, PQconsumeInput(c->conn), "input");
-    while (!PQisBusy(c->conn)) {
+    while (!rests(c, loop) && !PQisBusy(c->conn)) {
         res = PQgetResult(c->conn);
         if (res != NULL) {
             take(c, res);
@@ -119,6 +131,25 @@ static void on_readable(struct ev_loop *loop, ev_io *io, int events)
             return;
         }
     }
+}
+
+static void on_readable(struct ev_loop *loop, ev_io *io, int events)
+{
+    struct client *c = io->data;
+
+    (void)events;
+    check(c, PQconsumeInput(c->conn), "input");
+    take_results(c, loop);
+}
+
+/* What libpq has read before the pause comes first. */
+static void on_rested(struct ev_loop *loop, ev_timer *rest, int events)
+{
+    struct client *c = rest->data;
+
+    (void)events;
+    ev_io_start(loop, &c->io);
+    take_results(c, loop);
 }
 
 static void run_blocking(struct client *c)
@@ -153,7 +184,7 @@ static void run_results(struct client *c, bool many)
 
     if (kept == NULL)
         err(1, "memory");
-    snprintf(c->sql, sizeof c->sql, "BLAST %d %s", many ? KEPT_ROWS : 1, c->args.shape->name);
+    bench_sql(&c->args, many ? KEPT_ROWS : 1, c->sql, sizeof c->sql);
     bench_begin();
     for (size_t i = 0; c->rows < c->args.count; i++) {
         if (many && i > 0)
@@ -184,6 +215,7 @@ int main(int argc, char **argv)
 
     c.ping = strcmp(c.args.work, "ping") == 0;
     c.single = !c.ping;
+    c.paused = strcmp(c.args.work, "paused") == 0;
     snprintf(conninfo, sizeof conninfo,
              "host=127.0.0.1 port=%d user=bench dbname=bench sslmode=%s gssencmode=disable", c.args.port,
              c.args.tls ? "require" : "disable");
@@ -193,15 +225,20 @@ int main(int argc, char **argv)
     c.io.data = &c;
     ev_io_start(ev_default_loop(0), &c.io);
 
-    snprintf(c.sql, sizeof c.sql, c.ping ? "SELECT 1" : c.args.shape == shape_find("huge") ? "BLAST 1 %s" :
-             "BLAST 1000 %s", c.args.shape->name);
+    ev_init(&c.rest, on_rested);
+    c.rest.data = &c;
+
+    if (c.ping)
+        snprintf(c.sql, sizeof c.sql, "SELECT 1");
+    else
+        bench_sql(&c.args, bench_warm_rows(&c.args), c.sql, sizeof c.sql);
     run(&c);
-    c.rows = c.checksum = 0;
+    c.rows = c.checksum = c.rested_at = 0;
     if (strcmp(c.args.work, "kept") == 0 || strcmp(c.args.work, "results") == 0) {
         run_results(&c, strcmp(c.args.work, "kept") == 0);
     } else {
         if (!c.ping)
-            snprintf(c.sql, sizeof c.sql, "BLAST %" PRIu64 " %s", c.args.count, c.args.shape->name);
+            bench_sql(&c.args, c.args.count, c.sql, sizeof c.sql);
         c.left = c.ping ? c.args.count : 0;
         bench_begin();
         run(&c);

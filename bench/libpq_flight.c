@@ -5,7 +5,8 @@
  *   --work flight   --inflight N requests outstanding over --conns N connections. --depth 1: one statement at a
  *                   time on each, the others wait in a queue. More: pipeline mode, a PQpipelineSync after each
  *                   statement. --kind one: depth 1, whatever --depth says
- *   --work batch    --inflight N executions of a prepared statement and one PQpipelineSync, again and again
+ *   --work batch    --inflight N executions of a prepared statement and one PQpipelineSync, again and again;
+ *                   --depth N of these are on their way
  *
  * An answered connection is given its next statement at once, inside the same callback.
  */
@@ -94,10 +95,12 @@ static void supply(struct conn *c)
 {
     struct run *r = c->r;
 
-    if (r->batch && c->sent.n == 0 && r->waiting.n > 0)
-        send_batch(c);
-    while (!r->batch && c->sent.n < r->args.depth && r->waiting.n > 0)
-        send_statement(c);
+    while (c->sent.n < r->args.depth && r->waiting.n > 0) {
+        if (r->batch)
+            send_batch(c);
+        else
+            send_statement(c);
+    }
 }
 
 /* Makes as many requests as may be outstanding. */
@@ -115,7 +118,7 @@ static void request(struct run *r, unsigned n)
 
 static void start_work(struct run *r)
 {
-    request(r, r->batch ? 1 : r->args.inflight);
+    request(r, r->batch ? r->args.depth : r->args.inflight);
     for (unsigned i = 0; i < r->args.conns; i++)
         supply(&r->conns[i]);
 }
@@ -192,7 +195,7 @@ static void open_conn(struct run *r, struct conn *c)
     c->pg = PQconnectdb(conninfo);
     check(c, PQstatus(c->pg) == CONNECTION_OK, "connect");
     if (r->batch)
-        PQclear(PQprepare(c->pg, "s", "SELECT $1", 0, NULL));
+        PQclear(PQprepare(c->pg, "s", "SELECT $1::int4", 0, NULL));
     if (r->batch || r->args.depth > 1)
         check(c, PQenterPipelineMode(c->pg), "pipeline mode");
     check(c, PQsetnonblocking(c->pg, 1) == 0, "non-blocking");

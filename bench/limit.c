@@ -427,13 +427,15 @@ int main(int argc, char **argv)
     r.io.data = &r;
     ev_io_start(ev_default_loop(0), &r.io);
 
-    snprintf(sql, sizeof sql, ping ? "SELECT 1" : r.args.shape == shape_find("huge") ? "BLAST 1 %s" :
-             "BLAST 1000 %s", r.args.shape->name);
+    if (ping)
+        snprintf(sql, sizeof sql, "SELECT 1");
+    else
+        bench_sql(&r.args, bench_warm_rows(&r.args), sql, sizeof sql);
     write_query(&r, sql);
     run(&r);
     r.rows = r.checksum = 0;
     if (!ping) {
-        snprintf(sql, sizeof sql, "BLAST %llu %s", (unsigned long long)r.args.count, r.args.shape->name);
+        bench_sql(&r.args, r.args.count, sql, sizeof sql);
         write_query(&r, sql);
     }
     r.left = ping ? r.args.count : 0;

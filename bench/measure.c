@@ -137,11 +137,14 @@ static void read_option(struct bench_args *a, const char *name, const char *valu
 {
     static const char *const formats[] = {"text", "binary", NULL};
     static const char *const answers[] = {"no", "yes", NULL};
+    static const char *const servers[] = {"blast", "postgres", NULL};
     static const char *const loops[] = {"block", "ev", NULL};
     static const char *const consumes[] = {"touch", "decode", "hash", NULL};
 
     if (strcmp(name, "--port") == 0)
         a->port = (int)strtol(value, NULL, 10);
+    else if (strcmp(name, "--server") == 0)
+        a->postgres = choice(name, value, servers) == 1;
     else if (strcmp(name, "--uri") == 0)
         a->uri = value;
     else if (strcmp(name, "--conns") == 0)
@@ -217,6 +220,19 @@ struct bench_args bench_args(int argc, char **argv)
     }
     rss_start_kb = status_kb("VmRSS:");
     return a;
+}
+
+void bench_sql(const struct bench_args *a, uint64_t rows, char *to, size_t room)
+{
+    if (a->postgres)
+        snprintf(to, room, "SELECT * FROM %s LIMIT %" PRIu64, a->shape->name, rows);
+    else
+        snprintf(to, room, "BLAST %" PRIu64 " %s", rows, a->shape->name);
+}
+
+uint64_t bench_warm_rows(const struct bench_args *a)
+{
+    return a->shape == shape_find("huge") ? 1 : 1000;
 }
 
 /* Measuring --------------------------------------------------------------------------------------- */

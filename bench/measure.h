@@ -21,7 +21,9 @@ enum consume {
     CONSUME_HASH,   /* every byte: slow, for comparing clients */
 };
 
-#define KEPT_ROWS 10000 /* of a result, --work kept */
+#define KEPT_ROWS  10000  /* of a result, --work kept */
+#define PAUSE_ROWS 1000   /* between two pauses, --work paused */
+#define PAUSE_S    0.001
 
 struct bench_args {
     int port;
@@ -34,6 +36,7 @@ struct bench_args {
     unsigned inflight;   /* requests that are kept outstanding over all of them */
     unsigned depth;      /* of them on their way on one connection at most */
     bool binary;
+    bool postgres;       /* the server has tables named as the shapes, and knows no BLAST */
     bool loop;           /* on libev; else blocking */
     bool tls;
     enum consume consume;
@@ -42,10 +45,14 @@ struct bench_args {
 /*
  *   --port N --work stream|ping --shape NAME --count N --format text|binary --consume touch|decode|hash
  *   --kind NAME --loop ev|block --tls no|yes --latency yes|no --cpu N --bound SECONDS
- *   --uri TEXT --conns N --inflight N --depth N
+ *   --server blast|postgres --uri TEXT --conns N --inflight N --depth N
  * Ends the process on anything else; pins it; ties its life to its parent's and to the bound.
  */
 struct bench_args bench_args(int argc, char **argv);
+
+/* The statement whose result has so many rows of the shape; and how many the warm-up asks for. */
+void bench_sql(const struct bench_args *a, uint64_t rows, char *to, size_t room);
+uint64_t bench_warm_rows(const struct bench_args *a);
 
 void bench_begin(void);
 void bench_end(void);

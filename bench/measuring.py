@@ -4,14 +4,29 @@
 import os
 import re
 import resource
+import shutil
 import subprocess
 import tempfile
 
 TICK = os.sysconf("SC_CLK_TCK")
+BOUND_S = 6 * 3600  # a full run is over long before; servers that were left behind end then
 
 
 class BenchError(Exception):
     """A client failed, or two clients disagree: nothing measured is worth printing."""
+
+
+def machine(cc):
+    """What a reader of the figures must know of where they were measured."""
+    def version(*command):
+        found = shutil.which(command[0]) and re.search(r"\d[\d.]*", subprocess.check_output(command, text=True))
+        return found.group() if found else "?"
+
+    with open("/proc/cpuinfo", encoding="utf-8") as f:
+        model = re.search(r"^model name\s*:\s*(.*)$", f.read(), re.MULTILINE)
+    kernel = ".".join(os.uname().release.split(".")[:2])
+    return (f"{len(os.sched_getaffinity(0))} CPUs ({model.group(1) if model else os.uname().machine}), Linux {kernel}, "
+            f"{cc.split()[0]} {version(cc.split()[0], '-dumpversion')}, libpq {version('pg_config', '--version')}")
 
 
 def cpus():
@@ -35,7 +50,7 @@ class Server:
     """blast on its own CPU, for the length of a `with`."""
 
     def __init__(self, directory, cpu, tls=False):
-        self.command = [os.path.join(directory, "blast"), "--bound", "3600"]
+        self.command = [os.path.join(directory, "blast"), "--bound", str(BOUND_S)]
         if cpu is not None:
             self.command += ["--cpu", str(cpu)]
         self.tls = tls
@@ -61,11 +76,29 @@ class Server:
         self.process.stdout.close()
 
 
+# A million rows of the shape `mixed`, of the same make as blast's (rows.c).
+MIXED_TABLE = """
+CREATE UNLOGGED TABLE mixed AS
+SELECT (sign(random() - 0.5) * floor(2 ^ (random() * 31)))::int4 AS c0,
+       (sign(random() - 0.5) * floor(2 ^ (random() * 62)))::int8 AS c1,
+       CASE WHEN random() < 0.25 THEN floor(2 ^ (random() * 30)) / 100
+            ELSE random() * 2 ^ floor(random() * 20) END AS c2,
+       (sign(random() - 0.5) * floor(2 ^ (random() * 59))::numeric / 10000)::numeric(18, 4) AS c3,
+       random() < 0.5 AS c4,
+       date '2000-01-01' + (random() * 11000)::int AS c5,
+       timestamp '2000-01-01' + random() * 11000 * interval '1 day' AS c6,
+       left(md5(i::text), 4 + floor(random() * 29)::int)::varchar(32) AS c7
+  FROM generate_series(1, 1000000) i
+"""
+
+
 class Postgres:
     """A private PostgreSQL (scripts/pg.sh) on its own CPU, or the one REDW_TEST_PG names, for the length of a
-    `with`. The clients have its password in PGPASSWORD."""
+    `with`. The clients have its password in PGPASSWORD; whoever comes as blast's clients do, as `bench` over TCP
+    and without TLS, needs none."""
 
-    def __init__(self, cpu):
+    def __init__(self, cpu, tables=False):
+        self.tables = tables
         self.cpu, self.script = cpu, os.path.join(os.path.dirname(__file__), "..", "scripts", "pg.sh")
         self.place, self.mine = os.environ.get("REDW_TEST_PG", ""), False
 
@@ -76,17 +109,44 @@ class Postgres:
         with open(os.path.join(self.place, "env"), encoding="utf-8") as f:
             self.env = dict(re.match(r"(\w+)='(.*)'$", line).groups() for line in f)
         os.environ["PGPASSWORD"] = self.env["PASSWORD"]
+        self._let_bench_in()
+        if self.tables:
+            self._sql("bench", "SET ROLE bench", "DROP TABLE IF EXISTS mixed", "SELECT setseed(0.5)", MIXED_TABLE,
+                      "VACUUM (FREEZE, ANALYZE) mixed", "SELECT count(c7) FROM mixed")
         return self
+
+    def _sql(self, database, *statements):
+        """Each on its own; what the last one answers."""
+        command = ["psql", "-XqAt", "-v", "ON_ERROR_STOP=1", "-d",
+                   self.env["ADMINURI"].replace("/redw?", f"/{database}?", 1)]
+        done = subprocess.run(command + [word for s in statements for word in ("-c", s)],
+                              capture_output=True, text=True)
+        if done.returncode != 0:
+            raise BenchError(f"psql: {done.stderr.strip()[-500:]}")
+        return done.stdout.strip()
+
+    def _let_bench_in(self):
+        line = "host all bench 127.0.0.1/32 trust\n"
+        with open(self._sql("postgres", "SHOW hba_file"), "r+", encoding="utf-8") as f:
+            if line in f.read():
+                return  # of a run before, on the same server
+            f.write(line)
+        self._sql("postgres", "SELECT pg_reload_conf()", "CREATE ROLE bench LOGIN",
+                  "ALTER ROLE bench SET synchronize_seqscans = off",  # the first rows are the same ones each time
+                  "CREATE DATABASE bench OWNER bench")
 
     def _start(self):
         pin = (lambda: os.sched_setaffinity(0, {self.cpu})) if self.cpu is not None else None
+        env = {"REDW_PG_LIFETIME": str(BOUND_S), **os.environ}
         done = subprocess.run([self.script, "start", self.place, str(os.getpid())], stdout=subprocess.DEVNULL,
-                              stderr=subprocess.PIPE, text=True, preexec_fn=pin)
+                              stderr=subprocess.PIPE, text=True, preexec_fn=pin, env=env)
         if done.returncode != 0:
             raise BenchError(f"no PostgreSQL: {done.stderr.strip()[-500:]}")
 
     def options(self, workload):
-        return ["--uri", self.env[workload.uri]]
+        if workload.uri:
+            return ["--uri", self.env[workload.uri]]
+        return ["--server", "postgres", "--port", self.env["PGPORT"]]
 
     def __exit__(self, *_):
         if self.mine:

@@ -5,6 +5,7 @@
  *
  *   --work kept     results of KEPT_ROWS rows, each kept until the next has come
  *   --work results  --count results of one row, all kept to the end
+ *   --work paused   a stream that rests PAUSE_S after each PAUSE_ROWS rows
  *
  * Touching goes over row.cells; decoding through the typed getters for the types the other clients decode,
  * redw_row_text() for text, and over row.cells for the rest.
@@ -20,7 +21,9 @@
 struct run {
     struct bench_args args;
     struct ev_loop *loop;
+    ev_timer rest;
     redw_client *client;
+    redw_id streaming;
     const struct redw_stream_handler *handler;
     uint32_t oids[SHAPE_COLUMNS_MAX];
     char sql[80];
@@ -28,6 +31,7 @@ struct run {
     redw_result **kept; /* room for all of them */
     size_t nkept;
     uint64_t rows, checksum, left;
+    uint64_t rested_at; /* --work paused: rows at the last pause */
     int64_t asked_ns;
 };
 
@@ -124,14 +128,41 @@ static enum redw_flow decode_rows(redw_rows *rows, void *ctx)
     return REDW_MORE;
 }
 
+static enum redw_flow paused_rows(redw_rows *rows, void *ctx)
+{
+    struct run *r = ctx;
+    redw_row row;
+
+    for (; r->rows - r->rested_at < PAUSE_ROWS && redw_rows_next(rows, &row); r->rows++)
+        for (size_t i = 0; i < row.ncells; i++)
+            r->checksum = checksum_touch(r->checksum, row.cells[i].ptr, row.cells[i].len);
+    if (r->rows - r->rested_at < PAUSE_ROWS)
+        return REDW_MORE;
+    r->rested_at = r->rows;
+    ev_now_update(r->loop);
+    ev_timer_set(&r->rest, PAUSE_S, 0);
+    ev_timer_start(r->loop, &r->rest);
+    return REDW_PAUSE;
+}
+
+static void on_rested(struct ev_loop *loop, ev_timer *rest, int events)
+{
+    struct run *r = rest->data;
+
+    (void)loop, (void)events;
+    if (redw_resume(r->client, r->streaming) < 0)
+        errx(1, "resume");
+}
+
 static void stream(struct run *r, uint64_t rows)
 {
     struct redw_request q = {.size = sizeof q, .sql = r->sql};
 
     q.wire = r->args.binary ? REDW_WIRE_BINARY : REDW_WIRE_TEXT;
-    snprintf(r->sql, sizeof r->sql, "BLAST %llu %s", (unsigned long long)rows, r->args.shape->name);
-    r->rows = r->checksum = 0;
-    if (redw_stream(r->client, &q, r->handler, r) < 0)
+    bench_sql(&r->args, rows, r->sql, sizeof r->sql);
+    r->rows = r->checksum = r->rested_at = 0;
+    r->streaming = redw_stream(r->client, &q, r->handler, r);
+    if (r->streaming < 0)
         errx(1, "stream: %s", redw_client_why(r->client));
 }
 
@@ -157,6 +188,8 @@ static const struct redw_stream_handler hashing = {
     .size = sizeof hashing, .on_columns = on_columns, .on_rows = hash_rows, .on_done = on_streamed};
 static const struct redw_stream_handler decoding = {
     .size = sizeof decoding, .on_columns = on_columns, .on_rows = decode_rows, .on_done = on_streamed};
+static const struct redw_stream_handler pausing = {
+    .size = sizeof pausing, .on_columns = on_columns, .on_rows = paused_rows, .on_done = on_streamed};
 
 /* Pings ------------------------------------------------------------------------------------------- */
 
@@ -199,7 +232,7 @@ static void on_gathered(const redw_result *res, void *ctx);
 
 static void gather(struct run *r, uint64_t rows)
 {
-    snprintf(r->sql, sizeof r->sql, "BLAST %llu %s", (unsigned long long)rows, r->args.shape->name);
+    bench_sql(&r->args, rows, r->sql, sizeof r->sql);
     if (redw_submit(r->client, REDW_QUERY(r->sql), on_gathered, r) < 0)
         errx(1, "submit: %s", redw_client_why(r->client));
 }
@@ -262,7 +295,7 @@ static void on_ready(const redw_error *e, void *ctx)
     else if (r->kept != NULL)
         gather(r, 1000);
     else
-        stream(r, r->args.shape == shape_find("huge") ? 1 : 1000);
+        stream(r, bench_warm_rows(&r->args));
 }
 
 int main(int argc, char **argv)
@@ -282,6 +315,10 @@ int main(int argc, char **argv)
             err(1, "memory");
     }
     r.handler = handlers[r.args.consume];
+    if (strcmp(r.args.work, "paused") == 0 && r.args.consume == CONSUME_TOUCH)
+        r.handler = &pausing;
+    ev_init(&r.rest, on_rested);
+    r.rest.data = &r;
     snprintf(uri, sizeof uri, "postgresql://bench@127.0.0.1:%d/bench?sslmode=%s", r.args.port,
              r.args.tls ? "require" : "disable");
     if (redw_client_create(&r.client, r.loop, REDW_OPTIONS(.uri = uri, .pool_max = 1), &why) != 0)

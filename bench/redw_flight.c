@@ -4,7 +4,8 @@
  *
  *   --work flight   --inflight N requests outstanding over --conns N connections, --depth N of them on each
  *                   (pipeline_max); every answer's callback submits the next one
- *   --work batch    --inflight N sets of parameters as one batch (redw_batch_execute), batch after batch
+ *   --work batch    --inflight N sets of parameters as one batch (redw_batch_execute), batch after batch;
+ *                   --depth N batches are outstanding, of which the driver has one on its way
  *
  * All connections are open before anything is counted.
  */
@@ -96,38 +97,50 @@ static void on_answer(const redw_result *res, void *ctx)
 
 static void on_batch(const redw_report *rep, void *ctx);
 
-static void ask_batch(struct run *r)
+static uint64_t smaller(uint64_t a, uint64_t b)
 {
-    r->slots[0].asked_ns = bench_now_ns();
+    return a < b ? a : b;
+}
+
+static void ask_batch(struct slot *s)
+{
+    struct run *r = s->r;
+
+    r->to_ask -= smaller(r->to_ask, r->args.inflight);
+    s->asked_ns = bench_now_ns();
     if (redw_batch_execute(r->client, REDW_BATCH(.stmt = r->stmt, .params = r->params, .nsets = r->args.inflight,
-                                                 .nparams = 1), on_batch, r) < 0)
+                                                 .nparams = 1), on_batch, s) < 0)
         errx(1, "batch: %s", redw_client_why(r->client));
 }
 
 static void on_batch(const redw_report *rep, void *ctx)
 {
-    struct run *r = ctx;
+    struct slot *s = ctx;
+    struct run *r = s->r;
 
     if (redw_report_error(rep) != NULL)
         fail(redw_report_error(rep), "batch");
     for (size_t i = 0; i < r->args.inflight; i++)
         r->checksum = checksum_add(r->checksum, (uint64_t)redw_report_affected(rep, i));
     r->rows += r->args.inflight;
-    r->to_come -= r->to_come < r->args.inflight ? r->to_come : r->args.inflight;
+    r->to_come -= smaller(r->to_come, r->args.inflight);
     if (r->warm)
-        bench_latency(bench_now_ns() - r->slots[0].asked_ns);
-    if (!phase_ends(r))
-        ask_batch(r);
+        bench_latency(bench_now_ns() - s->asked_ns);
+    if (!phase_ends(r) && r->to_ask > 0)
+        ask_batch(s);
 }
 
 static void start_work(struct run *r)
 {
-    if (strcmp(r->args.work, "batch") == 0) {
-        ask_batch(r);
-        return;
+    bool batch = strcmp(r->args.work, "batch") == 0;
+    unsigned n = batch ? r->args.depth : r->args.inflight;
+
+    for (unsigned i = 0; i < n && r->to_ask > 0; i++) {
+        if (batch)
+            ask_batch(&r->slots[i]);
+        else
+            ask(&r->slots[i]);
     }
-    for (unsigned i = 0; i < r->args.inflight && r->to_ask > 0; i++)
-        ask(&r->slots[i]);
 }
 
 /* Opening: a paused stream has its connection to itself, so that the next one opens another -------- */
@@ -178,14 +191,14 @@ int main(int argc, char **argv)
     char uri[120];
 
     r.args = bench_args(argc, argv);
-    if (r.args.inflight > INFLIGHT_MAX || r.args.conns > r.args.inflight)
-        errx(1, "--inflight %u --conns %u: too many", r.args.inflight, r.args.conns);
+    if (r.args.inflight > INFLIGHT_MAX || r.args.conns > r.args.inflight || r.args.depth > r.args.inflight)
+        errx(1, "--inflight %u --conns %u --depth %u: too many", r.args.inflight, r.args.conns, r.args.depth);
     r.loop = ev_default_loop(0);
     ev_once(r.loop, -1, 0, 0.001, on_first_timer, NULL); /* libev's own memory for it comes before the counting */
     snprintf(uri, sizeof uri, "postgresql://bench@127.0.0.1:%d/bench?sslmode=disable", r.args.port);
     if (redw_client_create(&r.client, r.loop, REDW_OPTIONS(.uri = uri, .pool_max = r.args.conns,
                                                            .pipeline_max = r.args.depth), &why) != 0 ||
-        redw_stmt_create(&r.stmt, r.client, "SELECT $1", &why) != 0)
+        redw_stmt_create(&r.stmt, r.client, "SELECT $1::int4", &why) != 0)
         errx(1, "create: %s", why.text);
     r.to_ask = r.to_come = 10 * (uint64_t)r.args.inflight;
     for (unsigned i = 0; i < r.args.inflight; i++) {

@@ -3,7 +3,9 @@
 """The bench's runner: `make bench` (bench/README.md says how to read what it prints).
 
   run.py --bin DIR --out DIR                 compare; BENCH=regex selects, BENCH_QUICK=1 is the short form,
+                                             BENCH_ROUNDS=n, BENCH_KEEP=1 keeps the last run's other rows,
                                              STRICT=1 fails when a floor is missed
+  run.py --bin DIR --out DIR --publish       what was measured last into README.md and docs/
   run.py --bin DIR --gate FILE --compiler CC instructions and allocations only, against FILE; --record writes it
 """
 
@@ -20,12 +22,13 @@ import sys
 
 sys.dont_write_bytecode = True
 import measuring  # noqa: E402
+import plot  # noqa: E402
+import publishing  # noqa: E402
 import report  # noqa: E402
 from measuring import BenchError  # noqa: E402
-from workloads import DRIVERS, JUDGED, NO_CHECKSUM, WORKLOADS  # noqa: E402
+from workloads import BY_NAME, DRIVERS, JUDGED, NO_CHECKSUM, SIZES, WORKLOADS  # noqa: E402
 
 HASHED_ROWS = 20_000
-NOISE_MAX = 0.10
 
 
 def say(text):
@@ -75,6 +78,7 @@ def metrics_of(line):
         "bytes_per_recv": line["bytes"] / max(1, line["recvs"]),
         "sends": line["sends"],
         "sends_each": line["sends"] / rows,
+        "waits": line["waits"],
         "switches": line["switches"],
         "mallocs": line["mallocs"] / rows,
         "peak_kb": line["peak_kb"],
@@ -95,6 +99,7 @@ def ratios_of(runs, rival):
         made["rate_libpq_ratio"] = mine["rate"] / runs[rival]["rate"]
     if "limit" in runs:
         made["cpu_limit_ratio"] = mine["cpu_ns"] / runs["limit"]["cpu_ns"]
+        made["rate_limit_ratio"] = mine["rate"] / runs["limit"]["rate"]
         if "p50_us" in mine and "p50_us" in runs["limit"]:
             made["p50_limit_ratio"] = mine["p50_us"] / runs["limit"]["p50_us"]
     if "limit-drain" in runs:
@@ -137,7 +142,8 @@ def run_workload(args, server, workload, watch, progress):
         cpu = ", ".join(f"{d} {rounds[-1][d]['cpu_ns']:.0f}" for d in drivers)
         say(f"{progress} {workload.name}: round {i + 1} of {args.rounds}: CPU ns per {workload.unit}: {cpu}"
             f" (others {noise[-1][0]:.0%}, steal {noise[-1][1]:.0%})")
-    result = report.Result(workload, drivers, rounds, noise)
+    result = report.Result(workload, drivers, noise, args.machine, args.quick)
+    result.add_rounds(rounds)
     if not args.no_valgrind and "counted" in workload.size:
         for driver, counts in count_all(args, server, workload, drivers).items():
             result.add(driver, "instructions", [counts["instructions"]])
@@ -146,6 +152,53 @@ def run_workload(args, server, workload, watch, progress):
             + ", ".join(f"{d} {result.median(d, 'instructions'):.0f}" for d in drivers
                         if result.has(d, "instructions")))
     return result
+
+
+def rounds_file(args):
+    return os.path.join(args.out, "rounds.json")
+
+
+def stored_rows(args):
+    """What the run before has measured, by name."""
+    if not os.path.exists(rounds_file(args)):
+        return {}
+    with open(rounds_file(args), encoding="ascii") as f:
+        return {made["workload"]: report.Result.load(made) for made in json.load(f) if made["workload"] in BY_NAME}
+
+
+def store_rounds(args, results):
+    """After each workload: what was measured survives an interruption (BENCH_KEEP=1)."""
+    os.makedirs(args.out, exist_ok=True)
+    with open(rounds_file(args), "w", encoding="ascii") as f:
+        json.dump([r.dump() for r in results.values()], f)
+
+
+def write_all(args, results):
+    """All that is made of the rounds: (measurements, verdicts, floors missed, floors not judged)."""
+    results = [results[w.name] for w in WORKLOADS if w.name in results]
+    judge = report.Judge(timed=args.client_cpu is not None)
+    entries, measured = report.as_json(results), report.measurements(results)
+    verdicts, failed, unjudged = judge.text(results)
+    texts = {"results.json": json.dumps(entries, indent=1) + "\n",
+             "measurements.txt": f"{report.about(results)}\n\n{measured}\n\n{verdicts}\n",
+             "table.md": report.markdown(results), "floors.md": judge.markdown(results), **plot.figures(entries)}
+    for name, text in texts.items():
+        with open(os.path.join(args.out, name), "w", encoding="utf-8") as f:
+            f.write(text)
+    say(f"\nwritten to {args.out}: {', '.join(texts)}")
+    return measured, verdicts, failed, unjudged
+
+
+def publish(args):
+    """The figures of the last run into the README and docs; only when it has every row, of a full form."""
+    results = stored_rows(args)
+    missing = [w.name for w in WORKLOADS if w.name not in results or results[w.name].quick]
+    if missing:
+        raise BenchError(f"not measured in full: {', '.join(missing)} (BENCH_KEEP=1 adds rows to the last run)")
+    args.client_cpu, _ = measuring.cpus()
+    write_all(args, results)
+    publishing.publish(args.out, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    return 0
 
 
 def compare(args):
@@ -157,20 +210,17 @@ def compare(args):
     tls = any("--tls" in w.options for w in chosen)
     with contextlib.ExitStack() as servers:
         blast = servers.enter_context(measuring.Server(args.bin, server_cpu, tls))
-        postgres = any(w.uri for w in chosen) and servers.enter_context(measuring.Postgres(server_cpu))
-        results = [run_workload(args, postgres if w.uri else blast, w, watch, f"[{i + 1}/{len(chosen)}]")
-                   for i, w in enumerate(chosen)]
-    judge = report.Judge(NOISE_MAX, timed=args.client_cpu is not None)
-    say("\n" + report.measurements(results))
-    verdicts, failed, unjudged = judge.table(results)
-    say("\n" + verdicts)
-    os.makedirs(args.out, exist_ok=True)
-    with open(os.path.join(args.out, "results.json"), "w", encoding="ascii") as f:
-        json.dump(report.as_json(results), f, indent=1)
-        f.write("\n")
-    with open(os.path.join(args.out, "table.md"), "w", encoding="utf-8") as f:
-        f.write(report.markdown(results))
-    say(f"\nwritten: {args.out}/results.json, {args.out}/table.md")
+        postgres = None
+        if any(w.postgres for w in chosen):
+            postgres = measuring.Postgres(server_cpu, tables=any(w.size is SIZES["table"] for w in chosen))
+            servers.enter_context(postgres)
+        results = stored_rows(args) if args.keep else {}
+        for i, w in enumerate(chosen):
+            server = postgres if w.postgres else blast
+            results[w.name] = run_workload(args, server, w, watch, f"[{i + 1}/{len(chosen)}]")
+            store_rounds(args, results)
+    measured, verdicts, failed, unjudged = write_all(args, results)
+    say(f"\n{measured}\n\n{verdicts}")
     if args.strict and failed:
         say(f"{failed} floors missed")
         return 1
@@ -236,20 +286,22 @@ def gate(args):
 def main():
     parse = argparse.ArgumentParser(description="the bench of redw")
     parse.add_argument("--bin", required=True, help="where the programs are")
-    parse.add_argument("--out", default="build/bench", help="where results.json and table.md go")
+    parse.add_argument("--out", default="build/bench", help="where results go")
     parse.add_argument("--gate", help="count against this file instead of comparing")
     parse.add_argument("--record", action="store_true", help="with --gate: write what was counted")
     parse.add_argument("--compiler", default="gcc")
-    parse.add_argument("--rounds", type=int, default=0)
+    parse.add_argument("--publish", action="store_true", help="the last run's figures into README and docs")
     args = parse.parse_args()
     args.quick = os.environ.get("BENCH_QUICK", "0") not in ("", "0")
     args.strict = os.environ.get("STRICT", "0") not in ("", "0")
     args.select = os.environ.get("BENCH", "")
-    args.rounds = args.rounds or (3 if args.quick else 9)
+    args.keep = os.environ.get("BENCH_KEEP", "0") not in ("", "0")
+    args.rounds = int(os.environ.get("BENCH_ROUNDS") or (3 if args.quick else 9))
+    args.machine = measuring.machine(args.compiler)
     args.no_valgrind = shutil.which("valgrind") is None
     if args.no_valgrind and (args.gate or args.strict):
         raise BenchError("valgrind is needed to count instructions (package valgrind)")
-    return gate(args) if args.gate else compare(args)
+    return publish(args) if args.publish else gate(args) if args.gate else compare(args)
 
 
 if __name__ == "__main__":

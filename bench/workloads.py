@@ -20,11 +20,17 @@ DRIVERS = {
 }
 JUDGED = "redw"
 LIBPQ = "libpq-single-ev"  # whom the ratios are against, unless the workload names another rival
+PIPELINE = "libpq-pipeline-ev"
 
 STREAMS = ["limit-drain", "limit", "libpq-single-ev", "libpq-single", "libpq-exec", "redw"]
 STREAMS_QUICK = ["limit-drain", "limit", "libpq-single-ev", "redw"]
+FEWER = dict(drivers=STREAMS_QUICK)
 PINGS = ["limit", "limit-block", "libpq-single-ev", "libpq-single", "redw"]
 PINGS_QUICK = ["limit", "libpq-single-ev", "redw"]
+
+EACH = "--work flight --inflight 100 --depth 100"
+BATCH = "--work batch --inflight 100"
+POOL = "--work flight --inflight 100 --conns 10"
 
 # Rows of a full and of a quick round; the two sizes between which instructions and allocations are
 # counted: far enough apart that the reads' boundaries even out.
@@ -42,6 +48,10 @@ SIZES = {
     "connects": dict(full=200, quick=50, counted=(4, 12)),
     "idle": dict(full=200, quick=200),
     "pool": dict(full=100_000, quick=30_000, counted=(1_000, 6_000)),
+    "paused": dict(full=500_000, quick=100_000),
+    "table": dict(full=1_000_000, quick=300_000),
+    "postgres flight": dict(full=200_000, quick=50_000),
+    "postgres pool": dict(full=60_000, quick=20_000),
 }
 
 
@@ -67,14 +77,14 @@ FLAT_MEMORY = Check("peak_growth_kb", 1024, 512)
 
 class Workload:
     """`programs`: by driver, instead of its own. `rival`: the driver the ratios are against.
-    `uri`: which of the URIs of scripts/pg.sh, instead of blast. `holds`: what was
-    measured is still there at the end, and its memory is told."""
+    `postgres`: not from blast but from PostgreSQL; `uri`: so, by this one of the URIs of scripts/pg.sh. `holds`:
+    what was measured is still there at the end, and its memory is told. `shown`: in the README."""
 
     def __init__(self, name, options, size, checks, quick=False, drivers=STREAMS, quick_drivers=STREAMS_QUICK,
                  unit="row", gated=False, slack=1.03, programs=None, rival=LIBPQ,
-                 uri=None, holds=False):
+                 uri=None, postgres=False, holds=False, shown=False):
         self.programs, self.rival, self.uri = programs or {}, rival, uri
-        self.holds = holds
+        self.postgres, self.holds, self.shown = postgres or bool(uri), holds, shown
         self.name, self.options, self.size, self.checks = name, options.split(), SIZES[size], checks
         self.in_quick, self.drivers, self.quick_drivers = quick, drivers, quick_drivers
         self.unit, self.gated, self.slack = unit, gated, slack
@@ -88,6 +98,13 @@ def stream(shape, form, consume, *checks, **kw):
 def stream_tls(shape, *checks):
     """OpenSSL allocates for each record and at its start, so neither is held against the driver."""
     return Workload(f"{shape} text touch tls", f"--shape {shape} --tls yes", shape, list(checks))
+
+
+def table(form, rate, cpu):
+    """A million rows of a table; the server is what limits."""
+    drivers = ["limit-drain", "limit", LIBPQ, "libpq-single", JUDGED]
+    return Workload(f"mixed {form} decode, PostgreSQL", f"--shape mixed --format {form} --consume decode", "table",
+                    [rate, cpu, FLAT_MEMORY], drivers=drivers, quick_drivers=drivers, postgres=True, shown=True)
 
 
 def value(kind, floor, goal):
@@ -109,6 +126,11 @@ def rate_ratio(floor, goal):
     return Check("rate_libpq_ratio", floor, goal, least=True)
 
 
+def rate_of_limit(floor, goal):
+    """Queries per second divided by those of the hand-written client."""
+    return Check("rate_limit_ratio", floor, goal, least=True)
+
+
 def kept(name, work, size, *checks, **kw):
     """Results that are gathered and kept, whose rival is PQexec."""
     return Workload(name, f"--shape mixed --work {work}", size, list(checks), drivers=["libpq-exec", JUDGED],
@@ -126,7 +148,8 @@ def connects(name, uri, conns=50):
 
 
 def idle(name, options, floor, goal):
-    return connections(name, f"--work idle --conns 200 {options}", "idle", Check("anon_each_kb", floor, goal), holds=True)
+    return connections(name, f"--work idle --conns 200 {options}", "idle", Check("anon_each_kb", floor, goal),
+                       holds=True)
 
 
 def drain_rate(floor, goal):
@@ -136,18 +159,31 @@ def drain_rate(floor, goal):
 
 WORKLOADS = [
     stream("narrow", "text", "touch", cpu_ratio(8, 12), instructions(220, 160), drain_rate(0.6, 0.8),
-           quick=True, gated=True),
+           quick=True, gated=True, shown=True),
     stream("mixed", "text", "touch", cpu_ratio(6, 8), instructions(480, 380), drain_rate(0.6, 0.8),
-           quick=True, gated=True),
-    stream("wide", "text", "touch", cpu_ratio(5, 6.5), instructions(1900, 1500), drain_rate(0.6, 0.8), gated=True),
-    stream("fat", "text", "touch", cpu_ratio(1.5, 2.2), drain_rate(0.85, 0.95)),
+           quick=True, gated=True, shown=True),
+    stream("wide", "text", "touch", cpu_ratio(5, 6.5), instructions(1900, 1500), drain_rate(0.6, 0.8), gated=True,
+           shown=True),
+    stream("fat", "text", "touch", cpu_ratio(1.5, 2.2), drain_rate(0.85, 0.95), shown=True),
     stream("narrow", "text", "decode", cpu_ratio(4, 5.5), quick=True, gated=True),
-    stream("mixed", "text", "decode", cpu_ratio(2.3, 3), quick=True, gated=True),
+    stream("mixed", "text", "decode", cpu_ratio(2.3, 3), quick=True, gated=True, shown=True),
+    stream("wide", "text", "decode", **FEWER),
+    stream("fat", "text", "decode", **FEWER),
+    stream("narrow", "binary", "touch", drain_rate(0.6, 0.8), **FEWER),
+    stream("mixed", "binary", "touch", drain_rate(0.6, 0.8), **FEWER),
+    stream("wide", "binary", "touch", drain_rate(0.6, 0.8), **FEWER),
+    stream("fat", "binary", "touch", drain_rate(0.85, 0.95), **FEWER),
     stream("narrow", "binary", "decode", cpu_ratio(8, 12), gated=True),
-    stream("mixed", "binary", "decode", cpu_ratio(7, 9), gated=True),
+    stream("mixed", "binary", "decode", cpu_ratio(7, 9), gated=True, shown=True),
+    stream("wide", "binary", "decode", **FEWER),
+    stream("fat", "binary", "decode", **FEWER),
     stream_tls("narrow", cpu_ratio(5, 7)),
     stream_tls("mixed", cpu_ratio(3, 4)),
     stream_tls("fat", cpu_ratio(1.1, 1.15), drain_rate(0.88, 0.95)),
+    table("text", rate_ratio(0.97, 1.03), cpu_ratio(2, 3)),
+    table("binary", rate_ratio(0.97, 1.05), cpu_ratio(3, 4.5)),
+    Workload("mixed text touch, pausing", "--shape mixed --work paused", "paused", [FLAT_MEMORY],
+             drivers=[LIBPQ, JUDGED], quick_drivers=[LIBPQ, JUDGED]),
     value("int4", 8, 5),
     value("int8", 8, 6),
     value("float8", 15, 12),
@@ -156,17 +192,27 @@ WORKLOADS = [
     value("timestamp", 9, 7),
     Workload("ping", "--work ping", "ping",
              [instructions(3000, 2000), Check("p50_limit_ratio", 1.08, 1.03), Check("mallocs_each", 1, 0)],
-             quick=True, drivers=PINGS, quick_drivers=PINGS_QUICK, unit="query", gated=True,
+             quick=True, drivers=PINGS, quick_drivers=PINGS_QUICK, unit="query", gated=True, shown=True,
              slack=1.06),  # how often the loop wakes for an answer is not exact
-    flight("pipeline 100, Sync each", "--work flight --inflight 100 --depth 100", "flight", "libpq-pipeline-ev",
+    flight("pipeline 100, Sync each", EACH, "flight", PIPELINE,
            rate_ratio(3.5, 5), cpu_ratio(8, 12), Check("sends_each", 0.05, 0.02), Check("mallocs_each", 1, 0),
-           others=["limit"], quick=True, gated=True),
-    flight("pipeline 100, one Sync", "--work batch --inflight 100", "flight", "libpq-pipeline-ev",
-           rate_ratio(1.7, 2.2), Check("sends_each", 0.05, 0.02), gated=True),
-    flight("pool 100 over 10 exclusive", "--work flight --inflight 100 --conns 10 --depth 1", "pool",
-           "libpq-pool-ev", rate_ratio(1.05, 1.2)),
-    flight("pool 100 over 10 pipelined", "--work flight --inflight 100 --conns 10 --depth 10", "pool",
-           "libpq-pool-ev", rate_ratio(3.6, 5), others=["libpq-pipeline-ev"]),
+           others=["limit"], quick=True, gated=True, shown=True),
+    flight("pipeline 100, one Sync", BATCH, "flight", PIPELINE,
+           rate_ratio(1.7, 2.2), Check("sends_each", 0.05, 0.02), gated=True, shown=True),
+    flight("pipelines 2 x 100, one Sync", f"{BATCH} --depth 2", "flight", PIPELINE),
+    flight("pool 100 over 10 exclusive", f"{POOL} --depth 1", "pool", "libpq-pool-ev", rate_ratio(1.05, 1.2),
+           shown=True),
+    flight("pool 100 over 10 pipelined", f"{POOL} --depth 10", "pool", "libpq-pool-ev", rate_ratio(3.6, 5),
+           others=[PIPELINE], shown=True),
+    flight("pipeline 100, Sync each, PostgreSQL", EACH, "postgres flight", PIPELINE,
+           rate_of_limit(0.97, 1), cpu_ratio(1.67, 2), others=["limit"], postgres=True, shown=True),
+    flight("pipeline 100, one Sync, PostgreSQL", BATCH, "flight", PIPELINE, rate_ratio(1.2, 1.45), postgres=True,
+           shown=True),
+    flight("pipelines 2 x 100, one Sync, PostgreSQL", f"{BATCH} --depth 2", "flight", PIPELINE, postgres=True),
+    flight("pool 100 over 10 exclusive, PostgreSQL", f"{POOL} --depth 1", "postgres pool", "libpq-pool-ev",
+           rate_ratio(1.05, 1.2), postgres=True, shown=True),
+    flight("pool 100 over 10 pipelined, PostgreSQL", f"{POOL} --depth 10", "postgres pool", "libpq-pool-ev",
+           rate_ratio(1.9, 2.1), others=[PIPELINE], postgres=True, shown=True),
     kept("10,000-row results kept", "kept", "kept", gated=True),
     kept("results of one row kept", "results", "results", unit="result", gated=True, slack=1.06, holds=True),
     Workload("row of 64 MiB", "--shape huge", "huge", [], drivers=["limit-drain", LIBPQ, "libpq-exec", JUDGED]),
@@ -179,7 +225,9 @@ WORKLOADS = [
     idle("idle after 10,000 rows", "--kind rows", 13, 8),
 ]
 
+BY_NAME = {w.name: w for w in WORKLOADS}
+
 # Timed metrics are judged with tolerance and only on a quiet machine; the others as they are.
-TIMED = {"cpu_ns", "cpu_libpq_ratio", "rate_libpq_ratio", "rate_drain_ratio", "p50_limit_ratio"}
+TIMED = {"cpu_ns", "cpu_libpq_ratio", "rate_libpq_ratio", "rate_drain_ratio", "rate_limit_ratio", "p50_limit_ratio"}
 # Clients without a row of their own to make a checksum of.
 NO_CHECKSUM = {"limit-drain"}

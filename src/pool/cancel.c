@@ -226,16 +226,77 @@ static void active_is_late(redw_client *c, struct redwi_job *j)
     redwi_pool_end(c, j, unanswered(c, j, outcome, conn));
 }
 
-void redwi_cancel_deadline(void *arg)
+void redwi_cancel_look_at(redw_client *c, int64_t us)
 {
-    struct redwi_job *j = arg;
-    redw_client *c = j->client;
+    if (us >= c->look_us)
+        return;
+    c->look_us = us;
+    c->loop.timer_set(c->loop.ctx, c->deadline_timer, us);
+}
+
+/* Is this one late? If not, *next_us is no later than it will be. */
+static bool is_late(const struct redwi_job *j, int64_t now, int64_t *next_us)
+{
+    int64_t at = redwi_job_late_at(j);
+
+    if (at > now && at < *next_us)
+        *next_us = at;
+    return at <= now;
+}
+
+static struct redwi_job *late_waiting(const struct redwi_link *list, int64_t now, int64_t *next_us)
+{
+    for (struct redwi_link *l = list->next; l != list; l = l->next) {
+        struct redwi_job *j = REDWI_OF(l, struct redwi_job, link);
+        if (is_late(j, now, next_us))
+            return j;
+    }
+    return NULL;
+}
+
+static struct redwi_job *late_active(const redw_client *c, int64_t now, int64_t *next_us)
+{
+    const struct redwi_link *head = &c->places[REDWI_AT_BUSY];
+
+    for (struct redwi_link *l = head->next; l != head; l = l->next) {
+        struct redwi_conn *conn = REDWI_OF(l, struct redwi_conn, link);
+        for (struct redwi_link *k = conn->jobs.next; k != &conn->jobs; k = k->next) {
+            struct redwi_job *j = REDWI_OF(k, struct redwi_job, conn_link);
+            if (is_late(j, now, next_us))
+                return j;
+        }
+    }
+    return NULL;
+}
+
+/* One that is late; NULL: none is, and *next_us tells when the next one will be. */
+static struct redwi_job *late_job(const redw_client *c, int64_t now, int64_t *next_us)
+{
+    struct redwi_job *j = NULL;
+
+    *next_us = INT64_MAX;
+    for (unsigned rank = 0; rank < REDWI_RANKS && !j; rank++)
+        j = late_waiting(&c->waiting[rank], now, next_us);
+    if (!j)
+        j = late_waiting(&c->connects, now, next_us);
+    return j ? j : late_active(c, now, next_us);
+}
+
+void redwi_cancel_deadlines(void *arg)
+{
+    redw_client *c = arg;
+    int64_t now = now_us(c), next_us;
+    struct redwi_job *j;
 
     redwi_pool_enter(c);
-    if (j->state == REDWI_JOB_WAITING)
-        redwi_pool_end(c, j, redwi_cancel_late(c, j));
-    else if (j->state == REDWI_JOB_ACTIVE)
-        active_is_late(c, j);
+    c->look_us = INT64_MAX;
+    while ((j = late_job(c, now, &next_us)) != NULL) {
+        if (j->state == REDWI_JOB_WAITING)
+            redwi_pool_end(c, j, redwi_cancel_late(c, j));
+        else
+            active_is_late(c, j);
+    }
+    redwi_cancel_look_at(c, next_us);
     redwi_pool_leave(c);
 }
 

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #define SLOTS_FIRST       64u
+#define TIMERS            4u     /* of a client */
 #define WATCHER_BYTES_MAX 65536u /* far beyond any loop's, far below any overflow */
 
 /* --- the table of ids --- */
@@ -129,12 +130,10 @@ redw_id redwi_client_accept(redw_client *c, struct redwi_job *j)
     j->state = REDWI_JOB_WAITING;
     put(c, j);
     c->njobs++;
-    c->loop.timer_init(c->loop.ctx, j->timer, redwi_cancel_deadline, j);
     j->acquire_us = INT64_MAX;
     if (!j->connects_only && c->settings.acquire_timeout_ms != REDW_NONE)
         j->acquire_us = j->submitted_us + (int64_t)c->settings.acquire_timeout_ms * 1000;
-    if (redwi_job_wait_until(j) != INT64_MAX)
-        c->loop.timer_set(c->loop.ctx, j->timer, redwi_job_wait_until(j));
+    redwi_cancel_look_at(c, redwi_job_wait_until(j));
     if (j->connects_only) {
         redwi_list_append(&c->connects, &j->link);
     } else {
@@ -153,8 +152,14 @@ void redwi_client_resume(redw_client *c, struct redwi_job *j)
     redwi_pool_want_turn(c);
 }
 
+bool redwi_client_spare_memory(redw_client *c)
+{
+    return redwi_spares_empty(&c->spares, &c->work);
+}
+
 redw_id redwi_client_refuse_memory(redw_client *c)
 {
+    redwi_client_spare_memory(c); /* for whoever asks next */
     if (c->budget && redwi_budget_took_part(c->budget))
         return redwi_client_refuse(c, REDW_EFULL, "memory_max_bytes %llu: %llu in use",
                                    (unsigned long long)c->settings.memory_max_bytes,
@@ -169,6 +174,7 @@ redw_error *redwi_client_no_memory(redw_client *c, enum redw_outcome outcome)
         .cls = REDW_CLASS_RESOURCE_BUSY,
         .outcome = outcome,
     };
+    redwi_client_spare_memory(c); /* for whoever asks next */
     if (!c->budget || !redwi_budget_took_part(c->budget))
         return redwi_err_no_memory(outcome);
     return redwi_err_make(&c->mem, &spec, "the client's memory_max_bytes %llu is used up: %llu in use",
@@ -231,7 +237,9 @@ static void init_watchers(redw_client *c)
     c->drain_timer = at;
     c->pace_timer = at + redwi_align(c->loop.timer_bytes);
     c->ask_timer = at + 2 * redwi_align(c->loop.timer_bytes);
-    c->turn = at + 3 * redwi_align(c->loop.timer_bytes);
+    c->deadline_timer = at + 3 * redwi_align(c->loop.timer_bytes);
+    c->turn = at + TIMERS * redwi_align(c->loop.timer_bytes);
+    c->loop.timer_init(c->loop.ctx, c->deadline_timer, redwi_cancel_deadlines, c);
     c->loop.timer_init(c->loop.ctx, c->drain_timer, redwi_cancel_drained, c);
     c->loop.timer_init(c->loop.ctx, c->pace_timer, redwi_pool_pace, c);
     c->loop.timer_init(c->loop.ctx, c->ask_timer, redwi_cancel_ask_again, c);
@@ -242,8 +250,11 @@ static void init_watchers(redw_client *c)
 static int share_memory(redw_client *c, const struct redw_allocator *mem, uint64_t max_bytes)
 {
     c->own = c->mem = c->work = *mem;
+    c->spares.max = REDWI_SPARES_MAX;
     if (max_bytes == 0)
         return 0;
+    if (max_bytes / REDWI_SPARES_PART < REDWI_SPARES_MAX * REDWI_SPARE_BYTES)
+        c->spares.max = (unsigned)(max_bytes / REDWI_SPARES_PART / REDWI_SPARE_BYTES);
     c->budget = redwi_budget_create(mem, max_bytes);
     if (!c->budget)
         return REDW_ENOMEM;
@@ -255,7 +266,7 @@ static int share_memory(redw_client *c, const struct redw_allocator *mem, uint64
 static redw_client *alloc_client(const struct redw_allocator *mem, const struct redw_loop *loop,
                                  uint64_t max_bytes)
 {
-    size_t bytes = redwi_align(sizeof(redw_client)) + 3 * redwi_align(loop->timer_bytes) +
+    size_t bytes = redwi_align(sizeof(redw_client)) + TIMERS * redwi_align(loop->timer_bytes) +
                    redwi_align(loop->turn_bytes);
     redw_client *c = redwi_alloc_array(mem, 1, bytes);
 
@@ -265,6 +276,7 @@ static redw_client *alloc_client(const struct redw_allocator *mem, const struct 
         redwi_free(mem, c);
         return NULL;
     }
+    redwi_buffers_init(&c->buffers);
     c->loop = *loop;
     for (int i = 0; i < REDWI_PLACES; i++)
         redwi_list_init(&c->places[i]);
@@ -276,7 +288,7 @@ static redw_client *alloc_client(const struct redw_allocator *mem, const struct 
     redwi_list_init(&c->done);
     redwi_list_init(&c->statements);
     c->next_id = 1;
-    c->drain_us = INT64_MAX;
+    c->drain_us = c->look_us = INT64_MAX;
     c->pace_ms = REDWI_PACE_MS_MIN;
     c->pid = (int)getpid();
     return c;
@@ -292,6 +304,7 @@ static int create_tls(redw_client *c, struct redw_diag *why)
         .cert_file = s->cert_file,
         .key_file = s->key_file,
         .direct = s->tls_direct,
+        .buffers = &c->buffers,
     };
 
     if (s->tls_mode == REDWI_TLS_DISABLE)
@@ -384,8 +397,7 @@ redw_id redw_client_ready(redw_client *c, uint32_t timeout_ms, redw_ready_fn *fn
 {
     if (!fn)
         return redwi_client_refuse(c, REDW_EINVAL, "ready: fn is NULL");
-    size_t timer_at = redwi_align(sizeof(struct ready_job));
-    struct ready_job *r = redwi_alloc_array(&c->mem, 1, timer_at + redwi_client_timer_bytes(c));
+    struct ready_job *r = redwi_alloc_array(&c->mem, 1, sizeof *r);
     if (!r)
         return redwi_client_refuse_memory(c);
 
@@ -394,8 +406,7 @@ redw_id redw_client_ready(redw_client *c, uint32_t timeout_ms, redw_ready_fn *fn
     r->ctx = ctx;
     r->job.ops = &ready_ops;
     r->job.connects_only = true;
-    r->job.timer = (char *)r + timer_at;
-    r->job.submitted_us = c->loop.now_us(c->loop.ctx);
+    r->job.submitted_us = c->entry_us = c->loop.now_us(c->loop.ctx);
     r->job.deadline_us = timeout_ms == REDW_NONE ? INT64_MAX : r->job.submitted_us + wait_ms * 1000;
     redw_id id = redwi_client_accept(c, &r->job);
     if (id < 0)
@@ -454,6 +465,7 @@ static void give_back(redw_client *c)
         redwi_list_remove(&conn->link);
         redwi_pool_free(conn);
     }
+    c->loop.timer_stop(c->loop.ctx, c->deadline_timer);
     c->loop.timer_stop(c->loop.ctx, c->drain_timer);
     c->loop.timer_stop(c->loop.ctx, c->pace_timer);
     c->loop.timer_stop(c->loop.ctx, c->ask_timer);
@@ -465,6 +477,7 @@ static void give_back(redw_client *c)
     redwi_tls_ctx_free(c->tls);
     redwi_settings_free(&c->settings, &c->mem);
     redwi_free(&c->mem, c->slots);
+    redwi_client_spare_memory(c);
     redwi_free(&own, c);
     redwi_budget_release(budget);
 }
@@ -474,6 +487,7 @@ void redwi_client_end(redw_client *c)
     bool in_child = c->pid != (int)getpid();
 
     c->depth = 1; /* what callbacks do from here on is inside a callback */
+    c->entry_us = 0;
     c->closing = c->destroying = true;
     close_connections(c, in_child);
     redwi_cancel_waiting(c);

@@ -3,17 +3,20 @@
  * The public client, seen from inside: the pool of connections, the jobs that wait, the jobs that are
  * done, and the dispatch that runs callbacks.
  *
- * Dispatch: every entry from the loop counts depth up and down (conn's enter and leave, job timers, the
- * turn). At depth 1, on the way out, jobs that are done are detached and finished one by one; at depth 0
- * closed connections are freed and a deferred destroy runs. Once a turn, before the loop sleeps:
- * finish what is done, give waiting jobs to idle connections, open connections, flush corked writes.
+ * Dispatch: every entry from the loop counts depth up and down (conn's enter and leave, timers, the
+ * turn). At depth 1, on the way out, jobs that are done are detached and finished one by one, and then, if
+ * anything changed, the steps are taken: waiting jobs given to idle connections, connections opened, corked
+ * writes flushed; at depth 0 closed connections are freed and a deferred destroy runs. What changes outside any
+ * entry is acted on in a turn asked of the loop, before it sleeps.
  * Change state first, act on it after: no callback runs in the middle of a change.
  */
 #ifndef REDWI_POOL_CLIENT_H
 #define REDWI_POOL_CLIENT_H
 
 #include "pool/conn.h"
+#include "pool/spares.h"
 #include "wire/budget.h"
+#include "wire/buffers.h"
 
 /* What a connection is to the pool. Every change goes through redwi_pool_move (pool/dispatch.h). */
 enum redwi_place {
@@ -31,6 +34,8 @@ struct redw_client {
     struct redw_allocator mem;    /* of connections and of the client itself */
     struct redw_allocator work;   /* of requests and results: what a budget refuses first */
     struct redwi_budget *budget;  /* of both; NULL: none is set */
+    struct redwi_spares spares;   /* of work: blocks for the next requests and results */
+    struct redwi_buffers buffers; /* of connections that have nothing on its way */
     struct redw_loop loop;
     struct redwi_env env;
     struct redwi_settings settings;
@@ -63,8 +68,10 @@ struct redw_client {
     uint64_t nopened;             /* connections ever begun, side connections too */
 
     unsigned depth;               /* entries from the loop and dispatches under way */
-    bool turn_wanted;
-    bool flush_due;               /* inside a turn that has its flush still before it */
+    bool steps_due;               /* something changed that the pool has to act on */
+    bool turn_asked;              /* of the loop */
+    bool flush_due;               /* inside steps that have their flush still before them */
+    int64_t entry_us;             /* redwi_client_entry_us; 0: not read yet */
     bool held;                    /* loop.hold is in force */
     bool closing, closed_ran, destroying;
     int64_t drain_us;             /* when the drain is over; INT64_MAX: not set, or never */
@@ -79,7 +86,8 @@ struct redw_client {
     uint32_t nattempts;           /* that failed since none was open; attempts that began together are one */
     int64_t failing_since_us, connect_until_us; /* of these attempts together */
 
-    void *turn, *drain_timer, *pace_timer, *ask_timer; /* watchers, behind the struct in its allocation */
+    int64_t look_us;              /* when the deadline timer goes off: no later than any job is late; INT64_MAX: off */
+    void *turn, *deadline_timer, *drain_timer, *pace_timer, *ask_timer; /* watchers, behind the struct in its allocation */
     int pid;                      /* of the process that made it: a fork's child may only destroy */
     struct redw_diag why;
 };
@@ -93,8 +101,19 @@ redw_id redwi_client_refuse(redw_client *c, int code, const char *fmt, ...) REDW
 
 /* The refusal of what could not be allocated: REDW_EFULL if it was the budget, else REDW_ENOMEM. */
 redw_id redwi_client_refuse_memory(redw_client *c);
+/* Gives spare blocks back, after something was refused. True: there were some, it may be asked for again. */
+bool redwi_client_spare_memory(redw_client *c);
 /* A job for which something could not be allocated: the error of the same kind. */
 redw_error *redwi_client_no_memory(redw_client *c, enum redw_outcome outcome);
+
+/* The loop's time when it was first asked for in this entry, or since something was submitted: good for what need not
+ * know how long callbacks took. */
+static inline int64_t redwi_client_entry_us(redw_client *c)
+{
+    if (c->entry_us == 0)
+        c->entry_us = c->loop.now_us(c->loop.ctx);
+    return c->entry_us;
+}
 
 /* Bytes rounded up so that anything may follow. */
 static inline size_t redwi_align(size_t bytes)
@@ -102,14 +121,8 @@ static inline size_t redwi_align(size_t bytes)
     return (bytes + _Alignof(max_align_t) - 1) & ~(_Alignof(max_align_t) - 1);
 }
 
-/* Bytes a job's owner must provide at job->timer, aligned as for any type. */
-static inline size_t redwi_client_timer_bytes(const redw_client *c)
-{
-    return redwi_align(c->loop.timer_bytes);
-}
-
 /* NEW -> WAITING: reserves a slot, then commits; returns the id, or a refusal with nothing changed (the
- * job stays the caller's). ops, timer, submitted_us and deadline_us must be set. */
+ * job stays the caller's). ops, submitted_us and deadline_us must be set. */
 redw_id redwi_client_accept(redw_client *c, struct redwi_job *j);
 struct redwi_job *redwi_client_find(const redw_client *c, redw_id id); /* NULL: stale */
 /* ACTIVE: the job's pause, or the one it is about to answer, ends in the next turn. */

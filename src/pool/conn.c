@@ -6,7 +6,7 @@
  * the connection, its inside and its watchers are one allocation. The dial is another, freed once
  * connected.
  *
- * Whoever enters from the loop (the four callbacks below, and redwi_conn_flush) calls ops->leave last:
+ * Whoever enters from the loop (the callbacks below) calls ops->leave last:
  * the connection may be gone when it returns.
  */
 #include "pool/conn.h"
@@ -43,12 +43,15 @@ static void set_timer(struct redwi_conn *c, int64_t at_us)
 {
     const struct redw_loop *loop = c->priv->config.loop;
     loop->timer_set(loop->ctx, c->priv->timer, at_us);
+    c->priv->timed = true;
 }
 
-static void stop_timer(struct redwi_conn *c)
+void redwi_conn_stop_timer(struct redwi_conn *c)
 {
     const struct redw_loop *loop = c->priv->config.loop;
-    loop->timer_stop(loop->ctx, c->priv->timer);
+    if (c->priv->timed)
+        loop->timer_stop(loop->ctx, c->priv->timer);
+    c->priv->timed = false;
 }
 
 static void enter(struct redwi_conn *c)
@@ -117,9 +120,8 @@ static void shut(struct redwi_conn *c, bool politely)
     }
     redwi_dial_free(p->dial);
     p->dial = NULL;
-    loop->io_set(loop->ctx, p->io, -1, 0);
-    loop->timer_stop(loop->ctx, p->timer);
-    loop->timer_stop(loop->ctx, p->tick);
+    redwi_drive_unwatch(c);
+    redwi_conn_stop_timer(c);
     loop->turn_fini(loop->ctx, p->turn);
     redwi_transport_close(&p->transport);
     redw_error_release(p->broken);
@@ -165,7 +167,7 @@ static bool cleans_up(struct redwi_conn *c, char status)
 void redwi_conn_unit_ended(struct redwi_conn *c, struct redwi_job *job, char status)
 {
     const struct redwi_conn_config *config = &c->priv->config;
-    if (job)
+    if (job && c->prepared.pending)
         redwi_prepared_unit_ended(&c->prepared, job);
     if (job && job->ops->next && job->ops->next(job, status)) {
         job->went_on = true;
@@ -182,7 +184,7 @@ void redwi_conn_unit_ended(struct redwi_conn *c, struct redwi_job *job, char sta
     settle(c);
     bool more = c->state != REDWI_CONN_IDLE, open = status != 'I';
     if (!more)
-        stop_timer(c);
+        redwi_conn_stop_timer(c);
     if (!more && open)
         shut(c, true);
     config->ops->ended(config->owner, c, job);
@@ -329,6 +331,7 @@ static void on_timer(void *arg)
 {
     struct redwi_conn *c = arg;
     enter(c);
+    c->priv->timed = false;
     redwi_conn_lost(c, timed_out(c));
     leave(c);
 }
@@ -337,6 +340,7 @@ static void on_tick(void *arg)
 {
     struct redwi_conn *c = arg;
     enter(c);
+    c->priv->ticking = false;
     redwi_drive_look(c);
     leave(c);
 }
@@ -446,6 +450,7 @@ static int make_session(struct redwi_conn *c, struct redwi_session **out)
     const struct redwi_settings *settings = p->config.settings;
     struct redwi_session_config sc = {
         .mem = p->config.mem,
+        .buffers = p->config.buffers,
         .startup = {.user = settings->user,
                     .database = settings->database,
                     .application_name = settings->application_name,
@@ -498,7 +503,6 @@ static int start_dial(struct redwi_conn *c)
 void redwi_conn_redial(struct redwi_conn *c, redw_error *why)
 {
     struct redwi_conn_private *p = c->priv;
-    const struct redw_loop *loop = p->config.loop;
     struct redwi_session *plain;
     redw_error_release(why);
     p->redialled = true;
@@ -506,12 +510,12 @@ void redwi_conn_redial(struct redwi_conn *c, redw_error *why)
         redwi_conn_lost(c, redwi_err_no_memory(REDW_OUTCOME_NOT_SENT));
         return;
     }
-    loop->io_set(loop->ctx, p->io, -1, 0);
-    stop_timer(c);
+    redwi_drive_unwatch(c);
+    redwi_conn_stop_timer(c);
     redwi_transport_close(&p->transport);
     redw_error_release(p->broken);
     p->broken = NULL;
-    p->ended = false;
+    p->ended = p->heard = false;
     redwi_session_free(c->session);
     c->session = plain;
     redwi_conn_set_state(c, REDWI_CONN_DIALING);
@@ -560,7 +564,6 @@ int redwi_conn_start(struct redwi_conn *c, struct redwi_job *job)
     }
     redwi_list_append(&c->jobs, &job->conn_link);
     c->njobs++;
-    job->sent_us = config->loop->now_us(config->loop->ctx);
     redwi_conn_set_state(c, REDWI_CONN_BUSY);
     config->ops->corked(config->owner, c);
     return 0;
@@ -570,9 +573,7 @@ void redwi_conn_flush(struct redwi_conn *c)
 {
     if (c->state == REDWI_CONN_DIALING || c->state == REDWI_CONN_CLOSED)
         return;
-    enter(c);
-    redwi_drive(c, 0);
-    leave(c);
+    redwi_drive_flush(c);
 }
 
 void redwi_conn_resume(struct redwi_conn *c)
@@ -632,5 +633,6 @@ void redwi_conn_free(struct redwi_conn *c)
 {
     redwi_session_free(c->session);
     redwi_prepared_free(&c->prepared);
+    redwi_heading_release(c->heading);
     redwi_free(c->priv->config.mem, c);
 }

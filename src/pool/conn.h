@@ -23,6 +23,7 @@
 #ifndef REDWI_POOL_CONN_H
 #define REDWI_POOL_CONN_H
 
+#include "data/heading.h"
 #include "pool/job.h"
 #include "pool/names.h"
 #include "pool/options.h"
@@ -76,6 +77,7 @@ struct redwi_conn_ops {
 
 struct redwi_conn_config {
     const struct redw_allocator *mem;
+    struct redwi_buffers *buffers;    /* shared with the owner's other connections; NULL: none are */
     const struct redw_loop *loop;
     const struct redwi_env *env;
     const struct redwi_settings *settings;
@@ -112,6 +114,7 @@ struct redwi_conn {
     struct redwi_session *session;
     struct redwi_prepared prepared;   /* the statements prepared there; its users are jobs */
     bool paused;                      /* a row callback answered PAUSE */
+    struct redwi_heading *heading;    /* the last one that came, for the results behind it: the query floor's */
 
     struct redwi_conn_private *priv;  /* socket, watchers, filter: conn.c's own */
 };
@@ -129,7 +132,7 @@ bool redwi_conn_opened(struct redwi_conn *c, int fd, int sys_errno);
 int redwi_conn_start(struct redwi_conn *c, struct redwi_job *job);
 
 /* Sends what waits, as far as the socket takes it; the rest goes when it is writable. May end in
- * ops->closed. */
+ * ops->closed. Only between enter and leave. */
 void redwi_conn_flush(struct redwi_conn *c);
 
 /* What is known of a job on it. */

@@ -67,20 +67,27 @@ void redwi_pool_settle_hold(redw_client *c)
     if (c->depth)
         return;
     bool hold =
-        c->njobs > 0 || c->turn_wanted || c->counts[REDWI_AT_SIDE] > 0 || (c->closing && !c->closed_ran);
+        c->njobs > 0 || c->turn_asked || c->counts[REDWI_AT_SIDE] > 0 || (c->closing && !c->closed_ran);
     if (hold == c->held)
         return;
     c->held = hold;
     (hold ? c->loop.hold : c->loop.release)(c->loop.ctx);
 }
 
-void redwi_pool_want_turn(redw_client *c)
+static void ask_for_turn(redw_client *c)
 {
-    if (c->turn_wanted)
+    if (c->turn_asked)
         return;
-    c->turn_wanted = true;
+    c->turn_asked = true;
     c->loop.turn_request(c->loop.ctx, c->turn);
     redwi_pool_settle_hold(c);
+}
+
+void redwi_pool_want_turn(redw_client *c)
+{
+    c->steps_due = true;
+    if (c->depth == 0)
+        ask_for_turn(c);
 }
 
 /* --- jobs --- */
@@ -104,9 +111,8 @@ void redwi_pool_end(redw_client *c, struct redwi_job *j, redw_error *owned)
         redw_error_release(owned);
     else
         j->error = owned;
-    if (redw_error_code(j->error) == REDW_ENOMEM)
+    if (j->error && redw_error_code(j->error) == REDW_ENOMEM)
         say_whose_memory(c, j);
-    c->loop.timer_stop(c->loop.ctx, j->timer);
     redwi_list_remove(&j->link);
     redwi_list_append(&c->done, &j->link);
     j->conn = NULL;
@@ -150,7 +156,7 @@ static void fail_waiting(redw_client *c, const redw_error *why, const char *how)
     redw_error_release(e);
 }
 
-/* --- entries --- */
+/* --- closed connections --- */
 
 static void free_closed(redw_client *c)
 {
@@ -172,27 +178,6 @@ void redwi_pool_free(struct redwi_conn *conn)
 {
     redw_error_release(conn->refused);
     redwi_conn_free(conn);
-}
-
-void redwi_pool_enter(redw_client *c)
-{
-    c->depth++;
-}
-
-void redwi_pool_leave(redw_client *c)
-{
-    if (c->depth == 1)
-        finish_done(c);
-    if (--c->depth > 0)
-        return;
-    if (c->destroying) {
-        redwi_client_end(c);
-        return;
-    }
-    free_closed(c);
-    if (close_may_finish(c))
-        redwi_pool_want_turn(c);
-    redwi_pool_settle_hold(c);
 }
 
 /* --- connections --- */
@@ -371,7 +356,7 @@ static void on_ready(void *owner, struct redwi_conn *conn)
 /* The server does not say who had a statement stopped; this client knows what it asked for. */
 static void tell_who_cancelled(redw_client *c, struct redwi_job *j)
 {
-    if (!j->cancelled || redw_error_class(j->error) != REDW_CLASS_QUERY_CANCELLED)
+    if (redw_error_class(j->error) != REDW_CLASS_QUERY_CANCELLED)
         return;
     redw_error *e = redwi_err_with_cause(&c->mem, j->error, REDW_CAUSE_CALLER, redw_error_outcome(j->error));
     redw_error_release(j->error);
@@ -382,11 +367,12 @@ static void on_ended(void *owner, struct redwi_conn *conn, struct redwi_job *j)
 {
     redw_client *c = client_of(owner);
 
-    if (j) {
+    if (j && j->cancelled) {
         redwi_cancel_judge(conn, j, false);
         tell_who_cancelled(c, j);
-        redwi_pool_end(c, j, NULL);
     }
+    if (j)
+        redwi_pool_end(c, j, NULL);
     redwi_pool_unit_ended(c, conn);
 }
 
@@ -508,6 +494,7 @@ struct redwi_conn *redwi_pool_open(redw_client *c, struct redwi_conn *cancels)
 {
     struct redwi_conn_config config = {
         .mem = &c->mem,
+        .buffers = &c->buffers,
         .loop = &c->loop,
         .env = &c->env,
         .settings = &c->settings,
@@ -562,15 +549,6 @@ static redw_error *not_begun(redw_client *c, int code)
                           "send: the statement and its parameters do not fit into the output buffer");
 }
 
-/* From now on only its own deadline counts. */
-static void end_of_waiting(redw_client *c, struct redwi_job *j)
-{
-    if (j->deadline_us == INT64_MAX)
-        c->loop.timer_stop(c->loop.ctx, j->timer);
-    else
-        c->loop.timer_set(c->loop.ctx, j->timer, j->deadline_us);
-}
-
 /* May a job be sent behind what is on its way there already? */
 static bool takes_more(const redw_client *c, const struct redwi_conn *conn)
 {
@@ -604,6 +582,7 @@ static struct redwi_conn *conn_for(redw_client *c, const struct redwi_job *j)
 /* 0, or why the job has ended without. */
 static int give(redw_client *c, struct redwi_job *j, struct redwi_conn *conn)
 {
+    j->sent_us = redwi_client_entry_us(c);
     int rc = redwi_conn_start(conn, j);
 
     if (rc) {
@@ -613,8 +592,6 @@ static int give(redw_client *c, struct redwi_job *j, struct redwi_conn *conn)
     redwi_list_remove(&j->link);
     c->nwaiting--;
     j->state = REDWI_JOB_ACTIVE;
-    if (j->acquire_us != INT64_MAX)
-        end_of_waiting(c, j);
     if (conn->place == REDWI_AT_IDLE)
         redwi_pool_move(c, conn, REDWI_AT_BUSY);
     return 0;
@@ -699,28 +676,69 @@ static void finish_close(redw_client *c)
         fn(c->closed_ctx);
 }
 
+/* What was changed since the last time is acted upon. */
+static void take_steps(redw_client *c)
+{
+    int64_t now_us = redwi_client_entry_us(c);
+
+    c->steps_due = false;
+    if (c->closing && now_us >= c->drain_us)
+        redwi_cancel_all(c);
+    c->flush_due = true;
+    end_pauses(c);
+    report_open(c);
+    assign(c, now_us);
+    open_more(c, now_us);
+    c->flush_due = false;
+    flush_corked(c);
+    if (close_may_finish(c))
+        finish_close(c);
+}
+
+/* --- entries --- */
+
+void redwi_pool_enter(redw_client *c)
+{
+    if (c->depth++ == 0)
+        c->entry_us = 0;
+}
+
+/* Steps that became due inside this entry are taken at its end: what its callbacks submitted leaves at once, without
+ * a round of the loop (400 of a ping's instructions). What was submitted outside waits for the turn, in company. */
+static void finish_entry(redw_client *c)
+{
+    if (!redwi_list_empty(&c->done))
+        finish_done(c);
+    if (!c->steps_due || c->turn_asked || c->destroying)
+        return;
+    take_steps(c);
+    if (!redwi_list_empty(&c->done))
+        finish_done(c);
+}
+
+void redwi_pool_leave(redw_client *c)
+{
+    if (c->depth == 1)
+        finish_entry(c);
+    if (--c->depth > 0)
+        return;
+    if (c->destroying) {
+        redwi_client_end(c);
+        return;
+    }
+    free_closed(c);
+    if (c->steps_due || close_may_finish(c))
+        ask_for_turn(c);
+    redwi_pool_settle_hold(c);
+}
+
 void redwi_pool_turn(void *arg)
 {
     redw_client *c = arg;
-    int64_t now_us = c->loop.now_us(c->loop.ctx);
 
-    c->turn_wanted = false;
+    c->turn_asked = false;
     redwi_pool_enter(c);
-    finish_done(c);
-    /* A callback may have destroyed the client: that is done on leaving, and nothing is begun. */
-    if (!c->destroying) {
-        if (c->closing && now_us >= c->drain_us)
-            redwi_cancel_all(c);
-        c->flush_due = true;
-        end_pauses(c);
-        report_open(c);
-        assign(c, now_us);
-        open_more(c, now_us);
-        c->flush_due = false;
-        flush_corked(c);
-        if (close_may_finish(c))
-            finish_close(c);
-    }
+    c->steps_due = true;
     redwi_pool_leave(c);
 }
 

@@ -35,6 +35,7 @@ static void request_turn(struct redwi_conn *c)
 void redwi_drive_end(struct redwi_conn *c, redw_error *why)
 {
     c->priv->ended = true;
+    c->priv->heard = false;
     redwi_session_ended(c->session, why);
 }
 
@@ -62,7 +63,7 @@ static void logged_in(struct redwi_conn *c, char status)
                                    "protocol: a transaction is open right after login"));
         return;
     }
-    config->loop->timer_stop(config->loop->ctx, c->priv->timer);
+    redwi_conn_stop_timer(c);
     if (c->priv->redialled && config->endpoint)
         config->endpoint->plain_names = true;
     redwi_conn_set_state(c, REDWI_CONN_IDLE);
@@ -217,7 +218,7 @@ static void fatal(struct redwi_conn *c, redw_error *why)
 /* Is there a socket? There is none any more after a callback that closed, or when it is dialled again. */
 static bool has_socket(const struct redwi_conn *c)
 {
-    return c->state != REDWI_CONN_CLOSED && c->state != REDWI_CONN_DIALING;
+    return c->state > REDWI_CONN_DIALING && c->state < REDWI_CONN_CLOSED;
 }
 
 /* True: the session wants more input. */
@@ -227,6 +228,7 @@ static bool take_events(struct redwi_conn *c)
     while (has_socket(c) && !c->paused) {
         switch (redwi_session_next(c->session, &ev)) {
         case REDWI_EV_NONE:
+            c->priv->heard = true;
             return true;
         case REDWI_EV_START_TLS:
             start_tls(c);
@@ -283,7 +285,7 @@ static bool take_events(struct redwi_conn *c)
 static bool send_out(struct redwi_conn *c)
 {
     struct redwi_conn_private *p = c->priv;
-    if (p->broken || p->ended)
+    if (p->broken || p->ended || !redwi_transport_waits(&p->transport, c->session))
         return true;
     switch (redwi_transport_write(&p->transport, c->session, &p->broken)) {
     case REDWI_MOVED_WAIT:
@@ -384,6 +386,15 @@ static enum redwi_moved read_in(struct redwi_conn *c, redw_error **why)
     return moved;
 }
 
+/* Nothing came. After a failure to send that is the end: the server has no last words any more. */
+static bool nothing_came(struct redwi_conn *c)
+{
+    if (!c->priv->broken)
+        return false;
+    ended(c, false);
+    return true;
+}
+
 /* True: there is something new for take_events(). */
 static bool fill(struct redwi_conn *c)
 {
@@ -394,14 +405,13 @@ static bool fill(struct redwi_conn *c)
             request_turn(c); /* of these the socket does not remind us */
         return false;
     }
+    if (redwi_transport_has_read(&p->transport))
+        return nothing_came(c);
     switch (read_in(c, &why)) {
     case REDWI_MOVED:
         return true;
     case REDWI_MOVED_WAIT:
-        if (!p->broken)
-            return false;
-        ended(c, false);
-        return true;
+        return nothing_came(c);
     case REDWI_MOVED_END:
         ended(c, false);
         return true;
@@ -421,19 +431,39 @@ static bool may_wait(const struct redwi_conn_private *p)
     return p->in_result && !p->transport.tls && (p->peer.family == AF_INET || p->peer.family == AF_INET6);
 }
 
-static void watch(struct redwi_conn *c)
+static void tick(struct redwi_conn_private *p, bool on)
+{
+    const struct redw_loop *loop = p->config.loop;
+    if (on)
+        loop->timer_set(loop->ctx, p->tick, loop->now_us(loop->ctx) + REDWI_LOWAT_WAIT_US);
+    else if (p->ticking)
+        loop->timer_stop(loop->ctx, p->tick);
+    p->ticking = on;
+}
+
+static void watch_for(struct redwi_conn_private *p, unsigned events)
+{
+    const struct redw_loop *loop = p->config.loop;
+    if (events != p->watched)
+        loop->io_set(loop->ctx, p->io, p->transport.fd, events);
+    p->watched = events;
+}
+
+static void watch(struct redwi_conn *c, bool output)
 {
     struct redwi_conn_private *p = c->priv;
-    const struct redw_loop *loop = p->config.loop;
     bool reads = !p->ended && !c->paused && !p->working;
-    unsigned events = (reads ? REDW_READ : 0u) | (output_waits(c) ? REDW_WRITE : 0u);
-    loop->io_set(loop->ctx, p->io, p->transport.fd, events);
+    watch_for(p, (reads ? REDW_READ : 0u) | (output ? REDW_WRITE : 0u));
     if (may_wait(p))
         redwi_lowat_raise(&p->lowat, p->sys, p->transport.fd);
-    if (p->lowat.raised && reads)
-        loop->timer_set(loop->ctx, p->tick, loop->now_us(loop->ctx) + REDWI_LOWAT_WAIT_US);
-    else
-        loop->timer_stop(loop->ctx, p->tick);
+    if (p->lowat.raised || p->ticking)
+        tick(p, p->lowat.raised && reads);
+}
+
+void redwi_drive_unwatch(struct redwi_conn *c)
+{
+    watch_for(c->priv, 0);
+    tick(c->priv, false);
 }
 
 /* A mark that cannot be lowered would hide short answers: the connection serves this job and no other. */
@@ -458,23 +488,41 @@ void redwi_drive_look(struct redwi_conn *c)
     if (!has_socket(c) || !p->lowat.raised || p->parsed >= REDWI_LOWAT_BYTES)
         return;
     lowered(c, redwi_lowat_lower(&p->lowat, p->sys, p->transport.fd));
-    watch(c);
+    watch(c, output_waits(c));
 }
 
 void redwi_drive(struct redwi_conn *c, unsigned recvs)
 {
     struct redwi_conn_private *p = c->priv;
-    bool sent, more;
+    bool sent, more, output;
     if (!has_socket(c))
         return;
     p->parsed = 0;
     redwi_transport_wake(&p->transport, recvs);
     do {
-        more = take_events(c);
+        more = p->heard || take_events(c);
         if (!has_socket(c))
             return;
         sent = send_out(c);
+        more = more && fill(c);
+        p->heard &= !more;
         /* Reading may leave something to send although it brought nothing: answers of TLS itself. */
-    } while ((more && fill(c)) || (sent && output_waits(c)));
-    watch(c);
+        output = !sent || (p->transport.tls && output_waits(c));
+    } while (more || (sent && output));
+    watch(c, output);
+}
+
+void redwi_drive_flush(struct redwi_conn *c)
+{
+    struct redwi_conn_private *p = c->priv;
+    if (!p->heard || p->transport.tls) {
+        redwi_drive(c, 0);
+        return;
+    }
+    redwi_transport_wake(&p->transport, 0);
+    bool sent = send_out(c);
+    if (p->broken)
+        redwi_drive(c, REDWI_DRIVE_RECVS);
+    else
+        watch(c, !sent);
 }

@@ -37,13 +37,21 @@ struct redwi_conn_private {
     bool side;          /* cancels */
     bool in_rows;       /* a row callback is running */
     bool in_result;     /* rows of a job that expects many are coming */
+    bool heard;         /* the session has reported all that it was given */
     bool working;       /* the login derives its keys: goes on in the next turn */
     bool ended;         /* the session knows that the transport ended */
     bool redialled;     /* this is the second attempt, without Redshift's startup names */
+    unsigned watched;   /* what the loop watches the socket for */
+    bool timed, ticking; /* the timer, the tick is set: neither is stopped for every query */
 };
 
 /* Inside enter and leave: does what can be done now. recvs: calls of recv allowed. */
 void redwi_drive(struct redwi_conn *c, unsigned recvs);
+/* Sends what waits. The same as redwi_drive(c, 0), at less cost for a plain connection that only has something to
+ * send. There must be a socket. */
+void redwi_drive_flush(struct redwi_conn *c);
+/* The socket is not watched any more, or never was. */
+void redwi_drive_unwatch(struct redwi_conn *c);
 /* The result is over, or nobody wants it any more: short answers follow. */
 void redwi_drive_result_ended(struct redwi_conn *c);
 /* The low-water mark is up, and for a while nothing was reported: what is there is read. */
@@ -52,6 +60,7 @@ void redwi_drive_look(struct redwi_conn *c);
 void redwi_drive_end(struct redwi_conn *c, redw_error *why);
 
 /* conn.c */
+void redwi_conn_stop_timer(struct redwi_conn *c);
 void redwi_conn_set_state(struct redwi_conn *c, enum redwi_conn_state state);
 /* A unit of the connection has ended, that of job (NULL: nobody's any more). */
 void redwi_conn_unit_ended(struct redwi_conn *c, struct redwi_job *job, char status);

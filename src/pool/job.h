@@ -84,9 +84,8 @@ struct redwi_job {
     bool long_rows;               /* its rows may well be many: they are waited for in larger portions */
     bool went_on;                 /* ACTIVE: its first unit has ended, so it is not unsent any more */
     int64_t submitted_us, deadline_us; /* deadline_us INT64_MAX: none */
-    int64_t sent_us;              /* ACTIVE: when it was given to its connection */
+    int64_t sent_us;              /* ACTIVE: when it was given to its connection, by whom this is set */
     int64_t acquire_us;           /* WAITING no longer than this; INT64_MAX: only by deadline_us */
-    void *timer;                  /* room for one loop timer, embedded by the job's owner */
     redw_error *error;            /* why it failed; owned */
 };
 
@@ -94,6 +93,12 @@ struct redwi_job {
 static inline int64_t redwi_job_wait_until(const struct redwi_job *j)
 {
     return j->acquire_us < j->deadline_us ? j->acquire_us : j->deadline_us;
+}
+
+/* When it is late, where it is now. */
+static inline int64_t redwi_job_late_at(const struct redwi_job *j)
+{
+    return j->state == REDWI_JOB_ACTIVE ? j->deadline_us : redwi_job_wait_until(j);
 }
 
 #endif

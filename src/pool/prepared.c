@@ -47,6 +47,8 @@ void redwi_prepared_release(struct redwi_prepared_entry *e)
 {
     if (!e || --e->refs > 0)
         return;
+    for (int form = 0; form < REDWI_FORMS; form++)
+        redwi_heading_release(e->made[form]);
     redwi_free(e->mem, e->description);
     redwi_free(e->mem, e);
 }
@@ -181,12 +183,23 @@ int redwi_prepared_describe(struct redwi_prepared *t, struct redwi_prepared_entr
         }
         memcpy(e->description, columns->fields.p, len);
         e->columns = *columns;
+        e->columns.serial = 1; /* of this entry, whose columns do not change */
         e->columns.fields = redwi_cursor_of(e->description, len);
         choose_formats(e, e->description + len, e->description + len + columns->n, server);
     }
     if (e->state == REDWI_PREPARED_PARSING) /* its handle may be gone already */
         set_state(t, e, REDWI_PREPARED_READY);
     return 0;
+}
+
+struct redwi_heading *redwi_prepared_heading(struct redwi_prepared_entry *e, const struct redw_allocator *mem,
+                                             enum redwi_form form, enum redwi_server server)
+{
+    const uint8_t *const formats[REDWI_FORMS] = {NULL, e->automatic, e->binary};
+    struct redwi_columns columns = e->columns;
+
+    columns.formats = formats[form];
+    return redwi_heading_of(&e->made[form], mem, &columns, server);
 }
 
 void redwi_prepared_unwant(struct redwi_prepared *t, struct redwi_prepared_entry *e)

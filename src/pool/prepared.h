@@ -17,7 +17,7 @@
 #ifndef REDWI_POOL_PREPARED_H
 #define REDWI_POOL_PREPARED_H
 
-#include "data/types.h"
+#include "data/heading.h"
 #include "pool/list.h"
 #include "wire/be_read.h"
 #include "wire/buf.h"
@@ -38,6 +38,14 @@ enum redwi_prepared_state {
     REDWI_PREPARED_CLOSING,
 };
 
+/* In which formats its rows are asked for. */
+enum redwi_form {
+    REDWI_FORM_TEXT = 0,  /* as the server described it, which is text */
+    REDWI_FORM_AUTOMATIC, /* REDW_WIRE_AUTO */
+    REDWI_FORM_BINARY,
+    REDWI_FORMS
+};
+
 struct redwi_prepared_entry {
     unsigned refs;                   /* the table's, and of units that use it */
     enum redwi_prepared_state state;
@@ -53,6 +61,7 @@ struct redwi_prepared_entry {
     uint8_t *description;            /* what columns is a view into; behind it the next two */
     const uint8_t *automatic;        /* REDW_WIRE_AUTO: the format of each column */
     const uint8_t *binary;           /* as many ones */
+    struct redwi_heading *made[REDWI_FORMS]; /* by form, when its rows were first asked for in it */
 
     size_t noids;
     uint32_t oids[];                 /* parameter types it was parsed with; 0: left to the server */
@@ -78,6 +87,9 @@ struct redwi_prepared_entry *redwi_prepared_add(struct redwi_prepared *t, const 
 /* It has been described: READY. 0, or REDW_ENOMEM, and it is UNWANTED. */
 int redwi_prepared_describe(struct redwi_prepared *t, struct redwi_prepared_entry *e,
                             const struct redwi_columns *columns, enum redwi_server server);
+/* What rows in this form are; one more reference. brings_rows must hold. NULL: no memory of mem. */
+struct redwi_heading *redwi_prepared_heading(struct redwi_prepared_entry *e, const struct redw_allocator *mem,
+                                             enum redwi_form form, enum redwi_server server);
 /* The server does not have it any more, or another than was described: UNWANTED, if it was not already. */
 void redwi_prepared_unwant(struct redwi_prepared *t, struct redwi_prepared_entry *e);
 /* Writes the Close of one that is UNWANTED, the statement's own first. Returns REDWI_SENT_CLOSE, or 0. */

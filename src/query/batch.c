@@ -19,8 +19,6 @@
 
 #include <string.h>
 
-#define SLICE_BYTES ((size_t)1 << 20) /* written in one turn: slices.c says why */
-
 struct redw_report {
     const redw_error *error;
     uint64_t rows;
@@ -31,7 +29,7 @@ struct redw_report {
 };
 
 struct batch {
-    struct redwi_job job; /* its timer lies behind this struct, then oids, kinds, formats and sql */
+    struct redwi_job job; /* behind this struct: kinds, oids, formats and sql */
     size_t bytes;         /* of the allocation */
     struct redw_report report;
     redw_report_fn *done;
@@ -91,7 +89,7 @@ static void put_statement(struct batch *b, struct redwi_session *s, struct redwi
 static int begin(struct redwi_job *j, struct redwi_session *s)
 {
     struct batch *b = batch_of(j);
-    size_t base, slice = b->use.retried ? SIZE_MAX : SLICE_BYTES;
+    size_t base, slice = b->use.retried || !j->exclusive ? SIZE_MAX : REDWI_SLICE_BYTES; /* slices.c says why */
     struct redwi_buf *out = b->nput > 0 ? redwi_session_unit_more(s, &base) : redwi_session_unit_begin(s);
 
     if (!out)
@@ -199,13 +197,12 @@ static void drop(struct redwi_job *j)
 static void finish(struct redwi_job *j)
 {
     struct batch *b = batch_of(j);
-    const struct redw_loop *loop = &j->client->loop;
 
     /* Here, not when the unit ends: behind the server's refusal its connection may break. */
     if (j->error && is_a_members_fault(b, j->error))
         b->report.failed = b->ncomplete;
     b->report.error = j->error;
-    b->report.elapsed_us = loop->now_us(loop->ctx) - j->submitted_us;
+    b->report.elapsed_us = redwi_client_entry_us(j->client) - j->submitted_us;
     for (size_t i = 0; !j->error && i < b->nsets; i++)
         b->report.rows += b->report.affected[i] > 0 ? (uint64_t)b->report.affected[i] : 0;
     b->done(&b->report, b->ctx);
@@ -303,7 +300,7 @@ static redw_id check_company(redw_client *c, const struct redw_batch *rq)
 
 static redw_id check(redw_client *c, struct redw_batch *out, size_t *sql_len, const struct redw_batch *rq)
 {
-    struct redw_diag why;
+    const char *fault;
     redw_id refused;
 
     *sql_len = 0;
@@ -313,8 +310,8 @@ static redw_id check(redw_client *c, struct redw_batch *out, size_t *sql_len, co
     if (out->stmt) {
         if ((refused = redwi_stmt_check(c, out->stmt, out->sql, out->nparams)) != 0)
             return refused;
-    } else if (redwi_sql_check(out->sql, sql_len, &why)) {
-        return redwi_client_refuse(c, REDW_EINVAL, "%s", why.text);
+    } else if ((fault = redwi_sql_fault(out->sql, sql_len)) != NULL) {
+        return redwi_client_refuse(c, REDW_EINVAL, "sql: %s", fault);
     }
     if ((refused = check_company(c, out)) != 0)
         return refused;
@@ -335,12 +332,11 @@ static void take_sql(struct batch *b, const struct redw_batch *rq, char *room, s
     b->on_error = redwi_request_error_proves(b->sql, len);
 }
 
-/* One piece: the struct, the timer, kinds, OIDs, formats, SQL, query group; one each for parameters and counts. NULL: no
+/* One piece: the struct, kinds, OIDs, formats, SQL, query group; one each for parameters and counts. NULL: no
  * memory. */
 static struct batch *create(redw_client *c, const struct redw_batch *rq, size_t sql_len)
 {
-    size_t timer_at = redwi_align(sizeof(struct batch));
-    size_t kinds_at = timer_at + redwi_client_timer_bytes(c);
+    size_t kinds_at = redwi_align(sizeof(struct batch));
     size_t oids_at = kinds_at + rq->nparams * sizeof(redw_param);
     size_t formats_at = oids_at + rq->nparams * sizeof(uint32_t);
     size_t sql_at = formats_at + rq->nparams;
@@ -353,7 +349,6 @@ static struct batch *create(redw_client *c, const struct redw_batch *rq, size_t 
     struct batch *b = (struct batch *)(void *)p;
     memset(b, 0, sizeof *b);
     b->bytes = bytes;
-    b->job.timer = p + timer_at;
     b->kinds = (redw_param *)(void *)(p + kinds_at);
     b->oids = (uint32_t *)(void *)(p + oids_at);
     b->formats = (uint8_t *)p + formats_at;
@@ -374,6 +369,24 @@ static struct batch *create(redw_client *c, const struct redw_batch *rq, size_t 
     return b;
 }
 
+/* Is it written in less time than a slice may take? Then it shares a connection as any request does. Roughly: what is
+ * around a member and a value, and values of a fixed size, need less than the bytes taken for them. */
+static bool is_small(const struct batch *b)
+{
+    size_t bytes = b->sql_len;
+
+    for (size_t set = 0; set < b->nsets && bytes <= REDWI_SLICE_BYTES; set++) {
+        const redw_param *params = b->params + set * b->nparams;
+        bytes += 64;
+        for (size_t i = 0; i < b->nparams; i++) {
+            if (params[i].flags == REDWI_PARAM_ARRAY)
+                return false;
+            bytes += 64 + redwi_param_raw(&params[i], REDWI_POSTGRES).len;
+        }
+    }
+    return bytes <= REDWI_SLICE_BYTES;
+}
+
 redw_id redw_batch_execute(redw_client *c, const struct redw_batch *caller_rq, redw_report_fn *done, void *ctx)
 {
     struct redw_batch rq;
@@ -390,8 +403,8 @@ redw_id redw_batch_execute(redw_client *c, const struct redw_batch *caller_rq, r
     b->done = done;
     b->ctx = ctx;
     b->job.ops = &ops;
-    b->job.exclusive = true;
-    b->job.submitted_us = c->loop.now_us(c->loop.ctx);
+    b->job.exclusive = !is_small(b);
+    b->job.submitted_us = c->entry_us = c->loop.now_us(c->loop.ctx);
     b->job.deadline_us = redwi_request_deadline(c, rq.timeout_ms, 0, b->job.submitted_us);
     redw_id id = redwi_client_accept(c, &b->job);
     if (id < 0)

@@ -94,7 +94,7 @@ static bool is(redw_slice word, const char *keyword)
            strncasecmp(word.ptr, keyword, word.len) == 0;
 }
 
-enum redw_outcome redwi_request_error_proves(const char *sql, size_t n)
+enum redw_outcome redwi_request_keyword_proves(const char *sql, size_t n)
 {
     /* VACUUM, ANALYZE, REINDEX and CLUSTER commit table by table; CALL and DO may commit inside;
      * TRUNCATE commits on Redshift; UNLOAD leaves files behind. */
@@ -103,8 +103,6 @@ enum redw_outcome redwi_request_error_proves(const char *sql, size_t n)
     struct text t = {sql, sql + n};
 
     skip_blank(&t);
-    if (t.p < t.end && !strchr("acdrtuv", *t.p | 0x20)) /* SELECT, INSERT, WITH: nothing below begins so */
-        return REDW_OUTCOME_NOT_EXECUTED;
     redw_slice first = next_word(&t);
 
     for (size_t i = 0; i < sizeof commit_on_the_way / sizeof *commit_on_the_way; i++) {

@@ -77,10 +77,6 @@ static void look_at_server(struct redwi_request *r, const struct redwi_session *
 static void put_bind(const struct redwi_request *r, struct redwi_buf *b, const struct redwi_use *use,
                      const char *portal)
 {
-    if (!use->entry && !*portal && r->nparams == 0) {
-        redwi_fe_bind_nothing(b, redwi_request_wants_binary(r));
-        return;
-    }
     size_t at = redwi_fe_bind_begin(b, portal, redwi_use_name(use), r->formats, r->nparams);
     for (size_t i = 0; i < r->nparams; i++)
         redwi_param_put(b, &r->params[i], r->server);
@@ -110,20 +106,37 @@ int redwi_request_put(struct redwi_request *r, struct redwi_session *s, const ch
     return redwi_session_unit_end(s, &r->job, sent, r->on_error);
 }
 
+/* All of it at once: nothing is prepared, closed or bound. */
+static int put_unnamed(struct redwi_request *r, struct redwi_session *s)
+{
+    struct redwi_buf *b = redwi_session_unit_begin(s);
+
+    if (!b)
+        return REDW_ENOMEM;
+    r->server = redwi_request_server(s);
+    redwi_fe_unnamed(b, r->sql, r->sql_len, redwi_request_wants_binary(r));
+    return redwi_session_unit_end(
+        s, &r->job, REDWI_SENT_PARSE | REDWI_SENT_BIND | REDWI_SENT_DESCRIBE | REDWI_SENT_EXECUTE, r->on_error);
+}
+
 static int begin(struct redwi_job *j, struct redwi_session *s)
 {
     struct redwi_request *r = request_of(j);
 
-    if (!r->slices.begun && !(j->exclusive && redwi_request_is_large(r)))
-        return redwi_request_put(r, s, "", 0);
-    if (!r->slices.begun)
+    if (r->slices.begun)
+        return redwi_request_write_slice(r, s);
+    if (j->exclusive && redwi_request_is_large(r)) {
         look_at_server(r, s);
-    return redwi_request_write_slice(r, s);
+        return redwi_request_write_slice(r, s);
+    }
+    if (!r->use.stmt && r->nparams == 0 && j->conn->prepared.unwanted == 0)
+        return put_unnamed(r, s);
+    return redwi_request_put(r, s, "", 0);
 }
 
 static bool next(struct redwi_job *j, char status)
 {
-    return redwi_use_once_more(&request_of(j)->use, j, status);
+    return j->error && redwi_use_once_more(&request_of(j)->use, j, status);
 }
 
 static void parameter_types(struct redwi_job *j, const uint8_t *oids, size_t len)
@@ -131,11 +144,37 @@ static void parameter_types(struct redwi_job *j, const uint8_t *oids, size_t len
     redwi_stmt_learn(request_of(j)->use.stmt, oids, len);
 }
 
-static enum redwi_job_flow take_columns(struct redwi_request *r, const struct redwi_columns *columns)
+/* Memory of the client's machinery: the waiting requests may have used up all the others' (wire/budget.h), and this
+ * one has been sent. */
+static struct redwi_heading *new_heading(struct redwi_request *r, const struct redwi_columns *columns)
+{
+    struct redwi_heading **last = &r->job.conn->heading;
+    redw_client *c = r->job.client;
+    struct redwi_heading *h = redwi_heading_renew(last, &c->mem, columns, r->server);
+
+    if (!h && redwi_client_spare_memory(c))
+        h = redwi_heading_renew(last, &c->mem, columns, r->server);
+    return h;
+}
+
+static inline struct redwi_heading *heading_of(struct redwi_request *r, const struct redwi_columns *columns)
+{
+    struct redwi_heading *last = r->job.conn->heading;
+
+    return redwi_heading_is(last, columns, r->server) ? redwi_heading_keep(last) : new_heading(r, columns);
+}
+
+struct redwi_heading *redwi_request_heading(struct redwi_request *r, const struct redwi_columns *columns)
+{
+    return heading_of(r, columns);
+}
+
+/* owned NULL: there was no memory for it. */
+static enum redwi_job_flow take_columns(struct redwi_request *r, struct redwi_heading *owned)
 {
     if (r->on_rows)
-        return redwi_stream_columns(&r->job, columns);
-    if (redwi_result_columns(r->result, columns, r->server, false))
+        return redwi_stream_columns(&r->job, owned);
+    if (redwi_result_describe(r->result, owned))
         return redwi_request_stop(r, REDW_ENOMEM, REDW_CLASS_OUT_OF_MEMORY, "columns");
     return REDWI_JOB_GO;
 }
@@ -143,11 +182,9 @@ static enum redwi_job_flow take_columns(struct redwi_request *r, const struct re
 /* Those that are kept of the statement; it may have none. */
 static enum redwi_job_flow take_kept_columns(struct redwi_request *r)
 {
-    struct redwi_columns columns;
-
-    if (!redwi_use_columns(&r->use, r->wire, r->server, &columns))
+    if (!r->use.entry->brings_rows)
         return REDWI_JOB_GO;
-    return take_columns(r, &columns);
+    return take_columns(r, redwi_use_heading(&r->use, &r->job.client->mem, r->wire, r->server));
 }
 
 /* Of a statement, in the unit that parsed it; or of the unnamed one's portal. */
@@ -156,7 +193,7 @@ static enum redwi_job_flow described(struct redwi_job *j, const struct redwi_col
     struct redwi_request *r = request_of(j);
 
     if (!r->use.entry)
-        return take_columns(r, columns);
+        return take_columns(r, heading_of(r, columns));
     if (redwi_use_described(&r->use, j, columns, r->server))
         return redwi_request_stop(r, REDW_ENOMEM, REDW_CLASS_OUT_OF_MEMORY, "columns");
     return take_kept_columns(r);
@@ -170,46 +207,54 @@ static enum redwi_job_flow bound(struct redwi_job *j)
     return take_kept_columns(r);
 }
 
-static enum redwi_job_flow gather_row(struct redwi_request *r, const uint8_t *body, size_t len,
-                                      bool *corrupt)
+/* A row was not taken: why that ends the request, or *corrupt. */
+static enum redwi_job_flow row_failed(struct redwi_request *r, int rc, bool *corrupt)
 {
-    if (r->result->nrows >= r->max_rows)
-        return redwi_request_stop(r, REDW_EFULL, REDW_CLASS_RESOURCE_BUSY,
-                                  "the result has more than max_rows %llu rows",
-                                  (unsigned long long)r->max_rows);
-    switch (redwi_result_add_row(r->result, body, len, r->max_bytes)) {
-    case 0:
+    unsigned long long nrows = r->result->nrows;
+
+    *corrupt = rc == REDW_EPROTOCOL;
+    if (*corrupt)
         return REDWI_JOB_GO;
-    case REDW_EFULL:
-        return redwi_request_stop(r, REDW_EFULL, REDW_CLASS_RESOURCE_BUSY,
-                                  "the result needs more than max_bytes %llu; %llu rows fitted",
-                                  (unsigned long long)r->max_bytes,
-                                  (unsigned long long)r->result->nrows);
-    case REDW_ENOMEM:
+    if (rc == REDW_ENOMEM)
         return redwi_request_stop(r, REDW_ENOMEM, REDW_CLASS_OUT_OF_MEMORY, "rows");
-    default:
-        *corrupt = true;
-        return REDWI_JOB_GO;
-    }
+    if (nrows >= r->max_rows)
+        return redwi_request_stop(r, REDW_EFULL, REDW_CLASS_RESOURCE_BUSY,
+                                  "the result has more than max_rows %llu rows", (unsigned long long)r->max_rows);
+    return redwi_request_stop(r, REDW_EFULL, REDW_CLASS_RESOURCE_BUSY,
+                              "the result needs more than max_bytes %llu; %llu rows fitted",
+                              (unsigned long long)r->max_bytes, nrows);
 }
 
+static int add_row(struct redwi_request *r, const uint8_t *body, size_t len)
+{
+    int rc = redwi_result_add_row(r->result, body, len, r->max_bytes);
+
+    if (rc == REDW_ENOMEM && redwi_client_spare_memory(r->job.client))
+        rc = redwi_result_add_row(r->result, body, len, r->max_bytes);
+    return rc;
+}
+
+/* One that ends the request counts as taken, as all behind it will be thrown away; a malformed one does not. */
 static enum redwi_job_flow gather_rows(struct redwi_job *j, const uint8_t *p, const uint8_t *end,
                                        const uint8_t **taken, bool *corrupt)
 {
     struct redwi_request *r = request_of(j);
     enum redwi_job_flow flow = REDWI_JOB_GO;
 
-    *taken = p;
     *corrupt = false;
-    while (flow == REDWI_JOB_GO && !*corrupt && (size_t)(end - p) >= DATA_ROW_HEADER && *p == 'D') {
+    while ((size_t)(end - p) >= DATA_ROW_HEADER && *p == 'D') {
         size_t len = redwi_load32(p + 1);
         if (len < 4 || len > (size_t)(end - p) - 1)
             break;
-        flow = gather_row(r, p + DATA_ROW_HEADER, len - 4, corrupt);
+        int rc = r->result->nrows < r->max_rows ? add_row(r, p + DATA_ROW_HEADER, len - 4) : REDW_EFULL;
+        if (rc) {
+            flow = row_failed(r, rc, corrupt);
+            p += *corrupt ? 0 : 1 + len;
+            break;
+        }
         p += 1 + len;
-        if (!*corrupt)
-            *taken = p;
     }
+    *taken = p;
     return flow;
 }
 
@@ -225,30 +270,35 @@ static redw_error *notice(struct redwi_job *j, redw_error *owned)
     return owned;
 }
 
-void redwi_request_free(const struct redw_allocator *mem, struct redwi_request *r)
+void redwi_request_free(redw_client *c, struct redwi_request *r)
 {
-    redw_error_release(r->job.error);
-    redw_result_release(r->result);
-    redwi_use_end(&r->use);
-    redwi_params_free(mem, r->params, r->nparams);
-    redwi_free_secret(mem, r, r->bytes);
+    if (r->job.error)
+        redw_error_release(r->job.error);
+    if (r->use.stmt)
+        redwi_use_end(&r->use);
+    if (r->params)
+        redwi_params_free(&c->work, r->params, r->nparams);
+    if (redwi_result_end(r->result))
+        redwi_spares_free(&c->spares, &c->work, r->result, REDWI_RESULT_BLOCK);
+    redwi_wipe(r + 1, r->bytes - sizeof *r); /* what lies behind it, the SQL */
+    redwi_spares_free(&c->spares, &c->work, r, r->bytes);
 }
 
 static void drop(struct redwi_job *j)
 {
-    redwi_request_free(&j->client->work, request_of(j));
+    redwi_request_free(j->client, request_of(j));
 }
 
 static void finish(struct redwi_job *j)
 {
     struct redwi_request *r = request_of(j);
-    const struct redw_loop *loop = &j->client->loop;
 
-    redwi_err_shift_position(j->error, r->label_len);
+    if (j->error)
+        redwi_err_shift_position(j->error, r->label_len);
     r->result->error = j->error;
     j->error = NULL;
     r->result->cancel = j->verdict;
-    r->result->elapsed_us = loop->now_us(loop->ctx) - j->submitted_us;
+    r->result->elapsed_us = redwi_client_entry_us(j->client) - j->submitted_us;
     r->done(r->result, r->ctx);
     drop(j);
 }

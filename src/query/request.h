@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A request: the job behind redw_submit and redw_stream. One allocation for the request with its copy of
- * SQL, one for parameters if there are any, one for the result.
+ * A request: the job behind redw_submit and redw_stream. One block for the request with its copy of SQL, one for
+ * the result, both from the client's spares; one allocation for parameters if there are any.
  */
 #ifndef REDWI_QUERY_REQUEST_H
 #define REDWI_QUERY_REQUEST_H
@@ -21,8 +21,8 @@ struct redwi_slices {
 };
 
 struct redwi_request {
-    struct redwi_job job; /* its timer lies behind this struct, then oids, formats and sql */
-    size_t bytes;         /* of the allocation */
+    struct redwi_job job; /* behind this struct: oids, formats and sql */
+    size_t bytes;         /* of the block */
     struct redw_result *result;
     redw_done_fn *done;
     void *ctx;
@@ -51,8 +51,8 @@ redw_id redwi_request_submit(redw_client *c, const struct redw_request *rq,
 
 /* What drives a request: gathered, or streamed in a way. */
 const struct redwi_job_ops *redwi_request_ops(bool streamed, enum redw_way way);
-/* Wipes its text; the handle, the result and the error are given back. */
-void redwi_request_free(const struct redw_allocator *mem, struct redwi_request *r);
+/* Wipes its text; the handle, the result and the error are given back, blocks to the client's spares. */
+void redwi_request_free(redw_client *c, struct redwi_request *r);
 /* In which list a job of this priority waits. */
 unsigned redwi_request_rank(enum redw_priority priority);
 /* The group that a request wants, the client's if it names none; never NULL. */
@@ -64,8 +64,12 @@ enum redwi_server redwi_request_server(const struct redwi_session *s);
 /* When a request is late, on the loop's clock: the earlier of timeout (0: the client's) and deadline (0: none). */
 int64_t redwi_request_deadline(const redw_client *c, uint32_t timeout_ms, int64_t deadline_ms, int64_t now_us);
 
+/* What its rows are, as the server has just said: counted, shared with the results before it if it said the
+ * same of them. NULL: no memory. */
+struct redwi_heading *redwi_request_heading(struct redwi_request *r, const struct redwi_columns *columns);
+
 /* The job ops of rows: gathered (request.c) and streamed (stream.c). */
-enum redwi_job_flow redwi_stream_columns(struct redwi_job *j, const struct redwi_columns *columns);
+enum redwi_job_flow redwi_stream_columns(struct redwi_job *j, struct redwi_heading *owned);
 enum redwi_job_flow redwi_stream_rows(struct redwi_job *j, const uint8_t *p, const uint8_t *end,
                                       const uint8_t **taken, bool *corrupt);
 
@@ -73,7 +77,12 @@ enum redwi_job_flow redwi_stream_rows(struct redwi_job *j, const uint8_t *p, con
  * limit, which the unnamed one has on Redshift anyway (protocol 6.1). Codes as of ops->begin. */
 int redwi_request_put(struct redwi_request *r, struct redwi_session *s, const char *portal, uint32_t max_rows);
 /* Large requests (slices.c): whether it is one; and as `begin` of a job, again and again. */
-bool redwi_request_is_large(const struct redwi_request *r);
+#define REDWI_SLICE_BYTES ((size_t)1 << 20)
+bool redwi_request_has_large_params(const struct redwi_request *r);
+static inline bool redwi_request_is_large(const struct redwi_request *r)
+{
+    return r->sql_len > REDWI_SLICE_BYTES || (r->nparams > 0 && redwi_request_has_large_params(r));
+}
 int redwi_request_write_slice(struct redwi_request *r, struct redwi_session *s);
 /* The format in which values are asked for: 1 or 0; where it is sent. */
 uint16_t redwi_request_wants_binary(const struct redwi_request *r);
@@ -84,6 +93,16 @@ enum redwi_job_flow redwi_request_stop(struct redwi_request *r, int code, enum r
 
 /* What an ErrorResponse proves about a statement: NOT_EXECUTED, or UNKNOWN for those that act outside
  * the transaction or commit on the way (CALL, UNLOAD, VACUUM, ALTER TABLE APPEND, TRUNCATE). */
-enum redw_outcome redwi_request_error_proves(const char *sql, size_t n);
+enum redw_outcome redwi_request_keyword_proves(const char *sql, size_t n);
+/* The first letter decides nearly always: none of these begins as SELECT, INSERT and WITH do. */
+static inline enum redw_outcome redwi_request_error_proves(const char *sql, size_t n)
+{
+    switch (n > 0 ? *sql | 0x20 : 0) {
+    case 's': case 'i': case 'w':
+        return REDW_OUTCOME_NOT_EXECUTED;
+    default:
+        return redwi_request_keyword_proves(sql, n);
+    }
+}
 
 #endif

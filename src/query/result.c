@@ -2,22 +2,19 @@
 /*
  * Results: an arena of chunks that never move, and an index of rows into it.
  *
- * The first room is the rest of the result's own allocation, so that a small result is one allocation
- * in all; chunks then double from 4 KiB to 256 KiB. A row is its cells, then a copy of the whole DataRow
- * body, in which each value gets its NUL where the length of the next one stood: one memcpy per row.
+ * The first room is the rest of the result's own block, so that a small result is one allocation in all; chunks
+ * then double from 4 KiB to 256 KiB. A row is its cells, then a copy of the whole DataRow body, in which each value
+ * gets its NUL where the length of the next one stood: one memcpy per row.
  */
 #include "query/result.h"
 
-#include "data/types.h"
 #include "wire/be_read.h"
 #include "wire/mem.h"
 #include <string.h>
-#include <strings.h>
 
-#define RESULT_BYTES    1024u /* of the first allocation: still in the fast bins of malloc */
 #define CHUNK_BYTES_MIN 4096u
 #define CHUNK_BYTES_MAX 262144u
-#define INDEX_FIRST     8u /* entries of the index that lies in the arena */
+#define INDEX_FIRST     8u /* entries of the index that lies in the block */
 
 struct redwi_chunk {
     struct redwi_chunk *next;
@@ -29,22 +26,29 @@ static size_t round8(size_t n)
     return (n + 7) & ~(size_t)7;
 }
 
-redw_result *redwi_result_create(const struct redw_allocator *mem)
+redw_result *redwi_result_init(void *block, const struct redw_allocator *mem)
 {
-    redw_result *r = redwi_alloc(mem, RESULT_BYTES);
+    redw_result *r = block;
 
-    if (!r)
-        return NULL;
-    memset(r, 0, sizeof *r);
     atomic_init(&r->refs, 1);
     r->mem = *mem;
-    r->room = (uint8_t *)r + round8(sizeof *r);
-    r->room_end = (uint8_t *)r + RESULT_BYTES;
+    r->index = (redw_slice **)(void *)((uint8_t *)block + round8(sizeof *r));
+    r->index_cap = INDEX_FIRST;
+    r->room = (uint8_t *)(r->index + INDEX_FIRST);
+    r->room_end = (uint8_t *)block + REDWI_RESULT_BLOCK;
     r->next_chunk = CHUNK_BYTES_MIN;
-    r->bytes = RESULT_BYTES;
-    r->affected = -1;
+    r->bytes = REDWI_RESULT_BLOCK;
     r->way = REDW_WAY_ROWS;
+    memset(&r->nrows, 0, offsetof(redw_result, tag) - offsetof(redw_result, nrows));
+    r->tag[0] = '\0';
     return r;
+}
+
+redw_result *redwi_result_create(const struct redw_allocator *mem)
+{
+    void *block = redwi_alloc(mem, REDWI_RESULT_BLOCK);
+
+    return block ? redwi_result_init(block, mem) : NULL;
 }
 
 /* Room for n bytes at r->room, without passing max_bytes in all. Near the bound a chunk takes no more
@@ -82,80 +86,34 @@ static void *take(redw_result *r, size_t n)
     return at;
 }
 
-/* A NUL-terminated copy at *room, which moves behind it. */
-static const char *put_text(char **room, redw_slice text)
+int redwi_result_describe_stream(redw_result *r, struct redwi_heading *owned)
 {
-    char *at = *room;
+    size_t cells_bytes = owned ? owned->n * sizeof(redw_slice) : 0;
+    int rc = reserve(r, cells_bytes, UINT64_MAX);
 
-    if (text.len == 0)
-        return "";
-    memcpy(at, text.ptr, text.len);
-    at[text.len] = '\0';
-    *room = at + text.len + 1;
-    return at;
-}
-
-int redwi_result_columns(redw_result *r, const struct redwi_columns *described, enum redwi_server server,
-                         bool streamed)
-{
-    struct redwi_columns left = *described;
-    size_t n = left.n;
-
-    /* Names with their NULs are what is left of the fields without the rest: at most len bytes. */
-    size_t len = redwi_cursor_left(&left.fields);
-    size_t columns_bytes = n * sizeof(struct redw_column),
-           cells_bytes = streamed ? n * sizeof(redw_slice) : 0;
-    size_t need = columns_bytes + cells_bytes + round8(len);
-    int rc = reserve(r, need, UINT64_MAX);
-    if (rc)
+    if (rc) {
+        redwi_heading_release(owned);
         return rc;
-    struct redw_column *columns = (struct redw_column *)take(r, columns_bytes);
-    if (streamed)
-        r->set.cells = (redw_slice *)take(r, cells_bytes);
-    char *names = (char *)r->room;
-    for (size_t i = 0; i < n; i++) {
-        struct redwi_field f;
-        redwi_be_field_next(&left, &f);
-        columns[i] = (struct redw_column){
-            .name = put_text(&names, f.name),
-            .nullable = f.schema.ptr ? (f.flags & REDWI_FIELD_NOT_NULL) == 0 : -1,
-            .binary = f.format == 1,
-            .catalog = put_text(&names, f.catalog),
-            .schema = put_text(&names, f.schema),
-            .table = put_text(&names, f.table),
-            .base_name = put_text(&names, f.column),
-        };
-        redwi_column_describe(&columns[i], f.type_oid, f.typmod, server);
     }
-    take(r, round8((size_t)(names - (char *)r->room)));
-    r->set.columns = columns;
-    r->set.ncolumns = n;
-    return 0;
+    if ((rc = redwi_result_describe(r, owned)) == 0)
+        r->set.cells = (redw_slice *)take(r, cells_bytes);
+    return rc;
 }
 
-/* Room for one more row in the index: first in the arena, then on its own, doubling. */
+/* Room for one more row in the index: first in the block, then on its own, doubling. */
 static int reserve_index(redw_result *r, uint64_t max_bytes)
 {
-    if (r->nrows < r->index_cap)
-        return 0;
-    if (r->index_cap == 0) {
-        int rc = reserve(r, INDEX_FIRST * sizeof *r->index, max_bytes);
-        if (rc)
-            return rc;
-        r->index = take(r, INDEX_FIRST * sizeof *r->index);
-        r->index_cap = INDEX_FIRST;
-        return 0;
-    }
-    bool in_arena = r->index_cap == INDEX_FIRST;
+    bool in_block = r->index_cap == INDEX_FIRST;
     uint64_t left = r->bytes < max_bytes ? (max_bytes - r->bytes) / sizeof *r->index : 0;
     uint64_t more = r->index_cap < left ? r->index_cap : left;
+
     if (more == 0 || r->index_cap + more > SIZE_MAX / sizeof *r->index)
         return REDW_EFULL;
     size_t bytes = (size_t)(r->index_cap + more) * sizeof *r->index;
-    redw_slice **index = redwi_resize(&r->mem, in_arena ? NULL : r->index, bytes);
+    redw_slice **index = redwi_resize(&r->mem, in_block ? NULL : r->index, bytes);
     if (!index)
         return REDW_ENOMEM;
-    if (in_arena)
+    if (in_block)
         memcpy(index, r->index, INDEX_FIRST * sizeof *index);
     r->index = index;
     r->index_cap += more;
@@ -166,11 +124,14 @@ static int reserve_index(redw_result *r, uint64_t max_bytes)
 int redwi_result_add_row(redw_result *r, const uint8_t *body, size_t len, uint64_t max_bytes)
 {
     size_t n = r->set.ncolumns, cells_bytes = n * sizeof(redw_slice);
+    int rc;
 
     if (r->bytes > max_bytes || len > SIZE_MAX / 2)
         return REDW_EFULL;
-    int rc = reserve_index(r, max_bytes);
-    if (rc || (rc = reserve(r, cells_bytes + round8(len + 1), max_bytes)) != 0)
+    size_t need = cells_bytes + round8(len + 1);
+    if (r->nrows == r->index_cap && (rc = reserve_index(r, max_bytes)) != 0)
+        return rc;
+    if (need > (size_t)(r->room_end - r->room) && (rc = reserve(r, need, max_bytes)) != 0)
         return rc;
     redw_slice *cells = (redw_slice *)(void *)r->room;
     uint8_t *copy = r->room + cells_bytes;
@@ -181,33 +142,59 @@ int redwi_result_add_row(redw_result *r, const uint8_t *body, size_t len, uint64
         if (cells[i].ptr)
             copy[(size_t)((const uint8_t *)cells[i].ptr - copy) + cells[i].len] = '\0';
     }
-    take(r, cells_bytes + round8(len + 1));
+    r->room += need;
     if (r->nrows == 0)
         r->set.first = cells;
     r->index[r->nrows++] = cells;
     return 0;
 }
 
-/* Tags whose trailing number counts rows; in any other a number is something else. */
-int64_t redwi_tag_affected(const char *tag, size_t len)
+/* How long the words are, with the blank behind them, of a tag whose trailing number counts rows; 0: in any other
+ * a number is something else. head: its first eight bytes in small letters. */
+static size_t counting_words(const char head[8])
 {
-    static const char counting[][8] = {"INSERT ", "UPDATE ", "DELETE ", "SELECT ", "MERGE ", "COPY ", "FETCH ", "MOVE "};
-
-    for (size_t i = 0; i < sizeof counting / sizeof *counting; i++) {
-        size_t n = i < 4 ? 7 : strlen(counting[i]);
-        if (len > n && (tag[0] | 0x20) == (counting[i][0] | 0x20) && strncasecmp(tag, counting[i], n) == 0)
-            return redwi_be_tag_count(tag, len);
+    switch (head[0]) {
+    case 's':
+        return memcmp(head, "select ", 7) == 0 ? 7 : 0;
+    case 'i':
+        return memcmp(head, "insert ", 7) == 0 ? 7 : 0;
+    case 'u':
+        return memcmp(head, "update ", 7) == 0 ? 7 : 0;
+    case 'd':
+        return memcmp(head, "delete ", 7) == 0 ? 7 : 0;
+    case 'm':
+        return memcmp(head, "merge ", 6) == 0 ? 6 : memcmp(head, "move ", 5) == 0 ? 5 : 0;
+    case 'c':
+        return memcmp(head, "copy ", 5) == 0 ? 5 : 0;
+    case 'f':
+        return memcmp(head, "fetch ", 6) == 0 ? 6 : 0;
+    default:
+        return 0;
     }
-    return -1;
 }
 
+int64_t redwi_tag_affected(const char *tag, size_t len)
+{
+    uint64_t eight = 0;
+    char head[sizeof eight];
+
+    if (len < 6) /* "COPY 1" */
+        return -1;
+    memcpy(&eight, tag, len < sizeof eight ? 6 : sizeof eight);
+    eight |= UINT64_C(0x2020202020202020); /* what is no letter or blank does not become one by it, but for NUL */
+    memcpy(head, &eight, sizeof head);
+    size_t words = counting_words(head);
+    return words > 0 && len > words ? redwi_be_tag_count(tag, len) : -1;
+}
+
+/* Its count is read when it is asked for: 70 instructions, more than a tenth of what a small result costs. */
 void redwi_result_tag(redw_result *r, const char *tag, size_t len)
 {
     size_t n = len < sizeof r->tag - 1 ? len : sizeof r->tag - 1;
 
     memcpy(r->tag, tag, n);
     r->tag[n] = '\0';
-    r->affected = n == len ? redwi_tag_affected(tag, len) : -1;
+    r->tag_len = n == len ? len : 0;
 }
 
 void redwi_result_notice_add(redw_result *r, redw_error *owned)
@@ -235,7 +222,7 @@ uint64_t redw_result_row_count(const redw_result *r)
 
 int64_t redw_result_affected(const redw_result *r)
 {
-    return r->affected;
+    return redwi_tag_affected(r->tag, r->tag_len);
 }
 
 const char *redw_result_tag(const redw_result *r)
@@ -330,21 +317,36 @@ redw_result *redw_result_keep(const redw_result *r)
     return kept;
 }
 
-void redw_result_release(redw_result *r)
+bool redwi_result_end(redw_result *r)
 {
-    if (!r || atomic_fetch_sub_explicit(&r->refs, 1, memory_order_acq_rel) != 1)
-        return;
-    struct redw_allocator mem = r->mem;
+    /* Whose reference is the only one needs no atomic step: nobody else can take another. */
+    if (atomic_load_explicit(&r->refs, memory_order_acquire) != 1 &&
+        atomic_fetch_sub_explicit(&r->refs, 1, memory_order_acq_rel) != 1)
+        return false;
     while (r->chunks) {
         struct redwi_chunk *next = r->chunks->next;
-        redwi_free(&mem, r->chunks);
+        redwi_free(&r->mem, r->chunks);
         r->chunks = next;
     }
     if (r->index_cap > INDEX_FIRST)
-        redwi_free(&mem, r->index);
-    for (size_t i = 0; i < r->nnotices; i++)
-        redw_error_release(r->notices[i]);
-    redwi_free(&mem, r->notices);
-    redw_error_release(r->error);
-    redwi_free(&mem, r);
+        redwi_free(&r->mem, r->index);
+    if (r->notices) {
+        for (size_t i = 0; i < r->nnotices; i++)
+            redw_error_release(r->notices[i]);
+        redwi_free(&r->mem, r->notices);
+    }
+    if (r->error)
+        redw_error_release(r->error);
+    if (r->heading)
+        redwi_heading_release(r->heading);
+    return true;
+}
+
+void redw_result_release(redw_result *r)
+{
+    if (!r)
+        return;
+    struct redw_allocator mem = r->mem;
+    if (redwi_result_end(r))
+        redwi_free(&mem, r);
 }

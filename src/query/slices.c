@@ -12,17 +12,16 @@
 #include "data/encode.h"
 #include "wire/fe_write.h"
 
-#define SLICE_BYTES ((size_t)1 << 20)
-
 enum step { PARSE = 0, SQL, PARSE_END, BIND, VALUES, REST, DONE };
 
-bool redwi_request_is_large(const struct redwi_request *r)
+/* Or together with the SQL. */
+bool redwi_request_has_large_params(const struct redwi_request *r)
 {
     size_t bytes = r->sql_len;
 
-    for (size_t i = 0; i < r->nparams && bytes <= SLICE_BYTES; i++)
+    for (size_t i = 0; i < r->nparams && bytes <= REDWI_SLICE_BYTES; i++)
         bytes += redwi_param_raw(&r->params[i], r->server).len;
-    return bytes > SLICE_BYTES;
+    return bytes > REDWI_SLICE_BYTES;
 }
 
 /* Room for all of it; what is encoded otherwise than it lies is small, or grows as it comes. */
@@ -120,7 +119,7 @@ static void advance(struct redwi_request *r, struct redwi_buf *b, size_t base, s
 
 int redwi_request_write_slice(struct redwi_request *r, struct redwi_session *s)
 {
-    size_t base = 0, budget = SLICE_BYTES;
+    size_t base = 0, budget = REDWI_SLICE_BYTES;
     struct redwi_buf *b = r->slices.begun ? redwi_session_unit_more(s, &base) : redwi_session_unit_begin(s);
 
     if (!b)

@@ -29,16 +29,13 @@ static int tell(struct redw_diag *why, int code, const char *fmt, ...)
     return code;
 }
 
-int redwi_sql_check(const char *sql, size_t *len, struct redw_diag *why)
+const char *redwi_sql_fault(const char *sql, size_t *len)
 {
     if (!sql)
-        return tell(why, REDW_EINVAL, "sql: NULL");
+        return "NULL";
     if (*len == 0)
         *len = strnlen(sql, REDWI_SQL_BYTES_MAX + 1);
-    if (*len > REDWI_SQL_BYTES_MAX)
-        return tell(why, REDW_EINVAL, "sql: longer than %zu bytes", REDWI_SQL_BYTES_MAX);
-    const char *fault = redwi_utf8_fault(sql, *len);
-    return fault ? tell(why, REDW_EINVAL, "sql: %s", fault) : 0;
+    return *len > REDWI_SQL_BYTES_MAX ? "longer than 16777216 bytes" : redwi_utf8_fault(sql, *len);
 }
 
 redw_id redwi_stmt_check(redw_client *c, const redw_stmt *s, const char *sql, size_t nparams)
@@ -159,17 +156,16 @@ int redwi_use_described(struct redwi_use *u, const struct redwi_job *j, const st
     return redwi_prepared_describe(&j->conn->prepared, u->entry, columns, server);
 }
 
-bool redwi_use_columns(const struct redwi_use *u, enum redw_wire wire, enum redwi_server server,
-                       struct redwi_columns *out)
+struct redwi_heading *redwi_use_heading(const struct redwi_use *u, const struct redw_allocator *mem,
+                                        enum redw_wire wire, enum redwi_server server)
 {
-    if (!u->entry->brings_rows)
-        return false;
-    *out = u->entry->columns;
+    enum redwi_form form = REDWI_FORM_TEXT;
+
     if (is_automatic(u, wire))
-        out->formats = u->entry->automatic;
+        form = REDWI_FORM_AUTOMATIC;
     else if (all_binary(wire, server))
-        out->formats = u->entry->binary;
-    return true;
+        form = REDWI_FORM_BINARY;
+    return redwi_prepared_heading(u->entry, mem, form, server);
 }
 
 bool redwi_use_is_stale(const struct redwi_use *u, const redw_error *e)
@@ -223,9 +219,9 @@ int redw_stmt_create(redw_stmt **out, redw_client *c, const char *sql, struct re
     if (!why)
         why = &unread;
     *why = (struct redw_diag){0};
-    int rc = redwi_sql_check(sql, &len, why);
-    if (rc)
-        return rc;
+    const char *fault = redwi_sql_fault(sql, &len);
+    if (fault)
+        return tell(why, REDW_EINVAL, "sql: %s", fault);
     size_t bytes = sizeof(redw_stmt) + len + 1;
     redw_stmt *s = redwi_alloc(&c->work, bytes);
     if (!s)

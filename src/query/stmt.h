@@ -17,7 +17,7 @@
 #include "pool/client.h"
 #include <redw/statement.h>
 
-#define REDWI_SQL_BYTES_MAX ((size_t)16 << 20)
+#define REDWI_SQL_BYTES_MAX ((size_t)16 << 20) /* redwi_sql_fault() has it in words */
 
 struct redw_stmt {
     struct redwi_statement of; /* of.client NULL: it was destroyed */
@@ -37,8 +37,8 @@ redw_stmt *redwi_stmt_keep(redw_stmt *s);
 /* What a ParameterDescription said. Without memory for it nothing is learnt this time. */
 void redwi_stmt_learn(redw_stmt *s, const uint8_t *oids, size_t len);
 
-/* Checks the text of one statement; *len 0: it ends with NUL, and is measured. 0, or REDW_EINVAL and *why. */
-int redwi_sql_check(const char *sql, size_t *len, struct redw_diag *why);
+/* What is wrong with the text of one statement; NULL: nothing. *len 0: it ends with NUL, and is measured. */
+const char *redwi_sql_fault(const char *sql, size_t *len);
 
 /* Either sql or s, and s of this client and with as many parameters, if that is known: 0. Else a refusal. */
 redw_id redwi_stmt_check(redw_client *c, const redw_stmt *s, const char *sql, size_t nparams);
@@ -78,9 +78,9 @@ void redwi_use_bind_end(const struct redwi_use *u, struct redwi_buf *b, size_t a
 /* The statement was described, in the unit that parsed it: keeps a copy. 0 or REDW_ENOMEM. */
 int redwi_use_described(struct redwi_use *u, const struct redwi_job *j, const struct redwi_columns *columns,
                         enum redwi_server server);
-/* The columns as its rows come in this unit; false: none come. A view, while the use is there. */
-bool redwi_use_columns(const struct redwi_use *u, enum redw_wire wire, enum redwi_server server,
-                       struct redwi_columns *out);
+/* What its rows are in this unit, if u->entry->brings_rows; counted. NULL: no memory of mem. */
+struct redwi_heading *redwi_use_heading(const struct redwi_use *u, const struct redw_allocator *mem,
+                                        enum redw_wire wire, enum redwi_server server);
 
 /* The server does not know it, or knows it with other columns (PostgreSQL: "cached plan must not change result
  * type"). Both are said by Bind, so nothing has run. */

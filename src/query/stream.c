@@ -42,14 +42,14 @@ static enum redwi_job_flow follow(struct redwi_request *r, enum redw_flow flow)
 }
 
 /* A head that was kept stays as it was: the stream goes on with a result of its own. */
-static int part_from_kept(struct redwi_request *r, const struct redwi_columns *columns)
+static int part_from_kept(struct redwi_request *r)
 {
     if (atomic_load_explicit(&r->result->refs, memory_order_acquire) == 1)
         return 0;
     redw_result *own = redwi_result_create(&r->job.client->work);
     if (!own)
         return REDW_ENOMEM;
-    int rc = redwi_result_columns(own, columns, r->server, true);
+    int rc = redwi_result_describe_stream(own, redwi_heading_keep(r->result->heading));
     if (rc) {
         redw_result_release(own);
         return rc;
@@ -62,11 +62,11 @@ static int part_from_kept(struct redwi_request *r, const struct redwi_columns *c
     return 0;
 }
 
-enum redwi_job_flow redwi_stream_columns(struct redwi_job *j, const struct redwi_columns *columns)
+enum redwi_job_flow redwi_stream_columns(struct redwi_job *j, struct redwi_heading *owned)
 {
     struct redwi_request *r = request_of(j);
 
-    if (redwi_result_columns(r->result, columns, r->server, true))
+    if (redwi_result_describe_stream(r->result, owned))
         return redwi_request_stop(r, REDW_ENOMEM, REDW_CLASS_OUT_OF_MEMORY, "columns");
     if (!r->on_columns)
         return REDWI_JOB_GO;
@@ -74,7 +74,7 @@ enum redwi_job_flow redwi_stream_columns(struct redwi_job *j, const struct redwi
     r->resumed = false;
     enum redw_flow flow = r->on_columns(r->result, r->ctx);
     r->in_rows = false;
-    if (r->job.state == REDWI_JOB_ACTIVE && part_from_kept(r, columns))
+    if (r->job.state == REDWI_JOB_ACTIVE && part_from_kept(r))
         return redwi_request_stop(r, REDW_ENOMEM, REDW_CLASS_OUT_OF_MEMORY, "columns");
     return follow(r, flow);
 }

@@ -3,8 +3,8 @@
  * Requests submitted: checked, copied, handed to the pool. What is refused is refused here, with the field named,
  * and nothing has happened.
  *
- * A request is one allocation: its struct, its timer, room for the OIDs and formats of its parameters, the SQL, the
- * query group. The result exists from the start, so that the final callback has one whatever happens.
+ * A request is one block: its struct, room for the OIDs and formats of its parameters, the SQL, the query
+ * group. The result exists from the start, so that the final callback has one whatever happens.
  */
 #include "query/request.h"
 
@@ -16,6 +16,9 @@
 #include <string.h>
 
 #define LABEL_BYTES_MAX 64
+#define NORMAL_RANK     1u /* as redwi_request_rank() has it */
+
+_Static_assert(REDWI_RESULT_BLOCK == REDWI_SPARE_BYTES, "a result begins in a spare block");
 
 /* What is wrong with a label; NULL: nothing. Nothing of it may end the comment it goes into. */
 static const char *label_fault(const char *label)
@@ -56,36 +59,53 @@ static size_t label_bytes(const struct redw_request *rq)
     return rq->label ? strlen(rq->label) + sizeof "/*  */ " - 1 : 0;
 }
 
-/* The caller's struct, whatever its version, with sql_len filled in. */
-static redw_id check(redw_client *c, struct redw_request *out, const struct redw_request *rq)
+/* The caller's struct, whatever its version: itself, if it is of this one; else what it says, in *room. NULL: it
+ * cannot be read. */
+static const struct redw_request *read_request(struct redw_request *room, const struct redw_request *rq)
 {
+    if (rq->size == sizeof *rq)
+        return rq;
+    return redwi_struct_read(room, sizeof *room, offsetof(struct redw_request, sql) + sizeof rq->sql, rq) ? room : NULL;
+}
+
+/* As most requests are: nothing but a text, deadlines and bounds is set. */
+static bool is_plain(const struct redw_request *rq)
+{
+    return !rq->nparams && !rq->stmt && !rq->query_group && !rq->label && rq->wire == REDW_WIRE_TEXT &&
+           rq->priority == REDW_PRIORITY_NORMAL && rq->way == REDW_WAY_AUTO && rq->fetch_rows == 0;
+}
+
+/* *len: of its own text; it has one, or a statement. */
+static redw_id check_text(redw_client *c, const struct redw_request *rq, size_t *len)
+{
+    *len = rq->sql_len;
+    if (rq->stmt)
+        return redwi_stmt_check(c, rq->stmt, rq->sql, rq->nparams);
+    const char *fault = redwi_sql_fault(rq->sql, len);
+    return fault ? redwi_client_refuse(c, REDW_EINVAL, "sql: %s", fault) : 0;
+}
+
+/* What else a request may have; len: of its text. */
+static redw_id check_rest(redw_client *c, const struct redw_request *rq, bool streamed, size_t len)
+{
+    const char *fault;
     struct redw_diag why;
     redw_id refused;
 
-    if (!rq)
-        return redwi_client_refuse(c, REDW_EINVAL, "request: NULL");
-    if (!redwi_struct_read(out, sizeof *out, offsetof(struct redw_request, sql) + sizeof out->sql, rq))
-        return redwi_client_refuse(c, REDW_EINVAL,
-                                   "request: size is wrong, or a field newer than this library is set");
-    if (out->stmt) {
-        if ((refused = redwi_stmt_check(c, out->stmt, out->sql, out->nparams)) != 0)
-            return refused;
-    } else if (redwi_sql_check(out->sql, &out->sql_len, &why)) {
+    if (rq->nparams > REDWI_PARAMS_MAX)
+        return redwi_client_refuse(c, REDW_EINVAL, "params: %zu are more than %d", rq->nparams, REDWI_PARAMS_MAX);
+    if (rq->nparams > 0 && !rq->params)
+        return redwi_client_refuse(c, REDW_EINVAL, "params: NULL, but nparams is %zu", rq->nparams);
+    if (redwi_params_check(rq->params, rq->nparams, &why))
         return redwi_client_refuse(c, REDW_EINVAL, "%s", why.text);
-    }
-    if (out->nparams > REDWI_PARAMS_MAX)
-        return redwi_client_refuse(c, REDW_EINVAL, "params: %zu are more than %d", out->nparams,
-                                   REDWI_PARAMS_MAX);
-    if (out->nparams > 0 && !out->params)
-        return redwi_client_refuse(c, REDW_EINVAL, "params: NULL, but nparams is %zu", out->nparams);
-    if (redwi_params_check(out->params, out->nparams, &why))
-        return redwi_client_refuse(c, REDW_EINVAL, "%s", why.text);
-    if ((unsigned)out->wire > REDW_WIRE_AUTO)
+    if ((unsigned)rq->wire > REDW_WIRE_AUTO)
         return redwi_client_refuse(c, REDW_EINVAL, "wire: neither text, binary nor automatic");
-    if ((refused = check_company(c, out)) != 0)
+    if ((refused = check_company(c, rq)) != 0)
         return refused;
-    if (out->sql_len + label_bytes(out) > REDWI_SQL_BYTES_MAX)
+    if (len + label_bytes(rq) > REDWI_SQL_BYTES_MAX)
         return redwi_client_refuse(c, REDW_EINVAL, "sql: longer than %zu bytes with its label", REDWI_SQL_BYTES_MAX);
+    if ((fault = redwi_way_fault(rq, streamed)) != NULL)
+        return redwi_client_refuse(c, REDW_EINVAL, "%s", fault);
     return 0;
 }
 
@@ -122,96 +142,142 @@ unsigned redwi_request_rank(enum redw_priority priority)
     return REDWI_RANKS - 1;
 }
 
-/* Of the request's own copy. A statement has its text. */
-static size_t sql_bytes(const struct redw_request *rq)
+/* What lies behind the struct: as offsets from it. */
+struct layout {
+    size_t oids, formats, sql, group, bytes;
+};
+
+static struct layout lay_out(const struct redw_request *rq, bool plain, size_t sql_len)
 {
-    return rq->stmt ? 0 : label_bytes(rq) + rq->sql_len + 1;
+    struct layout at = {.oids = sizeof(struct redwi_request)};
+
+    at.formats = at.sql = at.oids;
+    at.group = at.bytes = at.sql + sql_len + 1;
+    if (plain)
+        return at;
+    at.formats = at.oids + rq->nparams * sizeof(uint32_t);
+    at.sql = at.formats + rq->nparams;
+    at.group = at.sql + (rq->stmt ? 0 : label_bytes(rq) + sql_len + 1);
+    at.bytes = at.group + (rq->query_group ? strlen(rq->query_group) + 1 : 0);
+    return at;
 }
 
-static void take_sql(struct redwi_request *r, const struct redw_request *rq, char *copy)
+/* A statement has its text. */
+static void take_statement(struct redwi_request *r, redw_stmt *stmt)
 {
-    if (rq->stmt) {
-        r->use.stmt = redwi_stmt_keep(rq->stmt);
-        r->sql = rq->stmt->sql;
-        r->sql_len = rq->stmt->sql_len;
-        return;
-    }
-    r->label_len = label_bytes(rq);
-    if (rq->label)
+    r->use.stmt = redwi_stmt_keep(stmt);
+    r->sql = stmt->sql;
+    r->sql_len = stmt->sql_len;
+    r->on_error = stmt->on_error;
+}
+
+static void take_sql(struct redwi_request *r, const struct redw_request *rq, char *copy, size_t len)
+{
+    if (rq->label) {
+        r->label_len = label_bytes(rq);
         snprintf(copy, r->label_len + 1, "/* %s */ ", rq->label);
-    memcpy(copy + r->label_len, rq->sql, rq->sql_len);
-    r->sql_len = r->label_len + rq->sql_len;
+    }
+    memcpy(copy + r->label_len, rq->sql, len);
+    r->sql_len = r->label_len + len;
     copy[r->sql_len] = '\0';
     r->sql = copy;
+    r->on_error = redwi_request_error_proves(rq->sql, len);
 }
 
-/* One piece: the struct, the timer, OIDs, formats, SQL, query group. NULL: no memory. */
-static struct redwi_request *create(redw_client *c, const struct redw_request *rq)
+static bool take_params(redw_client *c, struct redwi_request *r, const struct redw_request *rq)
 {
-    size_t timer_at = redwi_align(sizeof(struct redwi_request));
-    size_t oids_at = timer_at + redwi_client_timer_bytes(c);
-    size_t formats_at = oids_at + rq->nparams * sizeof(uint32_t);
-    size_t sql_at = formats_at + rq->nparams;
-    const char *group = redwi_request_group(c, rq->query_group);
-    size_t group_at = sql_at + sql_bytes(rq);
-    size_t bytes = group_at + strlen(group) + 1;
-    char *p = redwi_alloc(&c->work, bytes);
-
-    if (!p)
-        return NULL;
-    struct redwi_request *r = (struct redwi_request *)(void *)p;
-    memset(r, 0, sizeof *r);
-    r->bytes = bytes;
-    r->job.timer = p + timer_at;
-    r->oids = (uint32_t *)(void *)(p + oids_at);
-    r->formats = (uint8_t *)p + formats_at;
-    take_sql(r, rq, p + sql_at);
-    memcpy(p + group_at, group, strlen(group) + 1);
-    r->job.query_group = p + group_at;
-    r->job.rank = redwi_request_rank(rq->priority);
-
-    r->result = redwi_result_create(&c->work);
     r->params = redwi_params_copy(&c->work, rq->params, rq->nparams);
+    if (!r->params && rq->nparams > 0 && redwi_client_spare_memory(c))
+        r->params = redwi_params_copy(&c->work, rq->params, rq->nparams);
     r->nparams = r->params ? rq->nparams : 0;
-    if (!r->result || r->nparams != rq->nparams) {
-        redwi_request_free(&c->work, r);
+    return r->nparams == rq->nparams;
+}
+
+/* What a plain one has not. False: no memory. */
+static bool take_rest(redw_client *c, struct redwi_request *r, const struct redw_request *rq, const struct layout *at)
+{
+    char *p = (char *)r;
+
+    r->oids = (uint32_t *)(void *)(p + at->oids);
+    r->formats = (uint8_t *)p + at->formats;
+    r->wire = rq->wire;
+    r->job.rank = redwi_request_rank(rq->priority);
+    if (rq->query_group)
+        r->job.query_group = memcpy(p + at->group, rq->query_group, strlen(rq->query_group) + 1);
+    return take_params(c, r, rq);
+}
+
+/* NULL: no memory. */
+static struct redwi_request *create(redw_client *c, const struct redw_request *rq, bool plain, size_t sql_len)
+{
+    const struct layout at = lay_out(rq, plain, sql_len);
+    char *p = redwi_spares_alloc(&c->spares, &c->work, at.bytes);
+    void *block = p ? redwi_spares_alloc(&c->spares, &c->work, REDWI_RESULT_BLOCK) : NULL;
+
+    if (!block) {
+        if (p)
+            redwi_spares_free(&c->spares, &c->work, p, at.bytes);
+        return NULL;
+    }
+    struct redwi_request *r = (struct redwi_request *)(void *)p;
+    memset(r, 0, at.formats); /* not of a size known here, for which gcc has a slow loop of 60 instructions */
+    r->bytes = at.bytes;
+    r->result = redwi_result_init(block, &c->work);
+    r->job.rank = NORMAL_RANK;
+    r->job.query_group = c->settings.query_group; /* the client's lives as long as any request */
+    if (rq->stmt)
+        take_statement(r, rq->stmt);
+    else
+        take_sql(r, rq, p + at.sql, sql_len);
+    if (!plain && !take_rest(c, r, rq, &at)) {
+        redwi_request_free(c, r);
         return NULL;
     }
     return r;
 }
 
+/* What only streams have. */
+static void set_stream(struct redwi_request *r, const struct redw_request *rq, const struct redw_stream_handler *h)
+{
+    r->on_columns = h->on_columns;
+    r->on_rows = h->on_rows;
+    redwi_way_init(r, rq->way, rq->fetch_rows);
+    r->job.resumable = true;
+    r->job.exclusive = true;
+    r->job.long_rows = rq->way == REDW_WAY_AUTO || rq->way == REDW_WAY_ROWS;
+}
+
 redw_id redwi_request_submit(redw_client *c, const struct redw_request *caller_rq,
                              const struct redw_stream_handler *h, redw_done_fn *fn, void *ctx)
 {
-    struct redw_request rq;
-    const char *fault;
-    redw_id refused = check(c, &rq, caller_rq);
+    struct redw_request room;
+    size_t sql_len;
 
-    if (refused)
-        return refused;
-    if ((fault = redwi_way_fault(&rq, h != NULL)) != NULL)
-        return redwi_client_refuse(c, REDW_EINVAL, "%s", fault);
-    struct redwi_request *r = create(c, &rq);
+    if (!caller_rq)
+        return redwi_client_refuse(c, REDW_EINVAL, "request: NULL");
+    const struct redw_request *rq = read_request(&room, caller_rq);
+    if (!rq)
+        return redwi_client_refuse(c, REDW_EINVAL,
+                                   "request: size is wrong, or a field newer than this library is set");
+    bool plain = !h && is_plain(rq);
+    redw_id id = check_text(c, rq, &sql_len);
+    if (id || (!plain && (id = check_rest(c, rq, h != NULL, sql_len)) != 0))
+        return id;
+    struct redwi_request *r = create(c, rq, plain, sql_len);
     if (!r)
         return redwi_client_refuse_memory(c);
     r->done = fn;
     r->ctx = ctx;
-    r->on_columns = h ? h->on_columns : NULL;
-    r->on_rows = h ? h->on_rows : NULL;
-    r->wire = rq.wire;
-    r->on_error = rq.stmt ? rq.stmt->on_error : redwi_request_error_proves(r->sql, r->sql_len);
-    r->max_rows = rq.max_rows ? rq.max_rows : UINT64_MAX;
-    r->max_bytes = rq.max_bytes ? rq.max_bytes : REDWI_RESULT_BYTES_MAX;
-    r->job.ops = redwi_request_ops(h != NULL, rq.way);
-    redwi_way_init(r, rq.way, rq.fetch_rows);
-    r->job.resumable = h != NULL;
-    r->job.exclusive = h != NULL || redwi_request_is_large(r);
-    r->job.long_rows = h && (rq.way == REDW_WAY_AUTO || rq.way == REDW_WAY_ROWS);
-    r->job.submitted_us = c->loop.now_us(c->loop.ctx);
-    r->job.deadline_us = redwi_request_deadline(c, rq.timeout_ms, rq.deadline_ms, r->job.submitted_us);
-    redw_id id = redwi_client_accept(c, &r->job);
-    if (id < 0)
-        redwi_request_free(&c->work, r);
+    r->max_rows = rq->max_rows ? rq->max_rows : UINT64_MAX;
+    r->max_bytes = rq->max_bytes ? rq->max_bytes : REDWI_RESULT_BYTES_MAX;
+    r->job.ops = redwi_request_ops(h != NULL, rq->way);
+    r->job.exclusive = redwi_request_is_large(r);
+    if (h)
+        set_stream(r, rq, h);
+    r->job.submitted_us = c->entry_us = c->loop.now_us(c->loop.ctx);
+    r->job.deadline_us = redwi_request_deadline(c, rq->timeout_ms, rq->deadline_ms, r->job.submitted_us);
+    if ((id = redwi_client_accept(c, &r->job)) < 0)
+        redwi_request_free(c, r);
     return id;
 }
 

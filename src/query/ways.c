@@ -203,26 +203,39 @@ bool redwi_way_next(struct redwi_request *r, const struct redwi_way *way, char s
 
 /* --- answers --- */
 
-/* The same columns as before? Redshift may send its own binary form where text was asked (protocol 1.2), which
- * the description of a statement does not say yet: what the first batch says counts. */
-static bool same_columns(struct redwi_request *r, const struct redwi_columns *described)
+/* The same columns as before? *other_format: but not as text or binary as they were. */
+static bool same_columns(const struct redwi_request *r, const struct redwi_columns *described, bool *other_format)
 {
     struct redwi_columns left = *described;
-    struct redw_column *columns = (struct redw_column *)(uintptr_t)r->result->set.columns;
+    const struct redw_column *columns = r->result->set.columns;
 
+    *other_format = false;
     if (left.n != r->result->set.ncolumns)
         return false;
     for (size_t i = 0; i < described->n; i++) {
         struct redwi_field f;
         redwi_be_field_next(&left, &f);
-        bool binary = f.format == 1;
         if (f.type_oid != columns[i].oid || f.typmod != columns[i].typmod || f.name.len != strlen(columns[i].name) ||
-            memcmp(f.name.ptr, columns[i].name, f.name.len) != 0 || (r->walk.fetched && binary != columns[i].binary))
+            memcmp(f.name.ptr, columns[i].name, f.name.len) != 0)
             return false;
-        columns[i].binary = binary;
+        *other_format = *other_format || (f.format == 1) != columns[i].binary;
     }
-    r->walk.fetched = true;
     return true;
+}
+
+/* Redshift may send its own binary form where text was asked (protocol 1.2), which the description of a statement
+ * does not say yet: what the first batch says counts. */
+static enum redwi_job_flow more_columns(struct redwi_request *r, const struct redwi_columns *described)
+{
+    bool other_format;
+
+    if (!same_columns(r, described, &other_format) || (other_format && r->walk.fetched))
+        return redwi_request_stop(r, REDW_EPROTOCOL, REDW_CLASS_INTERNAL,
+                                  "protocol: a batch has other columns than the one before");
+    r->walk.fetched = true;
+    if (other_format && redwi_result_describe(r->result, redwi_request_heading(r, described)))
+        return redwi_request_stop(r, REDW_ENOMEM, REDW_CLASS_OUT_OF_MEMORY, "columns");
+    return REDWI_JOB_GO;
 }
 
 static bool brings_rows(enum redwi_step step)
@@ -242,14 +255,11 @@ enum redwi_job_flow redwi_way_columns(struct redwi_job *j, const struct redwi_co
     if (!brings_rows(w->step) && w->step != REDWI_STEP_DESCRIBE)
         return redwi_request_stop(r, REDW_EPROTOCOL, REDW_CLASS_INTERNAL,
                                   "protocol: unexpected RowDescription for a statement of the stream's own");
-    if (w->described && !same_columns(r, columns))
-        return redwi_request_stop(r, REDW_EPROTOCOL, REDW_CLASS_INTERNAL,
-                                  "protocol: a batch has other columns than the one before");
     if (w->described)
-        return REDWI_JOB_GO;
+        return more_columns(r, columns);
     w->described = true;
     w->fetched = w->step != REDWI_STEP_DESCRIBE;
-    return redwi_stream_columns(j, columns);
+    return redwi_stream_columns(j, redwi_request_heading(r, columns));
 }
 
 enum redwi_job_flow redwi_way_rows(struct redwi_job *j, const uint8_t *p, const uint8_t *end, const uint8_t **taken,

@@ -5,65 +5,65 @@
  */
 #include "wire/be_read.h"
 
+#include "wire/buf.h"
+
 #define KIB 1024u
 #define MIB (KIB * 1024)
 
-#define MESSAGE_MAX ((size_t)0x3fffffff) /* 1 GiB - 1: what a PostgreSQL server can send at all */
 #define COLUMNS_MAX 1664                 /* MaxTupleAttributeNumber */
 #define PARAMETERS_MAX 32767
 #define PROTOCOL_MAJOR 3
 #define KEY_MIN 4                        /* protocol 3.0 */
 
-#define TO_DATA_MAX 0 /* in the table: the caller's bound */
-
-struct limit {
-    uint32_t min, max; /* of the length word, which counts itself; min 0: no such type */
-};
-
-static const struct limit limits[] = { /* by type */
-    ['1'] = {4, 4},                        /* ParseComplete */
-    ['2'] = {4, 4},                        /* BindComplete */
-    ['3'] = {4, 4},                        /* CloseComplete */
-    ['A'] = {10, 64 * KIB},                /* NotificationResponse */
-    ['C'] = {5, 1 * KIB},                  /* CommandComplete */
-    ['D'] = {6, TO_DATA_MAX},              /* DataRow */
-    ['E'] = {5, 1 * MIB},                  /* ErrorResponse */
-    ['G'] = {7, 7 + 2 * COLUMNS_MAX},      /* CopyInResponse */
-    ['H'] = {7, 7 + 2 * COLUMNS_MAX},      /* CopyOutResponse */
-    ['I'] = {4, 4},                        /* EmptyQueryResponse */
-    ['K'] = {8 + KEY_MIN, 8 + REDWI_KEY_MAX}, /* BackendKeyData */
-    ['N'] = {5, 1 * MIB},                  /* NoticeResponse */
-    ['R'] = {8, 64 * KIB},                 /* Authentication... */
-    ['S'] = {6, 64 * KIB},                 /* ParameterStatus */
-    ['T'] = {6, 4 * MIB},                  /* RowDescription */
-    ['V'] = {8, 64 * KIB},                 /* FunctionCallResponse: never asked for */
-    ['W'] = {7, 7 + 2 * COLUMNS_MAX},      /* CopyBothResponse */
-    ['Z'] = {5, 5},                        /* ReadyForQuery */
-    ['c'] = {4, 4},                        /* CopyDone */
-    ['d'] = {4, TO_DATA_MAX},              /* CopyData */
-    ['k'] = {5, 5},                        /* Redshift: another compression from here on */
-    ['m'] = {4, TO_DATA_MAX},              /* Redshift: compressed bytes */
-    ['n'] = {4, 4},                        /* NoData */
-    ['s'] = {4, 4},                        /* PortalSuspended */
-    ['t'] = {6, 6 + 4 * PARAMETERS_MAX},   /* ParameterDescription */
-    ['v'] = {12, 64 * KIB},                /* NegotiateProtocolVersion */
-    ['z'] = {5, 64 * KIB},                 /* Redshift: compression agreed upon */
-};
-
 /* Before login nobody has proved who they are: libpq's bound for an error then. */
 #define ERROR_MAX_BEFORE_LOGIN 30000
+#define ERROR_MAX              (1 * MIB)
+
+#define BETWEEN(min, max) {(min), (max) - (min) + 1}
+#define EXACTLY(length)   BETWEEN(length, length)
+#define DATA(min)         BETWEEN(min, (uint32_t)REDWI_DATA_ROW_LEAST) /* and as long as the owner allows */
+
+const struct redwi_be_bounds redwi_be_bounds[128] = { /* of the length word, which counts itself */
+    ['1'] = EXACTLY(4),                              /* ParseComplete */
+    ['2'] = EXACTLY(4),                              /* BindComplete */
+    ['3'] = EXACTLY(4),                              /* CloseComplete */
+    ['A'] = BETWEEN(10, 64 * KIB),                   /* NotificationResponse */
+    ['C'] = BETWEEN(5, 1 * KIB),                     /* CommandComplete */
+    ['D'] = DATA(6),                                 /* DataRow */
+    ['E'] = BETWEEN(5, ERROR_MAX_BEFORE_LOGIN),      /* ErrorResponse; later ERROR_MAX */
+    ['G'] = BETWEEN(7, 7 + 2 * COLUMNS_MAX),         /* CopyInResponse */
+    ['H'] = BETWEEN(7, 7 + 2 * COLUMNS_MAX),         /* CopyOutResponse */
+    ['I'] = EXACTLY(4),                              /* EmptyQueryResponse */
+    ['K'] = BETWEEN(8 + KEY_MIN, 8 + REDWI_KEY_MAX), /* BackendKeyData */
+    ['N'] = BETWEEN(5, 1 * MIB),                     /* NoticeResponse */
+    ['R'] = BETWEEN(8, 64 * KIB),                    /* Authentication... */
+    ['S'] = BETWEEN(6, 64 * KIB),                    /* ParameterStatus */
+    ['T'] = BETWEEN(6, 4 * MIB),                     /* RowDescription */
+    ['V'] = BETWEEN(8, 64 * KIB),                    /* FunctionCallResponse: never asked for */
+    ['W'] = BETWEEN(7, 7 + 2 * COLUMNS_MAX),         /* CopyBothResponse */
+    ['Z'] = EXACTLY(5),                              /* ReadyForQuery */
+    ['c'] = EXACTLY(4),                              /* CopyDone */
+    ['d'] = DATA(4),                                 /* CopyData */
+    ['k'] = EXACTLY(5),                              /* Redshift: another compression from here on */
+    ['m'] = DATA(4),                                 /* Redshift: compressed bytes */
+    ['n'] = EXACTLY(4),                              /* NoData */
+    ['s'] = EXACTLY(4),                              /* PortalSuspended */
+    ['t'] = BETWEEN(6, 6 + 4 * PARAMETERS_MAX),      /* ParameterDescription */
+    ['v'] = BETWEEN(12, 64 * KIB),                   /* NegotiateProtocolVersion */
+    ['z'] = BETWEEN(5, 64 * KIB),                    /* Redshift: compression agreed upon */
+};
 
 bool redwi_be_limits(char type, bool logged_in, size_t data_max, size_t *min, size_t *max)
 {
     size_t i = (uint8_t)type;
-    if (i >= sizeof limits / sizeof limits[0] || !limits[i].min)
+    if (i >= sizeof redwi_be_bounds / sizeof redwi_be_bounds[0] || !redwi_be_bounds[i].span)
         return false;
-    *min = limits[i].min;
-    *max = limits[i].max;
-    if (*max == TO_DATA_MAX)
-        *max = data_max < MESSAGE_MAX ? data_max : MESSAGE_MAX;
-    if (type == 'E' && !logged_in)
-        *max = ERROR_MAX_BEFORE_LOGIN;
+    *min = redwi_be_bounds[i].min;
+    *max = *min + redwi_be_bounds[i].span - 1;
+    if (type == 'E' && logged_in)
+        *max = ERROR_MAX;
+    if (type == 'D' || type == 'd' || type == 'm')
+        *max = data_max < REDWI_MESSAGE_MAX ? data_max : REDWI_MESSAGE_MAX;
     return true;
 }
 
@@ -227,6 +227,7 @@ bool redwi_be_row_description(const uint8_t *body, size_t len, unsigned version,
     out->n = redwi_cursor_u16(&c);
     out->version = version;
     out->formats = NULL;
+    out->serial = 0;
     out->fields = c;
     if (out->n > COLUMNS_MAX)
         return false;
@@ -262,20 +263,6 @@ bool redwi_be_parameter_description(const uint8_t *body, size_t len, const uint8
 }
 
 /* --- the rest ----------------------------------------------------------------------------------- */
-
-bool redwi_be_ready(const uint8_t *body, size_t len, char *status)
-{
-    struct redwi_cursor c = redwi_cursor_of(body, len);
-    *status = (char)redwi_cursor_u8(&c);
-    return redwi_cursor_done(&c) && (*status == 'I' || *status == 'T' || *status == 'E');
-}
-
-bool redwi_be_command_complete(const uint8_t *body, size_t len, redw_slice *tag)
-{
-    struct redwi_cursor c = redwi_cursor_of(body, len);
-    *tag = redwi_cursor_text(&c);
-    return redwi_cursor_done(&c);
-}
 
 int64_t redwi_be_tag_count(const char *tag, size_t len)
 {

@@ -9,8 +9,25 @@
 
 #include "wire/cursor.h"
 
+/* No session bounds a DataRow below this: the longest message of another type. */
+#define REDWI_DATA_ROW_LEAST ((size_t)4 << 20)
+
+/* Bounds of the length word by type, as they are in any session at any time: span lengths from min on.
+ * span 0: no such type. */
+struct redwi_be_bounds {
+    uint32_t min, span;
+};
+extern const struct redwi_be_bounds redwi_be_bounds[128];
+
+/* False: redwi_be_limits() must be asked, which knows more. */
+static inline bool redwi_be_surely_within(uint8_t type, uint32_t length)
+{
+    return type < 128 && length - redwi_be_bounds[type].min < redwi_be_bounds[type].span;
+}
+
 /* Bounds of the length word of message type `type`, 4 included (reliability: limits); false: no such
- * server message. logged_in: E may be longer after login. data_max: bound for D, d and m. */
+ * server message. logged_in: E may be longer after login. data_max: bound for D, d and m, not below
+ * REDWI_DATA_ROW_LEAST. */
 bool redwi_be_limits(char type, bool logged_in, size_t data_max, size_t *min, size_t *max);
 
 /* --- login -------------------------------------------------------------------------------------- */
@@ -106,6 +123,8 @@ struct redwi_columns { /* a checked RowDescription */
     struct redwi_cursor fields;
     const uint8_t *formats; /* not NULL: these n format codes count, and not the message's own: of a statement it
                                does not say in which form its rows will be asked for */
+    uint64_t serial; /* which description of its session this is: equal numbers mean equal bytes and version
+                        (formats aside). 0: not known, compare nothing */
 };
 /* Checks the whole body (at most 1,664 columns, formats 0 or 1) for the version negotiated. A proxy between
  * us and the server may have written it anew and without the tails: a body that has none at all is read
@@ -122,8 +141,21 @@ bool redwi_be_parameter_description(const uint8_t *body, size_t len, const uint8
 
 /* --- the rest ----------------------------------------------------------------------------------- */
 
-bool redwi_be_ready(const uint8_t *body, size_t len, char *status); /* I, T or E */
-bool redwi_be_command_complete(const uint8_t *body, size_t len, redw_slice *tag);
+/* I, T or E */
+static inline bool redwi_be_ready(const uint8_t *body, size_t len, char *status)
+{
+    if (len != 1)
+        return false;
+    *status = (char)body[0];
+    return *status == 'I' || *status == 'T' || *status == 'E';
+}
+static inline bool redwi_be_command_complete(const uint8_t *body, size_t len, redw_slice *tag)
+{
+    if (!len || memchr(body, 0, len) != body + len - 1)
+        return false;
+    *tag = (redw_slice){(const char *)body, len - 1};
+    return true;
+}
 /* The trailing decimal of a command tag, or -1: Redshift's tags may have none (protocol 6.5). */
 int64_t redwi_be_tag_count(const char *tag, size_t len);
 

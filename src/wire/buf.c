@@ -5,13 +5,11 @@
  */
 #include "wire/buf.h"
 
+#include "wire/buffers.h"
 #include "wire/mem.h"
 
-/* The first allocation: one page holds a login or a few short statements. */
-#define CAP_MIN 4096u
-
-/* PostgreSQL keeps messages below this (MaxAllocSize); the length word counts itself. */
-#define MESSAGE_MAX 0x3fffffffu
+/* The first allocation: it holds a login or a few short statements. */
+#define CAP_MIN 2048u
 
 void redwi_buf_init(struct redwi_buf *b, const struct redw_allocator *mem, size_t max)
 {
@@ -23,10 +21,18 @@ void redwi_buf_free(struct redwi_buf *b)
     /* All of cap, not only up to tail: a secret buffer may have been filled further than was added. */
     if (b->secret)
         redwi_wipe(b->data, b->cap);
+    if (b->listed)
+        redwi_resting_unlist(b->shared, b);
     redwi_free(b->mem, b->data);
     b->data = NULL;
-    b->head = b->tail = b->cap = 0;
+    b->head = b->tail = b->cap = b->top = 0;
     b->failed = 0;
+}
+
+void redwi_buf_free_wiped(struct redwi_buf *b)
+{
+    redwi_wipe(b->data, b->top);
+    redwi_buf_free(b);
 }
 
 static void compact(struct redwi_buf *b)
@@ -53,6 +59,8 @@ static size_t grown_cap(const struct redwi_buf *b, size_t need)
 
 static bool grow(struct redwi_buf *b, size_t cap)
 {
+    if (b->shared && redwi_resting_take(b->shared, cap, b))
+        return true;
     size_t len = redwi_buf_len(b);
     if (!b->secret) {
         compact(b);
@@ -101,68 +109,24 @@ uint8_t *redwi_buf_room(struct redwi_buf *b, size_t want, size_t *room)
     return b->data + b->tail;
 }
 
-void redwi_buf_take(struct redwi_buf *b, size_t n)
+void redwi_buf_wipe_front(struct redwi_buf *b, size_t n)
 {
-    if (b->secret && n)
+    if (n)
         redwi_wipe(b->data + b->head, n);
-    b->head += n;
-    if (b->head == b->tail)
-        b->head = b->tail = 0;
 }
 
-/* n bytes at the end, already counted as added; NULL when there is no room or the writer has failed. */
-static inline uint8_t *put(struct redwi_buf *b, size_t n)
+uint8_t *redwi_buf_put_slowly(struct redwi_buf *b, size_t n)
 {
     size_t room;
-    if (!b->failed && n <= b->cap - b->tail) {
-        b->tail += n;
-        return b->data + b->tail - n;
-    }
     uint8_t *p = redwi_buf_room(b, n, &room);
     if (p)
         redwi_buf_added(b, n);
     return p;
 }
 
-static void store32(uint8_t *p, uint32_t v)
-{
-    v = __builtin_bswap32(v);
-    memcpy(p, &v, sizeof v);
-}
-
-void redwi_buf_u8(struct redwi_buf *b, uint8_t v)
-{
-    uint8_t *p = put(b, sizeof v);
-    if (p)
-        *p = v;
-}
-
-void redwi_buf_u16(struct redwi_buf *b, uint16_t v)
-{
-    uint8_t *p = put(b, sizeof v);
-    v = __builtin_bswap16(v);
-    if (p)
-        memcpy(p, &v, sizeof v);
-}
-
-void redwi_buf_u32(struct redwi_buf *b, uint32_t v)
-{
-    uint8_t *p = put(b, sizeof v);
-    if (p)
-        store32(p, v);
-}
-
-void redwi_buf_u64(struct redwi_buf *b, uint64_t v)
-{
-    uint8_t *p = put(b, sizeof v);
-    v = __builtin_bswap64(v);
-    if (p)
-        memcpy(p, &v, sizeof v);
-}
-
 void redwi_buf_bytes(struct redwi_buf *b, const void *p, size_t n)
 {
-    uint8_t *to = n ? put(b, n) : NULL;
+    uint8_t *to = n ? redwi_buf_put(b, n) : NULL;
     if (to)
         memcpy(to, p, n);
 }
@@ -175,12 +139,12 @@ void redwi_buf_text(struct redwi_buf *b, const char *s, size_t n)
 
 size_t redwi_buf_message(struct redwi_buf *b, char type)
 {
-    uint8_t *p = put(b, type ? 5 : 4);
+    uint8_t *p = redwi_buf_put(b, type ? 5 : 4);
     if (!p)
         return redwi_buf_mark(b);
     if (type)
         *p++ = (uint8_t)type;
-    store32(p, 0);
+    redwi_store32(p, 0);
     return redwi_buf_mark(b) - sizeof(uint32_t);
 }
 
@@ -189,11 +153,11 @@ void redwi_buf_end(struct redwi_buf *b, size_t at)
     if (b->failed)
         return;
     size_t len = redwi_buf_mark(b) - at;
-    if (len > MESSAGE_MAX) {
+    if (len > REDWI_MESSAGE_MAX) {
         b->failed = REDW_EFULL;
         return;
     }
-    store32(b->data + b->head + at, (uint32_t)len);
+    redwi_store32(b->data + b->head + at, (uint32_t)len);
 }
 
 void redwi_buf_cut(struct redwi_buf *b, size_t mark)

@@ -40,7 +40,12 @@ void redwi_fe_execute(struct redwi_buf *b, const char *portal, uint32_t max_rows
 void redwi_fe_close_statement(struct redwi_buf *b, const char *statement);
 void redwi_fe_close_portal(struct redwi_buf *b, const char *portal);
 void redwi_fe_flush(struct redwi_buf *b);
-void redwi_fe_sync(struct redwi_buf *b);
+static inline void redwi_fe_sync(struct redwi_buf *b)
+{
+    uint8_t *p = redwi_buf_put(b, 5);
+    if (p)
+        memcpy(p, "S\0\0\0\x04", 5);
+}
 void redwi_fe_terminate(struct redwi_buf *b);
 void redwi_fe_copy_data(struct redwi_buf *b, const void *data, size_t n);
 void redwi_fe_copy_done(struct redwi_buf *b);
@@ -59,12 +64,24 @@ void redwi_fe_function_call(struct redwi_buf *b, uint32_t oid, uint16_t format, 
  */
 size_t redwi_fe_bind_begin(struct redwi_buf *b, const char *portal, const char *statement,
                            const uint8_t *formats, size_t n);
-void redwi_fe_bind_null(struct redwi_buf *b);
-size_t redwi_fe_bind_value(struct redwi_buf *b);
+static inline void redwi_fe_bind_null(struct redwi_buf *b)
+{
+    redwi_buf_u32(b, UINT32_MAX); /* -1 */
+}
+static inline size_t redwi_fe_bind_value(struct redwi_buf *b)
+{
+    size_t at = redwi_buf_mark(b);
+    redwi_buf_u32(b, 0);
+    return at;
+}
 void redwi_fe_bind_value_end(struct redwi_buf *b, size_t at);
 void redwi_fe_bind_end(struct redwi_buf *b, size_t at, uint16_t result_format);
 void redwi_fe_bind_end_each(struct redwi_buf *b, size_t at, const uint8_t *result_formats, size_t ncolumns);
 /* All of it at once: the unnamed statement to the unnamed portal, without parameters. */
 void redwi_fe_bind_nothing(struct redwi_buf *b, bool binary_result);
+/* A whole request without a name and without parameters, in one put: Parse, Bind as
+ * redwi_fe_bind_nothing(), Describe of the portal, Execute without a limit. result_format: 0 text, 1
+ * binary. */
+void redwi_fe_unnamed(struct redwi_buf *b, const char *sql, size_t n, uint16_t result_format);
 
 #endif

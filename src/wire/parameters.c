@@ -9,6 +9,8 @@
 
 #include <string.h>
 
+#define CAP_FIRST 16 /* what PostgreSQL reports; Redshift, a few more */
+
 void redwi_parameters_init(struct redwi_parameters *p, const struct redw_allocator *mem)
 {
     *p = (struct redwi_parameters){.mem = mem};
@@ -18,6 +20,7 @@ void redwi_parameters_free(struct redwi_parameters *p)
 {
     for (size_t i = 0; i < p->count; i++)
         redwi_free(p->mem, p->kept[i].name);
+    redwi_free(p->mem, p->kept);
     redwi_parameters_init(p, p->mem);
 }
 
@@ -57,7 +60,21 @@ static size_t find(const struct redwi_parameters *p, uint32_t hash, const char *
 
 static size_t bytes_of(const struct redwi_parameter *q)
 {
-    return q->name_len + 1 + q->value_len + 1;
+    return (size_t)q->name_len + 1 + q->value_len + 1;
+}
+
+/* Room for one more. */
+static bool reserve(struct redwi_parameters *p)
+{
+    if (p->count < p->cap)
+        return true;
+    size_t cap = p->cap ? p->cap * 2 : CAP_FIRST;
+    struct redwi_parameter *kept = redwi_resize(p->mem, p->kept, cap * sizeof *kept);
+    if (!kept)
+        return false;
+    p->kept = kept;
+    p->cap = cap;
+    return true;
 }
 
 static void drop(struct redwi_parameters *p, size_t i)
@@ -69,9 +86,8 @@ static void drop(struct redwi_parameters *p, size_t i)
 
 int redwi_parameters_set(struct redwi_parameters *p, redw_slice name, redw_slice value)
 {
-    struct redwi_parameter q = {
-        .hash = hash_of(name.ptr, name.len), .name_len = name.len, .value_len = value.len};
-    size_t i = find(p, q.hash, name.ptr, name.len), bytes = bytes_of(&q);
+    uint32_t hash = hash_of(name.ptr, name.len);
+    size_t i = find(p, hash, name.ptr, name.len), bytes = name.len + 1 + value.len + 1;
     size_t had = i < p->count ? bytes_of(&p->kept[i]) : 0;
     if (i == REDWI_PARAMETERS_KEPT || bytes > REDWI_PARAMETERS_BYTES - (p->bytes - had)) {
         if (i < p->count)
@@ -79,6 +95,10 @@ int redwi_parameters_set(struct redwi_parameters *p, redw_slice name, redw_slice
         p->not_kept++;
         return 0;
     }
+    struct redwi_parameter q = {
+        .hash = hash, .name_len = (uint32_t)name.len, .value_len = (uint32_t)value.len};
+    if (i == p->count && !reserve(p))
+        return REDW_ENOMEM;
     q.name = redwi_alloc(p->mem, bytes);
     if (!q.name)
         return REDW_ENOMEM;

@@ -14,14 +14,13 @@
 
 struct redwi_parameter {
     char *name; /* NUL-terminated; the value follows it in the same allocation */
-    uint32_t hash;
-    size_t name_len, value_len;
+    uint32_t hash, name_len, value_len;
 };
 
 struct redwi_parameters {
     const struct redw_allocator *mem;
-    struct redwi_parameter kept[REDWI_PARAMETERS_KEPT];
-    size_t count, bytes;
+    struct redwi_parameter *kept;
+    size_t cap, count, bytes;
     uint64_t not_kept; /* messages whose name or value found no room */
 };
 

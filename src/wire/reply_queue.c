@@ -5,11 +5,17 @@
 #include "wire/reply_queue.h"
 
 #include "wire/mem.h"
-#include "wire/session.h"
 
 #include <string.h>
 
 #define RING_START 4
+
+_Static_assert(REDWI_SENT_CLOSE == 1 << REDWI_DUE_CLOSE && REDWI_SENT_PARSE == 1 << REDWI_DUE_PARSE &&
+                   REDWI_SENT_DESCRIBE_STATEMENT == (1 << REDWI_DUE_PARAMETERS | 1 << REDWI_DUE_COLUMNS) &&
+                   REDWI_SENT_BIND == 1 << REDWI_DUE_BIND && REDWI_SENT_DESCRIBE == 1 << REDWI_DUE_DESCRIBE &&
+                   REDWI_SENT_EXECUTE == 1 << REDWI_DUE_EXECUTE && REDWI_SENT_QUERY == 1 << REDWI_DUE_QUERY,
+               "a bit's place is that of its answer");
+_Static_assert(REDWI_DUE_SYNC > REDWI_DUE_QUERY, "ReadyForQuery is the last");
 
 void redwi_reply_queue_init(struct redwi_reply_queue *q, const struct redw_allocator *mem)
 {
@@ -27,10 +33,8 @@ static struct redwi_reply *reply_at(const struct redwi_reply_queue *q, size_t i)
     return &q->ring[(q->head + i) & (q->cap - 1)];
 }
 
-bool redwi_reply_queue_reserve(struct redwi_reply_queue *q)
+bool redwi_reply_queue_grow(struct redwi_reply_queue *q)
 {
-    if (q->count < q->cap)
-        return true;
     size_t cap = q->cap ? q->cap * 2 : RING_START;
     struct redwi_reply *ring = redwi_alloc_array(q->mem, cap, sizeof *ring);
     if (!ring)
@@ -38,24 +42,10 @@ bool redwi_reply_queue_reserve(struct redwi_reply_queue *q)
     for (size_t i = 0; i < q->count; i++)
         ring[i] = *reply_at(q, i);
     redwi_free(q->mem, q->ring);
-    q->ring = ring;
+    q->ring = q->front = ring;
     q->cap = cap;
     q->head = 0;
     return true;
-}
-
-void redwi_reply_queue_push(struct redwi_reply_queue *q, const struct redwi_reply *reply)
-{
-    struct redwi_reply *r = reply_at(q, q->count++);
-    *r = *reply;
-    r->due = REDWI_DUE_NOTHING;
-    redwi_reply_step(r);
-}
-
-void redwi_reply_queue_pop(struct redwi_reply_queue *q)
-{
-    q->head = (q->head + 1) & (q->cap - 1);
-    q->count--;
 }
 
 void redwi_reply_queue_pop_back(struct redwi_reply_queue *q)
@@ -84,53 +74,4 @@ struct redwi_reply *redwi_reply_queue_last_run(const struct redwi_reply_queue *q
     for (size_t i = q->count; i > 0 && reply_at(q, i - 1)->tag == tag; i--)
         oldest = reply_at(q, i - 1);
     return oldest;
-}
-
-/* After the answer that was due; the order is that of enum redwi_due. */
-void redwi_reply_step(struct redwi_reply *r)
-{
-    static const struct {
-        unsigned sent;
-        enum redwi_due due;
-    } order[] = {
-        {REDWI_SENT_CLOSE, REDWI_DUE_CLOSE},
-        {REDWI_SENT_PARSE, REDWI_DUE_PARSE},
-        {REDWI_SENT_DESCRIBE_STATEMENT, REDWI_DUE_PARAMETERS},
-        {REDWI_SENT_DESCRIBE_STATEMENT, REDWI_DUE_COLUMNS},
-        {REDWI_SENT_BIND, REDWI_DUE_BIND},
-        {REDWI_SENT_DESCRIBE, REDWI_DUE_DESCRIBE},
-        {REDWI_SENT_EXECUTE, REDWI_DUE_EXECUTE},
-        {REDWI_SENT_QUERY, REDWI_DUE_QUERY},
-    };
-    for (size_t i = 0; i < sizeof order / sizeof order[0]; i++) {
-        if (order[i].due <= r->due || !(r->sent & order[i].sent))
-            continue;
-        bool rows = order[i].due == REDWI_DUE_EXECUTE && (r->sent & REDWI_SENT_COLUMNS);
-        r->due = rows ? REDWI_DUE_ROWS : order[i].due;
-        return;
-    }
-    r->due = REDWI_DUE_SYNC;
-}
-
-void redwi_reply_has_columns(struct redwi_reply *r)
-{
-    r->sent |= REDWI_SENT_COLUMNS;
-    /* Described was the statement, not one portal of it: so it is each time it runs. */
-    if (r->due == REDWI_DUE_COLUMNS)
-        r->again |= REDWI_SENT_COLUMNS;
-}
-
-void redwi_reply_complete(struct redwi_reply *r)
-{
-    if (r->sent & REDWI_SENT_QUERY) {
-        r->due = REDWI_DUE_QUERY;
-        return;
-    }
-    r->due = REDWI_DUE_SYNC;
-    if (!r->more)
-        return;
-    r->more--;
-    r->sent = r->again;
-    r->due = REDWI_DUE_NOTHING;
-    redwi_reply_step(r);
 }

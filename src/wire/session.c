@@ -14,84 +14,101 @@
 #include "wire/mem.h"
 #include "wire/steps.h"
 
+#define NOINLINE static __attribute__((noinline))
+
 #define KIB          ((size_t)1024)
 #define HEADER_BYTES 5 /* type and length */
 
-/* The input: its size but for longer messages, and the room below which it is compacted. */
+/* The input: its size but for longer messages; and what it grows by for an owner that does not take. It is
+ * compacted when less than a quarter is left. */
 #define INPUT_BYTES    (64 * KIB)
-#define INPUT_ROOM_MIN (16 * KIB)
+#define INPUT_MORE (16 * KIB)
+/* Its first size if memory is shared, until a read fills it or rows come: so much have connections that say
+ * little and are paused, or wait for the rest of a message. */
+#define INPUT_FIRST REDWI_REST_MAX
 /* Its size once a read of messages filled it. A recv of 64 KiB costs 10 us besides its bytes (loopback): half
  * as many take 7 % off the CPU of rows of 100 bytes. Not more, for a stream to stay below 512 KiB. */
 #define INPUT_FLOODED (128 * KIB)
 /* The output: what one session may have waiting, and what an emptied one may keep. */
 #define OUTPUT_MAX  ((size_t)1 << 30)
 #define OUTPUT_KEEP (64 * KIB)
+/* ...and which others may have: what is written in a turn of the loop hardly ever needs more. */
+#define OUTPUT_SHARED (16 * KIB)
 
+/* Not below the longest message of another type (REDWI_DATA_ROW_LEAST): then no row that fits what the
+ * buffer may have grown to is over its bound, and rows behind the first need no look at their headers
+ * here. */
 #define DATA_ROW_DEFAULT (64 * KIB * KIB)
 #define DATA_ROW_MAX     (((size_t)1 << 30) - 1)
-/* Not below the longest message of another type: then no row that fits what the buffer may have grown to
- * is over its bound, and rows behind the first need no look at their headers here. */
-#define DATA_ROW_LEAST   (4 * KIB * KIB)
-#define DATA_ROW_MIN_LEN 6   /* length word and a count of columns */
 #define CANCEL_NOISE_MAX (32 * KIB) /* what a server may say to a CancelRequest */
 
 /* --- the table ---------------------------------------------------------------------------------- */
 
-#define IN(phase) (1u << REDWI_PHASE_##phase)
-#define DUE(what) (1u << REDWI_DUE_##what)
-#define ANY       (~0u)
-#define ALWAYS    (IN(LOGIN) | IN(SETTLING) | IN(READY) | IN(BUSY))
-#define ANY_ERROR (DUE(FAILED) | DUE(COPY_OUT)) /* the unit's error was reported already */
+/* A moment: what the unit in front waits for, or while none is under way the phase. */
+#define DUE(what)  (1u << REDWI_DUE_##what)
+#define IN_(phase) (1u << (16 + (phase)))
+#define IN(phase)  IN_(REDWI_PHASE_##phase)
+#define BUSY       0xffffu /* whatever is due */
+#define ALWAYS     (IN(LOGIN) | IN(SETTLING) | IN(READY) | BUSY)
+#define ANY_ERROR  (DUE(FAILED) | DUE(COPY_OUT)) /* the unit's error was reported already */
+#define ROWS_DUE   (DUE(ROWS) | DUE(QUERY_ROWS))
 
-/* What may be done with a type, by phase and, in BUSY, by what the unit in front waits for. */
+/* What may be done with a type, and when. */
 struct rule {
-    unsigned phases, dues;
+    unsigned when;
     redwi_on_message *take;
 };
 
-#define ROWS_DUE (DUE(ROWS) | DUE(QUERY_ROWS))
-#define UNIT(dues, take) {IN(BUSY), (dues), (take)}
-
 #define RULES_MAX 3
 static const struct message_type {
-    const char *name;
+    _Alignas(64) const char *name; /* a cache line each */
     struct rule rules[RULES_MAX];
 } types[128] = {
-    ['D'] = {"DataRow", {UNIT(ROWS_DUE, redwi_on_nothing)}}, /* discarded; others: rows_in_front */
-    ['1'] = {"ParseComplete", {UNIT(DUE(PARSE), redwi_on_step)}},
-    ['2'] = {"BindComplete", {UNIT(DUE(BIND), redwi_on_bound)}},
-    ['3'] = {"CloseComplete", {UNIT(DUE(CLOSE), redwi_on_step)}},
-    ['t'] = {"ParameterDescription", {UNIT(DUE(PARAMETERS), redwi_on_parameter_types)}},
-    ['T'] = {"RowDescription", {UNIT(DUE(COLUMNS) | DUE(DESCRIBE) | DUE(QUERY), redwi_on_columns)}},
-    ['n'] = {"NoData", {UNIT(DUE(DESCRIBE), redwi_on_step), UNIT(DUE(COLUMNS), redwi_on_no_columns)}},
+    ['D'] = {"DataRow", {{ROWS_DUE, redwi_on_nothing}}}, /* discarded; others: report_rows */
+    ['1'] = {"ParseComplete", {{DUE(PARSE), redwi_on_step}}},
+    ['2'] = {"BindComplete", {{DUE(BIND), redwi_on_bound}}},
+    ['3'] = {"CloseComplete", {{DUE(CLOSE), redwi_on_step}}},
+    ['t'] = {"ParameterDescription", {{DUE(PARAMETERS), redwi_on_parameter_types}}},
+    ['T'] = {"RowDescription", {{DUE(COLUMNS) | DUE(DESCRIBE) | DUE(QUERY), redwi_on_columns}}},
+    ['n'] = {"NoData", {{DUE(DESCRIBE), redwi_on_step}, {DUE(COLUMNS), redwi_on_no_columns}}},
     ['C'] = {"CommandComplete",
-             {UNIT(DUE(EXECUTE) | DUE(QUERY) | ROWS_DUE, redwi_on_complete),
-              UNIT(DUE(COPY_OUT), redwi_on_copy_complete)}},
-    ['I'] = {"EmptyQueryResponse", {UNIT(DUE(EXECUTE) | DUE(QUERY), redwi_on_empty)}},
-    ['s'] = {"PortalSuspended", {UNIT(DUE(EXECUTE) | DUE(ROWS), redwi_on_suspended)}},
+             {{DUE(EXECUTE) | DUE(QUERY) | ROWS_DUE, redwi_on_complete},
+              {DUE(COPY_OUT), redwi_on_copy_complete}}},
+    ['I'] = {"EmptyQueryResponse", {{DUE(EXECUTE) | DUE(QUERY), redwi_on_empty}}},
+    ['s'] = {"PortalSuspended", {{DUE(EXECUTE) | DUE(ROWS), redwi_on_suspended}}},
     ['Z'] = {"ReadyForQuery",
-             {UNIT(DUE(SYNC) | DUE(FAILED) | DUE(QUERY), redwi_on_ready),
-              {IN(SETTLING), ANY, redwi_on_logged_in}}},
+             {{DUE(SYNC) | DUE(FAILED) | DUE(QUERY), redwi_on_ready}, {IN(SETTLING), redwi_on_logged_in}}},
     ['E'] = {"ErrorResponse",
-             {UNIT(ANY & ~ANY_ERROR, redwi_on_unit_error),
-              UNIT(ANY_ERROR, redwi_on_later_error),
-              {IN(LOGIN) | IN(SETTLING) | IN(READY), ANY, redwi_on_last_words}}},
-    ['N'] = {"NoticeResponse", {{ALWAYS, ANY, redwi_on_notice}}},
-    ['S'] = {"ParameterStatus", {{ALWAYS, ANY, redwi_on_parameter}}},
-    ['A'] = {"NotificationResponse", {{IN(READY) | IN(BUSY), ANY, redwi_on_nothing}}},
-    ['R'] = {"Authentication", {{IN(LOGIN), ANY, redwi_on_authentication}}},
-    ['v'] = {"NegotiateProtocolVersion", {{IN(LOGIN), ANY, redwi_on_negotiate}}},
-    ['K'] = {"BackendKeyData", {{IN(SETTLING), ANY, redwi_on_key}}},
-    ['G'] = {"CopyInResponse", {UNIT(DUE(EXECUTE), redwi_on_copy_in)}},
-    ['H'] = {"CopyOutResponse", {UNIT(DUE(EXECUTE), redwi_on_copy_out)}},
-    ['d'] = {"CopyData", {UNIT(DUE(COPY_OUT), redwi_on_nothing)}},
-    ['c'] = {"CopyDone", {UNIT(DUE(COPY_OUT), redwi_on_nothing)}},
+             {{BUSY & ~ANY_ERROR, redwi_on_unit_error},
+              {ANY_ERROR, redwi_on_later_error},
+              {IN(LOGIN) | IN(SETTLING) | IN(READY), redwi_on_last_words}}},
+    ['N'] = {"NoticeResponse", {{ALWAYS, redwi_on_notice}}},
+    ['S'] = {"ParameterStatus", {{ALWAYS, redwi_on_parameter}}},
+    ['A'] = {"NotificationResponse", {{IN(READY) | BUSY, redwi_on_nothing}}},
+    ['R'] = {"Authentication", {{IN(LOGIN), redwi_on_authentication}}},
+    ['v'] = {"NegotiateProtocolVersion", {{IN(LOGIN), redwi_on_negotiate}}},
+    ['K'] = {"BackendKeyData", {{IN(SETTLING), redwi_on_key}}},
+    ['G'] = {"CopyInResponse", {{DUE(EXECUTE), redwi_on_copy_in}}},
+    ['H'] = {"CopyOutResponse", {{DUE(EXECUTE), redwi_on_copy_out}}},
+    ['d'] = {"CopyData", {{DUE(COPY_OUT), redwi_on_nothing}}},
+    ['c'] = {"CopyDone", {{DUE(COPY_OUT), redwi_on_nothing}}},
     /* Never asked for; here for their names. */
     ['V'] = {.name = "FunctionCallResponse"},
     ['W'] = {.name = "CopyBothResponse"},
     ['z'] = {.name = "compression (Redshift)"},
     ['k'] = {.name = "switch of compression (Redshift)"},
     ['m'] = {.name = "compressed data (Redshift)"},
+};
+
+/* The answers that say no more than that they came, by what is due: of the table, what redwi_on_step
+ * takes. */
+#define ANSWER(type) (0x100u | (type)) /* 0: there is none, and no type has it */
+static const uint16_t answers[] = {
+    [REDWI_DUE_CLOSE] = ANSWER('3'),
+    [REDWI_DUE_PARSE] = ANSWER('1'),
+    [REDWI_DUE_BIND] = ANSWER('2'),
+    [REDWI_DUE_DESCRIBE] = ANSWER('n'),
+    [REDWI_DUE_FAILED] = 0,
 };
 
 static void die_unexpected(struct redwi_session *s, uint8_t type)
@@ -104,61 +121,116 @@ static void die_unexpected(struct redwi_session *s, uint8_t type)
     redwi_die_protocol(s, "unexpected", name ? name : unknown);
 }
 
-/* The rule for a type now; NULL, and the session is dead, if there is none. */
-static const struct rule *rule_for(struct redwi_session *s, uint8_t type)
+static unsigned moment(const struct redwi_session *s)
 {
-    unsigned phase = 1u << s->phase, due = ANY;
     if (s->phase == REDWI_PHASE_BUSY)
-        due = 1u << redwi_reply_queue_front(&s->queue)->due;
+        return 1u << redwi_session_front(s)->due;
+    return IN_(s->phase);
+}
+
+static bool rows_due(const struct redwi_session *s)
+{
+    return moment(s) & ROWS_DUE;
+}
+
+/* The rule for a type now; NULL if there is none. */
+static const struct rule *rule_for(const struct redwi_session *s, uint8_t type)
+{
+    unsigned now = moment(s);
     for (size_t i = 0; type < 128 && i < RULES_MAX; i++) {
-        const struct rule *rule = &types[type].rules[i];
-        if ((rule->phases & phase) && (rule->dues & due))
-            return rule;
+        if (types[type].rules[i].when & now)
+            return &types[type].rules[i];
     }
-    die_unexpected(s, type);
     return NULL;
 }
 
 /* --- input -------------------------------------------------------------------------------------- */
 
-/* The message in front: its rule once its header has passed, NULL before that, and when it did not. The
- * bounds are checked before the body is waited for. */
-static const struct rule *check_header(struct redwi_session *s)
+static bool is_within(const struct redwi_session *s, uint8_t type, uint32_t len)
 {
-    if (redwi_buf_len(&s->in) < HEADER_BYTES)
+    if (redwi_be_surely_within(type, len))
+        return true;
+    /* What has no bounds is outside them. */
+    size_t min = SIZE_MAX, max = 0;
+    (void)redwi_be_limits((char)type, redwi_session_logged_in(s), s->row_max, &min, &max);
+    return len >= min && len <= max;
+}
+
+/* Takes what is in front, a whole message that its rule allows. A row with an owner stays, and nothing
+ * is looked at but the header of the first: the owner takes as many as there are. */
+static inline enum redwi_ev_kind take_message(struct redwi_session *s, const struct rule *rule,
+                                              struct redwi_ev *ev)
+{
+    const uint8_t *p = s->in.data + s->in.head;
+    size_t len = redwi_load32(p + 1);
+    if (p[0] == 'D' && redwi_session_front(s)->tag) {
+        *ev = (struct redwi_ev){
+            .kind = REDWI_EV_ROWS,
+            .unit = redwi_session_front(s)->tag,
+            .data = p,
+            .len = redwi_buf_len(&s->in),
+        };
+        return REDWI_EV_ROWS;
+    }
+    /* The bytes stay where they are until there is room to be made. */
+    redwi_buf_take_plain(&s->in, len + 1);
+    s->need = 0;
+    return rule->take(s, (struct redwi_message){p + HEADER_BYTES, len - sizeof(uint32_t)}, ev);
+}
+
+/* The rule for the message in front; NULL: it is not whole yet, or it ended the session. The bounds are
+ * checked before the body is waited for. */
+static const struct rule *check_message(struct redwi_session *s)
+{
+    size_t n = redwi_buf_len(&s->in);
+    if (n < HEADER_BYTES)
         return NULL;
     const uint8_t *p = redwi_buf_front(&s->in);
+    uint32_t len = redwi_load32(p + 1);
     const struct rule *rule = rule_for(s, p[0]);
-    if (!rule)
+    if (!rule) {
+        die_unexpected(s, p[0]);
         return NULL;
-    /* What has no bounds is outside them. */
-    size_t len = redwi_load32(p + 1), min = SIZE_MAX, max = 0;
-    (void)redwi_be_limits((char)p[0], redwi_session_logged_in(s), s->row_max, &min, &max);
-    if (len < min || len > max) {
+    }
+    if (!is_within(s, p[0], len)) {
         redwi_die_protocol(s, "length out of bounds in", types[p[0]].name);
         return NULL;
     }
-    s->need = len + 1;
-    return rule;
+    if (len < n)
+        return rule;
+    s->need = (size_t)len + 1;
+    return NULL;
 }
 
-/* The short way of the hottest message: nothing is looked at but its header. */
-static bool rows_in_front(const struct redwi_session *s, struct redwi_ev *ev)
+/* An answer out of `answers`. It needs no table and brings no event, but where BindComplete is to be
+ * reported. */
+static inline bool take_answer(struct redwi_session *s)
 {
-    const uint8_t *p = redwi_buf_front(&s->in);
-    size_t n = redwi_buf_len(&s->in);
-    if (n < HEADER_BYTES || p[0] != 'D')
+    if (redwi_buf_len(&s->in) < HEADER_BYTES)
         return false;
-    size_t len = redwi_load32(p + 1);
-    if (len >= n || len < DATA_ROW_MIN_LEN || len > s->row_max)
+    const uint8_t *p = s->in.data + s->in.head;
+    struct redwi_reply *r = redwi_session_front(s);
+    if (ANSWER(p[0]) != answers[r->due] || redwi_load32(p + 1) != sizeof(uint32_t) ||
+        (r->sent & REDWI_SENT_REPORT_BIND))
         return false;
-    *ev = (struct redwi_ev){
-        .kind = REDWI_EV_ROWS,
-        .unit = s->queue.ring[s->queue.head].tag,
-        .data = p,
-        .len = n,
-    };
+    redwi_buf_take_plain(&s->in, HEADER_BYTES);
+    redwi_reply_step(r);
     return true;
+}
+
+/* As check_message() while a unit is under way, where the type's first rule holds and the length is
+ * within what needs no asking. NULL: it must be asked. */
+static inline const struct rule *glance_at_message(const struct redwi_session *s)
+{
+    size_t n = redwi_buf_len(&s->in);
+    if (n < HEADER_BYTES)
+        return NULL;
+    const uint8_t *p = s->in.data + s->in.head;
+    uint32_t len = redwi_load32(p + 1);
+    if (!redwi_be_surely_within(p[0], len) || len >= n)
+        return NULL;
+    const struct rule *rule = &types[p[0]].rules[0];
+    return rule->when >> redwi_session_front(s)->due & 1 ? rule : NULL;
 }
 
 /* The one byte that answers SSLRequest. Bytes behind it came before TLS: somebody in between would like
@@ -175,16 +247,16 @@ static void take_tls_answer(struct redwi_session *s, struct redwi_ev *ev)
     } else if (n > 1) {
         redwi_die_tls(s, "unencrypted bytes behind the server's answer to the request for TLS");
     } else {
-        redwi_session_set_phase(s, REDWI_PHASE_TLS_WAIT);
-        ev->kind = REDWI_EV_START_TLS;
+        s->phase = REDWI_PHASE_TLS_WAIT;
+        *ev = (struct redwi_ev){.kind = REDWI_EV_START_TLS};
     }
 }
 
 /* TLS without asking for it: the server's answer is the handshake itself. */
 static void start_tls_unasked(struct redwi_session *s, struct redwi_ev *ev)
 {
-    redwi_session_set_phase(s, REDWI_PHASE_TLS_WAIT);
-    ev->kind = REDWI_EV_START_TLS;
+    s->phase = REDWI_PHASE_TLS_WAIT;
+    *ev = (struct redwi_ev){.kind = REDWI_EV_START_TLS};
 }
 
 static void drop_noise(struct redwi_session *s)
@@ -196,63 +268,71 @@ static void drop_noise(struct redwi_session *s)
         redwi_die_protocol(s, "too many", "bytes");
 }
 
-static bool take_message(struct redwi_session *s, struct redwi_ev *ev)
-{
-    const struct rule *rule = check_header(s);
-    if (!rule)
-        return s->phase == REDWI_PHASE_DEAD;
-    if (s->need > redwi_buf_len(&s->in))
-        return false;
-    const uint8_t *p = redwi_buf_front(&s->in);
-    const struct redwi_message m = {p + HEADER_BYTES, s->need - HEADER_BYTES};
-    /* The bytes stay where they are until there is room to be made. */
-    redwi_buf_take(&s->in, s->need);
-    s->need = 0;
-    rule->take(s, &m, ev);
-    redwi_session_look_at_front(s);
-    return true;
-}
+enum passage {
+    PASSAGE_STUCK,    /* nothing more can be done with what was received */
+    PASSAGE_WENT_ON,
+    PASSAGE_MESSAGES, /* they are what is to be read */
+};
 
-/* One step; false: nothing more can be done with what was received. */
-static bool advance(struct redwi_session *s, struct redwi_ev *ev)
+/* In the phases without messages. */
+static enum passage pass(struct redwi_session *s, struct redwi_ev *ev)
 {
+    bool any = redwi_buf_len(&s->in) > 0;
     switch (s->phase) {
     case REDWI_PHASE_DEAD:
     case REDWI_PHASE_START:
     case REDWI_PHASE_TLS_WAIT:
-        return false;
+        return PASSAGE_STUCK;
     case REDWI_PHASE_TLS_ASKED:
-        if (s->config.tls_direct) {
+        if (s->config.tls_direct)
             start_tls_unasked(s, ev);
-            return true;
-        }
-        if (!redwi_buf_len(&s->in))
-            return false;
-        take_tls_answer(s, ev);
-        return true;
+        else if (any)
+            take_tls_answer(s, ev);
+        else
+            return PASSAGE_STUCK;
+        return PASSAGE_WENT_ON;
     case REDWI_PHASE_CANCEL:
-        if (!redwi_buf_len(&s->in))
-            return false;
+        if (!any)
+            return PASSAGE_STUCK;
         drop_noise(s);
-        return true;
+        return PASSAGE_WENT_ON;
     case REDWI_PHASE_LOGIN:
         /* After the end only the server's last words are of interest, not its iterations. */
-        if (s->auth.step == REDWI_AUTH_DERIVING && !s->ended) {
-            ev->kind = REDWI_EV_WORK;
-            return true;
-        }
-        return take_message(s, ev);
-    default: /* SETTLING, READY, BUSY */
-        return take_message(s, ev);
+        if (s->auth.step != REDWI_AUTH_DERIVING || s->ended)
+            return PASSAGE_MESSAGES;
+        *ev = (struct redwi_ev){.kind = REDWI_EV_WORK};
+        return PASSAGE_WENT_ON;
+    default: /* SETTLING */
+        return PASSAGE_MESSAGES;
     }
 }
 
-/* Back to the usual size after a long message, which filled its buffer to the last byte, and after rows. */
-static void shrink_input(struct redwi_session *s)
+/* What it may be without a long message. */
+static size_t most_input(const struct redwi_session *s)
 {
-    size_t usual = s->rows_due ? INPUT_FLOODED : INPUT_BYTES;
-    if (s->in.cap > usual && !redwi_buf_len(&s->in))
-        redwi_buf_free(&s->in);
+    return rows_due(s) ? INPUT_FLOODED : INPUT_BYTES;
+}
+
+/* What the login brought does not go to another connection. */
+static void wipe_login(struct redwi_session *s)
+{
+    redwi_wipe(s->in.data, s->in.top);
+    s->in.top = 0;
+    s->in_login = false;
+}
+
+/* No more can be done with what is there: memory that is shared may be taken by others. If nothing waits, back to
+ * the usual size after a long message, which filled its buffer to the last byte, and after rows. */
+static void rest_input(struct redwi_session *s)
+{
+    if (!redwi_buf_len(&s->in)) {
+        if (s->in_login)
+            wipe_login(s);
+        if (s->in.cap > most_input(s))
+            redwi_buf_free(&s->in);
+    }
+    if (s->in.shared && !s->in_login)
+        redwi_buf_rest(&s->in);
 }
 
 /* --- life --------------------------------------------------------------------------------------- */
@@ -281,8 +361,8 @@ int redwi_session_create(struct redwi_session **out, const struct redwi_session_
         return REDW_ENOMEM;
     s->config = *config;
     s->row_max = config->data_row_max ? config->data_row_max : DATA_ROW_DEFAULT;
-    if (s->row_max < DATA_ROW_LEAST)
-        s->row_max = DATA_ROW_LEAST;
+    if (s->row_max < REDWI_DATA_ROW_LEAST)
+        s->row_max = REDWI_DATA_ROW_LEAST;
     if (s->row_max > DATA_ROW_MAX)
         s->row_max = DATA_ROW_MAX;
     if (config->cancel_key) {
@@ -292,8 +372,13 @@ int redwi_session_create(struct redwi_session **out, const struct redwi_session_
     redwi_buf_init(&s->in, config->mem, INPUT_BYTES);
     redwi_buf_init(&s->out, config->mem, OUTPUT_MAX);
     s->out.secret = true;
+    if (config->buffers) {
+        s->in.shared = &config->buffers->in;
+        s->out.shared = &config->buffers->out;
+    }
     redwi_reply_queue_init(&s->queue, config->mem);
     redwi_parameters_init(&s->parameters, config->mem);
+    redwi_description_init(&s->description, config->mem);
     s->auth = (struct redwi_auth){
         .mem = config->mem,
         .user = config->startup.user,
@@ -328,8 +413,8 @@ void redwi_session_free(struct redwi_session *s)
     redwi_auth_end(&s->auth);
     redwi_reply_queue_free(&s->queue);
     redwi_parameters_free(&s->parameters);
-    redwi_wipe(s->in.data, s->in_top < s->in.cap ? s->in_top : s->in.cap);
-    redwi_buf_free(&s->in);
+    redwi_description_free(&s->description);
+    redwi_buf_free_wiped(&s->in);
     redwi_buf_free(&s->out);
     redw_error_release(s->fatal);
     redw_error_release(s->why);
@@ -356,7 +441,7 @@ static int open_session(struct redwi_session *s)
         redwi_startup_put(&s->out, &c->startup);
     int code = put_done(s, mark);
     if (!code)
-        redwi_session_set_phase(s, c->cancel_key ? REDWI_PHASE_CANCEL : REDWI_PHASE_LOGIN);
+        s->phase = c->cancel_key ? REDWI_PHASE_CANCEL : REDWI_PHASE_LOGIN;
     return code;
 }
 
@@ -371,7 +456,7 @@ int redwi_session_start(struct redwi_session *s)
         redwi_fe_ssl_request(&s->out);
     int code = put_done(s, mark);
     if (!code)
-        redwi_session_set_phase(s, REDWI_PHASE_TLS_ASKED);
+        s->phase = REDWI_PHASE_TLS_ASKED;
     return code;
 }
 
@@ -402,45 +487,77 @@ static void widen_input(struct redwi_session *s)
         redwi_buf_cut(&s->in, len);
 }
 
+/* The size it is to have now, but for a long message. */
+static size_t usual_input(const struct redwi_session *s)
+{
+    const struct redwi_buf *in = &s->in;
+    if (in->cap > INPUT_FIRST || !in->shared || rows_due(s) || s->need > INPUT_FIRST)
+        return INPUT_BYTES;
+    bool filled = in->cap && in->tail == in->cap;
+    return filled ? INPUT_BYTES : INPUT_FIRST;
+}
+
 uint8_t *redwi_session_input(struct redwi_session *s, size_t *room)
 {
     *room = 0;
     if (s->phase == REDWI_PHASE_DEAD)
         return NULL;
+    s->in.resting = false;
+    size_t usual = usual_input(s);
+    if (!redwi_buf_len(&s->in) && s->in.cap >= usual && s->need <= s->in.cap) { /* so it is nearly always */
+        *room = s->in.cap;
+        return s->in.data;
+    }
     if (is_flooded(s))
         widen_input(s);
     /* The buffer grows by doubling, but never further than the message in front needs: a header alone
      * makes no server own much of our memory. An owner that feeds on without taking what is whole gets
      * its room too. */
     size_t len = redwi_buf_len(&s->in);
-    size_t cap = s->need > INPUT_BYTES ? s->need : INPUT_BYTES;
+    size_t cap = s->need > usual ? s->need : usual;
     if (cap <= len)
-        cap = len + INPUT_ROOM_MIN;
-    size_t want = s->in.cap ? INPUT_ROOM_MIN : INPUT_BYTES;
+        cap = len + INPUT_MORE;
+    size_t want = s->in.cap < usual ? usual - len : usual / 4;
     if (want > cap - len)
         want = cap - len;
     s->in.max = cap > s->in.cap ? cap : s->in.cap;
+    if (s->in.cap < usual && s->in.max < most_input(s))
+        s->in.max = most_input(s); /* more than was asked for is welcome if somebody has it */
+    s->in.secret = s->in_login; /* what moves is wiped where it was; what is taken stays in view */
     uint8_t *p = redwi_buf_room(&s->in, want, room);
+    s->in.secret = false;
     if (!p)
         redwi_die_no_memory(s);
     return p;
 }
 
+/* True: there it is. What comes before the handshake, but for the one answer that is awaited, is
+ * nobody's word. */
+static bool may_receive(struct redwi_session *s)
+{
+    if (s->phase > REDWI_PHASE_TLS_WAIT || (s->phase == REDWI_PHASE_TLS_ASKED && !s->config.tls_direct))
+        return true;
+    redwi_die_tls(s, "unencrypted bytes before the TLS handshake");
+    return false;
+}
+
 void redwi_session_received(struct redwi_session *s, size_t n)
 {
-    if (s->phase == REDWI_PHASE_DEAD || !n)
+    if (s->phase == REDWI_PHASE_DEAD)
         return;
+    if (!n) {
+        rest_input(s);
+        return;
+    }
     if (s->traces) {
         s->traces->received.view.row_version = s->row_version;
         redwi_trace_feed(&s->traces->received, s->in.data + s->in.tail, n);
     }
-    bool asked = s->phase == REDWI_PHASE_TLS_ASKED && !s->config.tls_direct;
-    if (s->phase <= REDWI_PHASE_TLS_WAIT && !asked)
-        redwi_die_tls(s, "unencrypted bytes before the TLS handshake");
-    else
+    if (may_receive(s))
         redwi_buf_added(&s->in, n);
-    if (s->in.tail > s->in_top)
-        s->in_top = s->in.tail;
+    if (s->in.tail > s->in.top)
+        s->in.top = s->in.tail;
+    s->in_login |= !redwi_session_logged_in(s);
 }
 
 void redwi_session_ended(struct redwi_session *s, redw_error *why)
@@ -461,10 +578,32 @@ static size_t sendable(const struct redwi_session *s)
     return s->unit_open ? s->unit_at : redwi_buf_len(&s->out);
 }
 
+bool redwi_session_has_output(const struct redwi_session *s)
+{
+    return sendable(s) > 0;
+}
+
 const uint8_t *redwi_session_output(const struct redwi_session *s, size_t *n)
 {
     *n = sendable(s);
-    return *n ? redwi_buf_front(&s->out) : NULL;
+    return *n ? s->out.data + s->out.head : NULL;
+}
+
+/* All was sent. */
+static void rest_output(struct redwi_session *s)
+{
+    struct redwi_buf *out = &s->out;
+    /* Of a unit that is being written the buffer may have to remember that it failed. */
+    if (s->unit_open)
+        return;
+    if (!out->shared) {
+        if (out->cap > OUTPUT_KEEP)
+            redwi_buf_free(out);
+    } else if (out->secret || out->cap > OUTPUT_SHARED) {
+        redwi_buf_free(out);
+    } else {
+        redwi_buf_rest(out);
+    }
 }
 
 void redwi_session_sent(struct redwi_session *s, size_t n)
@@ -478,38 +617,79 @@ void redwi_session_sent(struct redwi_session *s, size_t n)
         s->unit_at -= n;
     if (redwi_buf_len(&s->out))
         return;
-    if (s->out.cap > OUTPUT_KEEP)
-        redwi_buf_free(&s->out);
+    rest_output(s);
     s->out.secret = s->out.secret && !redwi_session_logged_in(s);
 }
 
 /* --- events ------------------------------------------------------------------------------------- */
 
-static void report_fatal(struct redwi_session *s, struct redwi_ev *ev)
+static enum redwi_ev_kind report_fatal(struct redwi_session *s, struct redwi_ev *ev)
 {
-    ev->kind = REDWI_EV_FATAL;
-    ev->error = s->fatal;
+    *ev = (struct redwi_ev){.kind = REDWI_EV_FATAL, .error = s->fatal};
     s->fatal = NULL;
     s->fatal_due = false;
+    return REDWI_EV_FATAL;
+}
+
+/* Everything was read that can be. */
+static enum redwi_ev_kind stop(struct redwi_session *s, struct redwi_ev *ev)
+{
+    if (s->ended && s->phase != REDWI_PHASE_DEAD)
+        redwi_die_ended(s);
+    if (s->fatal_due)
+        return report_fatal(s, ev);
+    if (!s->in.resting)
+        rest_input(s);
+    ev->kind = REDWI_EV_NONE;
+    return REDWI_EV_NONE;
+}
+
+/* All there is to redwi_session_next(). */
+NOINLINE enum redwi_ev_kind next_of_all(struct redwi_session *s, struct redwi_ev *ev)
+{
+    for (;;) {
+        ev->kind = REDWI_EV_NONE;
+        enum passage passage = redwi_session_logged_in(s) ? PASSAGE_MESSAGES : pass(s, ev);
+        if (passage == PASSAGE_MESSAGES) {
+            const struct rule *rule = check_message(s);
+            if (!rule)
+                return stop(s, ev);
+            ev->kind = take_message(s, rule, ev);
+        } else if (passage == PASSAGE_STUCK) {
+            return stop(s, ev);
+        }
+        if (ev->kind)
+            return ev->kind;
+    }
+}
+
+/* The same as far as a glance at the message is enough, with a third of the instructions. */
+NOINLINE enum redwi_ev_kind next_usual(struct redwi_session *s, struct redwi_ev *ev)
+{
+    if (s->phase != REDWI_PHASE_BUSY)
+        return next_of_all(s, ev);
+    while (take_answer(s))
+        ;
+    const struct rule *rule = glance_at_message(s);
+    enum redwi_ev_kind kind = rule ? take_message(s, rule, ev) : REDWI_EV_NONE;
+    return kind ? kind : next_of_all(s, ev);
+}
+
+/* Nothing to read, to report, to give back (shrink_input): so it is after the last answer, and whenever
+ * somebody just asks. */
+static inline bool is_at_rest(const struct redwi_session *s)
+{
+    return !redwi_buf_len(&s->in) && redwi_session_logged_in(s) && !s->ended && s->in.cap <= INPUT_BYTES;
 }
 
 enum redwi_ev_kind redwi_session_next(struct redwi_session *s, struct redwi_ev *ev)
 {
-    for (;;) {
-        if (s->rows_due && rows_in_front(s, ev))
-            return REDWI_EV_ROWS;
-        *ev = (struct redwi_ev){0};
-        bool went_on = advance(s, ev);
-        if (!went_on && s->ended && s->phase != REDWI_PHASE_DEAD)
-            redwi_die_ended(s);
-        if (s->fatal_due)
-            report_fatal(s, ev);
-        if (ev->kind || !went_on)
-            break;
-    }
-    if (!ev->kind)
-        shrink_input(s);
-    return ev->kind;
+    if (!is_at_rest(s))
+        return next_usual(s, ev);
+    if (!s->in.resting)
+        rest_input(s);
+    ev->kind = REDWI_EV_NONE;
+    return REDWI_EV_NONE;
 }
 
 bool redwi_session_work(struct redwi_session *s, unsigned iterations)
@@ -526,8 +706,7 @@ void redwi_session_rows_taken(struct redwi_session *s, const uint8_t *upto)
 {
     if (s->phase == REDWI_PHASE_DEAD)
         return;
-    size_t n = (size_t)(upto - redwi_buf_front(&s->in));
-    redwi_buf_take(&s->in, n);
+    redwi_buf_take_plain(&s->in, (size_t)(upto - (s->in.data + s->in.head)));
     s->need = 0;
 }
 
@@ -542,7 +721,8 @@ struct redwi_buf *redwi_session_unit_begin(struct redwi_session *s)
 {
     if (!redwi_session_logged_in(s) || !redwi_reply_queue_reserve(&s->queue))
         return NULL;
-    redwi_session_take_back_unit(s);
+    if (s->unit_open)
+        redwi_session_take_back_unit(s);
     /* What the login put here was wiped as it left; wiping the room of a large statement takes long. */
     if (!redwi_buf_len(&s->out))
         s->out.secret = false;
@@ -569,18 +749,12 @@ int redwi_session_unit_end(struct redwi_session *s, void *tag, unsigned sent, en
     return redwi_session_batch_end(s, tag, sent, 0, 0, on_error);
 }
 
-int redwi_session_batch_end(struct redwi_session *s, void *tag, unsigned sent, unsigned again, size_t more,
-                            enum redw_outcome on_error)
+/* Of a unit whose messages are all there. */
+static inline void queue_unit(struct redwi_session *s, void *tag, unsigned sent, unsigned again, size_t more,
+                              enum redw_outcome on_error)
 {
-    if (!s->unit_open)
-        return REDW_EINVAL;
     s->unit_open = false;
-    if (!(sent & REDWI_SENT_QUERY))
-        redwi_fe_sync(&s->out);
-    int code = put_done(s, s->unit_at);
-    if (code)
-        return code;
-    const struct redwi_reply reply = {
+    redwi_reply_queue_push(&s->queue, (struct redwi_reply){
         .tag = tag,
         .at = s->sent + s->unit_at,
         .end = s->sent + redwi_buf_mark(&s->out),
@@ -588,10 +762,23 @@ int redwi_session_batch_end(struct redwi_session *s, void *tag, unsigned sent, u
         .sent = sent,
         .again = again,
         .more = more,
-    };
-    redwi_reply_queue_push(&s->queue, &reply);
-    redwi_session_set_phase(s, REDWI_PHASE_BUSY);
-    return 0;
+    });
+    s->phase = REDWI_PHASE_BUSY;
+}
+
+int redwi_session_batch_end(struct redwi_session *s, void *tag, unsigned sent, unsigned again, size_t more,
+                            enum redw_outcome on_error)
+{
+    if (!s->unit_open)
+        return REDW_EINVAL;
+    if (!(sent & REDWI_SENT_QUERY))
+        redwi_fe_sync(&s->out);
+    int code = put_done(s, s->unit_at);
+    if (code)
+        s->unit_open = false;
+    else
+        queue_unit(s, tag, sent, again, more, on_error);
+    return code;
 }
 
 int redwi_session_query(struct redwi_session *s, void *tag, const char *sql, size_t n,
@@ -616,7 +803,7 @@ bool redwi_session_take_back(struct redwi_session *s, const void *tag)
     redwi_buf_cut(&s->out, (size_t)(at - s->sent));
     while (s->queue.count && redwi_reply_queue_back(&s->queue)->at >= at)
         redwi_reply_queue_pop_back(&s->queue);
-    redwi_session_set_phase(s, s->queue.count ? REDWI_PHASE_BUSY : REDWI_PHASE_READY);
+    s->phase = s->queue.count ? REDWI_PHASE_BUSY : REDWI_PHASE_READY;
     return true;
 }
 
@@ -624,7 +811,6 @@ void redwi_session_discard(struct redwi_session *s, void *tag)
 {
     for (struct redwi_reply *r; tag && (r = redwi_reply_queue_find(&s->queue, tag));)
         r->tag = NULL;
-    redwi_session_look_at_front(s);
 }
 
 enum redw_outcome redwi_session_outcome(const struct redwi_session *s, const void *tag)

@@ -21,6 +21,7 @@
 #define REDWI_WIRE_SESSION_H
 
 #include "wire/buf.h"
+#include "wire/buffers.h"
 #include "wire/err.h"
 #include "wire/login.h"
 #include "wire/startup.h"
@@ -30,6 +31,7 @@ struct redwi_session;
 
 struct redwi_session_config {
     const struct redw_allocator *mem;
+    struct redwi_buffers *buffers;                  /* NULL: none are shared; must outlive the session */
     struct redwi_startup startup;                   /* texts must outlive the login */
     const char *password;                           /* NULL: none; must outlive the login */
     const char *token;                              /* of an identity provider; likewise */
@@ -73,6 +75,7 @@ void redwi_session_received(struct redwi_session *s, size_t n);
 void redwi_session_ended(struct redwi_session *s, redw_error *why);
 
 const uint8_t *redwi_session_output(const struct redwi_session *s, size_t *n);
+bool redwi_session_has_output(const struct redwi_session *s);
 void redwi_session_sent(struct redwi_session *s, size_t n);
 
 enum redwi_ev_kind {
@@ -95,7 +98,7 @@ enum redwi_ev_kind {
                             redwi_session_outcome() tells how each */
 };
 struct redwi_ev {
-    enum redwi_ev_kind kind;
+    enum redwi_ev_kind kind; /* NONE: nothing else is set */
     void *unit;           /* tag; NULL outside units and for discarded ones */
     const uint8_t *data;  /* view, until redwi_session_next says NONE or room for input is asked for */
     size_t len;
@@ -114,18 +117,19 @@ void redwi_session_rows_taken(struct redwi_session *s, const uint8_t *upto);
 /* The owner found a row malformed: the next event is FATAL. */
 void redwi_session_corrupt(struct redwi_session *s, const char *what);
 
-/* What a unit's messages ask to be answered, in the order in which they must have been written. */
+/* What a unit's messages ask to be answered, in the order in which they must have been written. A bit's place is
+ * that of the answer in enum redwi_due. */
 enum {
-    REDWI_SENT_CLOSE = 1 << 0,              /* Close, once */
-    REDWI_SENT_PARSE = 1 << 1,
-    REDWI_SENT_DESCRIBE_STATEMENT = 1 << 2, /* its parameters and columns */
-    REDWI_SENT_BIND = 1 << 3,
-    REDWI_SENT_DESCRIBE = 1 << 4,           /* the portal's columns */
-    REDWI_SENT_EXECUTE = 1 << 5,
-    REDWI_SENT_COLUMNS = 1 << 6,            /* nothing was sent, it is known: the Execute brings rows */
-    REDWI_SENT_LIMIT = 1 << 7,              /* the Execute has a limit: PortalSuspended may come */
-    REDWI_SENT_QUERY = 1 << 8,              /* one simple Query and nothing else: it takes no Sync */
-    REDWI_SENT_REPORT_BIND = 1 << 9,        /* nothing was sent: BindComplete is to be reported */
+    REDWI_SENT_CLOSE = 1 << 1,              /* Close, once */
+    REDWI_SENT_PARSE = 1 << 2,
+    REDWI_SENT_DESCRIBE_STATEMENT = 3 << 3, /* its parameters and columns: two answers */
+    REDWI_SENT_BIND = 1 << 5,
+    REDWI_SENT_DESCRIBE = 1 << 6,           /* the portal's columns */
+    REDWI_SENT_EXECUTE = 1 << 7,
+    REDWI_SENT_COLUMNS = 1 << 8,            /* nothing was sent, it is known: the Execute brings rows */
+    REDWI_SENT_QUERY = 1 << 9,              /* one simple Query and nothing else: it takes no Sync */
+    REDWI_SENT_LIMIT = 1 << 16,             /* the Execute has a limit: PortalSuspended may come */
+    REDWI_SENT_REPORT_BIND = 1 << 17,       /* nothing was sent: BindComplete is to be reported */
 };
 /* A unit: begin gives the writer (wire/fe_write.h), end adds Sync and queues the unit. NULL or a code
  * (REDW_ENOMEM, REDW_EFULL): nothing was written, nothing queued. tag: not NULL. on_error: what an

@@ -45,20 +45,6 @@ static const char *phase_name(const struct redwi_session *s)
     return dues[redwi_reply_queue_front(&s->queue)->due];
 }
 
-/* After every change of the state, of what is due, or of the tag in front. */
-void redwi_session_look_at_front(struct redwi_session *s)
-{
-    const struct redwi_reply *r = redwi_reply_queue_front(&s->queue);
-    s->rows_due = r && s->phase == REDWI_PHASE_BUSY && r->tag &&
-                  (r->due == REDWI_DUE_ROWS || r->due == REDWI_DUE_QUERY_ROWS);
-}
-
-void redwi_session_set_phase(struct redwi_session *s, enum redwi_phase phase)
-{
-    s->phase = phase;
-    redwi_session_look_at_front(s);
-}
-
 /* --- the end ------------------------------------------------------------------------------------ */
 
 /* Of the oldest unit; a session without units has sent nothing that could have run. */
@@ -78,7 +64,7 @@ void redwi_die(struct redwi_session *s, redw_error *e)
     redwi_auth_end(&s->auth);
     s->fatal = e;
     s->fatal_due = true;
-    redwi_session_set_phase(s, REDWI_PHASE_DEAD);
+    s->phase = REDWI_PHASE_DEAD;
 }
 
 static struct redwi_err_spec spec_of(const struct redwi_session *s, int code, enum redw_class cls)
@@ -116,53 +102,60 @@ void redwi_die_ended(struct redwi_session *s)
     redwi_die(s, why);
 }
 
+static enum redwi_ev_kind malformed(struct redwi_session *s, const char *which)
+{
+    redwi_die_protocol(s, "malformed", which);
+    return REDWI_EV_NONE;
+}
+
 /* --- messages: login ---------------------------------------------------------------------------- */
 
-void redwi_on_authentication(struct redwi_session *s, const struct redwi_message *m, struct redwi_ev *ev)
+enum redwi_ev_kind redwi_on_authentication(struct redwi_session *s, struct redwi_message m, struct redwi_ev *ev)
 {
     (void)ev;
-    redw_error *e = redwi_auth_request(&s->auth, m->body, m->len, &s->out);
+    redw_error *e = redwi_auth_request(&s->auth, m.body, m.len, &s->out);
     if (e)
         redwi_die(s, e);
     else if (s->auth.step == REDWI_AUTH_OK)
-        redwi_session_set_phase(s, REDWI_PHASE_SETTLING);
+        s->phase = REDWI_PHASE_SETTLING;
+    return REDWI_EV_NONE;
 }
 
 /* The answer to a minor version or to options ("_pq_...") that the server does not have. We ask for 3.0, which
  * each has, and for no option: whoever answers with another version or with names means somebody else. */
-void redwi_on_negotiate(struct redwi_session *s, const struct redwi_message *m, struct redwi_ev *ev)
+enum redwi_ev_kind redwi_on_negotiate(struct redwi_session *s, struct redwi_message m, struct redwi_ev *ev)
 {
     (void)ev;
     struct redwi_negotiate answer;
-    if (!redwi_be_negotiate(m->body, m->len, &answer))
+    if (!redwi_be_negotiate(m.body, m.len, &answer))
         redwi_die_protocol(s, "malformed", "NegotiateProtocolVersion");
     else if (answer.minor || answer.nnames)
         redwi_die_protocol(s, "what was not asked for in", "NegotiateProtocolVersion");
+    return REDWI_EV_NONE;
 }
 
-void redwi_on_key(struct redwi_session *s, const struct redwi_message *m, struct redwi_ev *ev)
+enum redwi_ev_kind redwi_on_key(struct redwi_session *s, struct redwi_message m, struct redwi_ev *ev)
 {
     (void)ev;
     const uint8_t *key;
     size_t n;
-    if (s->has_key || !redwi_be_key_data(m->body, m->len, &s->pid, &key, &n)) {
-        redwi_die_protocol(s, "malformed", "BackendKeyData");
-        return;
-    }
+    if (s->has_key || !redwi_be_key_data(m.body, m.len, &s->pid, &key, &n))
+        return malformed(s, "BackendKeyData");
     memcpy(s->key, key, n);
     s->key_len = n;
     s->has_key = true;
-    redwi_wipe((void *)m->body, m->len);
+    redwi_wipe((void *)m.body, m.len);
+    return REDWI_EV_NONE;
 }
 
-void redwi_on_logged_in(struct redwi_session *s, const struct redwi_message *m, struct redwi_ev *ev)
+enum redwi_ev_kind redwi_on_logged_in(struct redwi_session *s, struct redwi_message m, struct redwi_ev *ev)
 {
-    if (!redwi_be_ready(m->body, m->len, &ev->status)) {
-        redwi_die_protocol(s, "malformed", "ReadyForQuery");
-        return;
-    }
-    redwi_session_set_phase(s, REDWI_PHASE_READY);
-    ev->kind = REDWI_EV_LOGGED_IN;
+    char status;
+    if (!redwi_be_ready(m.body, m.len, &status))
+        return malformed(s, "ReadyForQuery");
+    s->phase = REDWI_PHASE_READY;
+    *ev = (struct redwi_ev){.kind = REDWI_EV_LOGGED_IN, .status = status};
+    return REDWI_EV_LOGGED_IN;
 }
 
 /* --- messages: at any time ---------------------------------------------------------------------- */
@@ -172,198 +165,194 @@ static bool is_name(redw_slice name, const char *known)
     return redwi_parameters_same_name(name.ptr, name.len, known, strlen(known));
 }
 
-void redwi_on_parameter(struct redwi_session *s, const struct redwi_message *m, struct redwi_ev *ev)
+enum redwi_ev_kind redwi_on_parameter(struct redwi_session *s, struct redwi_message m, struct redwi_ev *ev)
 {
     redw_slice name, value;
-    if (!redwi_be_parameter_status(m->body, m->len, &name, &value)) {
-        redwi_die_protocol(s, "malformed", "ParameterStatus");
-        return;
-    }
+    if (!redwi_be_parameter_status(m.body, m.len, &name, &value))
+        return malformed(s, "ParameterStatus");
     static const char row_version[] = "server_protocol_version";
     if (is_name(name, row_version) && !redwi_be_row_version(value, &s->row_version)) {
         redwi_die_protocol(s, "unknown", row_version);
-        return;
+        return REDWI_EV_NONE;
     }
     s->is_redshift |= is_name(name, "padb_version") || is_name(name, "padb_revision");
     if (redwi_parameters_set(&s->parameters, name, value)) {
         redwi_die_no_memory(s);
-        return;
+        return REDWI_EV_NONE;
     }
-    ev->kind = REDWI_EV_PARAMETER;
-    ev->data = m->body;
-    ev->len = m->len;
+    *ev = (struct redwi_ev){.kind = REDWI_EV_PARAMETER, .data = m.body, .len = m.len};
+    return REDWI_EV_PARAMETER;
 }
 
-void redwi_on_notice(struct redwi_session *s, const struct redwi_message *m, struct redwi_ev *ev)
+enum redwi_ev_kind redwi_on_notice(struct redwi_session *s, struct redwi_message m, struct redwi_ev *ev)
 {
-    if (!redwi_be_fields_ok(m->body, m->len)) {
-        redwi_die_protocol(s, "malformed", "NoticeResponse");
-        return;
-    }
+    if (!redwi_be_fields_ok(m.body, m.len))
+        return malformed(s, "NoticeResponse");
     const struct redwi_reply *r = redwi_reply_queue_front(&s->queue);
     if (r && !r->tag)
-        return;
-    ev->kind = REDWI_EV_NOTICE;
-    ev->unit = r ? r->tag : NULL;
-    ev->error = redwi_err_server(s->config.mem, m->body, m->len, REDW_OUTCOME_UNKNOWN);
+        return REDWI_EV_NONE;
+    *ev = (struct redwi_ev){
+        .kind = REDWI_EV_NOTICE,
+        .unit = r ? r->tag : NULL,
+        .error = redwi_err_server(s->config.mem, m.body, m.len, REDW_OUTCOME_UNKNOWN),
+    };
+    return REDWI_EV_NOTICE;
 }
 
-void redwi_on_nothing(struct redwi_session *s, const struct redwi_message *m, struct redwi_ev *ev)
+enum redwi_ev_kind redwi_on_nothing(struct redwi_session *s, struct redwi_message m, struct redwi_ev *ev)
 {
     (void)s;
     (void)m;
     (void)ev;
+    return REDWI_EV_NONE;
 }
 
 /* An error that no unit asked for: the server says why it will close. */
-void redwi_on_last_words(struct redwi_session *s, const struct redwi_message *m, struct redwi_ev *ev)
+enum redwi_ev_kind redwi_on_last_words(struct redwi_session *s, struct redwi_message m, struct redwi_ev *ev)
 {
     (void)ev;
-    if (!redwi_be_fields_ok(m->body, m->len)) {
-        redwi_die_protocol(s, "malformed", "ErrorResponse");
-        return;
-    }
-    redw_error *e = redwi_err_server(s->config.mem, m->body, m->len, oldest_outcome(s));
+    if (!redwi_be_fields_ok(m.body, m.len))
+        return malformed(s, "ErrorResponse");
+    redw_error *e = redwi_err_server(s->config.mem, m.body, m.len, oldest_outcome(s));
     s->names_refused = s->config.startup.redshift && !redwi_session_logged_in(s) &&
                        redwi_err_is_fatal(e) && redwi_startup_refused(redw_error_sqlstate(e));
     redwi_die(s, e);
+    return REDWI_EV_NONE;
 }
 
 /* --- messages: of a unit ------------------------------------------------------------------------ */
 
-static struct redwi_reply *front(struct redwi_session *s)
+static struct redwi_reply *front(const struct redwi_session *s)
 {
-    return redwi_reply_queue_front(&s->queue);
+    return redwi_session_front(s);
 }
 
 /* A discarded unit's events are not reported. */
-static void report_unit(struct redwi_session *s, struct redwi_ev *ev, enum redwi_ev_kind kind,
-                        const void *data, size_t len)
+static enum redwi_ev_kind report_unit(struct redwi_session *s, struct redwi_ev *ev, enum redwi_ev_kind kind,
+                                      const void *data, size_t len)
 {
-    if (!front(s)->tag)
-        return;
-    ev->kind = kind;
-    ev->unit = front(s)->tag;
-    ev->data = data;
-    ev->len = len;
+    void *tag = front(s)->tag;
+    if (!tag)
+        return REDWI_EV_NONE;
+    *ev = (struct redwi_ev){.kind = kind, .unit = tag, .data = data, .len = len};
+    return kind;
 }
 
-void redwi_on_step(struct redwi_session *s, const struct redwi_message *m, struct redwi_ev *ev)
+static enum redwi_ev_kind report_columns(struct redwi_session *s, struct redwi_ev *ev, struct redwi_message m,
+                                         const struct redwi_columns *columns)
+{
+    enum redwi_ev_kind kind = report_unit(s, ev, REDWI_EV_COLUMNS, m.body, m.len);
+    ev->columns = columns;
+    return kind;
+}
+
+enum redwi_ev_kind redwi_on_step(struct redwi_session *s, struct redwi_message m, struct redwi_ev *ev)
 {
     (void)m;
     (void)ev;
     redwi_reply_step(front(s));
+    return REDWI_EV_NONE;
 }
 
-void redwi_on_bound(struct redwi_session *s, const struct redwi_message *m, struct redwi_ev *ev)
+enum redwi_ev_kind redwi_on_bound(struct redwi_session *s, struct redwi_message m, struct redwi_ev *ev)
 {
     (void)m;
-    bool report = front(s)->sent & REDWI_SENT_REPORT_BIND;
     redwi_reply_step(front(s));
-    if (report)
-        report_unit(s, ev, REDWI_EV_BOUND, NULL, 0);
+    if (!(front(s)->sent & REDWI_SENT_REPORT_BIND))
+        return REDWI_EV_NONE;
+    return report_unit(s, ev, REDWI_EV_BOUND, NULL, 0);
 }
 
-void redwi_on_parameter_types(struct redwi_session *s, const struct redwi_message *m, struct redwi_ev *ev)
+enum redwi_ev_kind redwi_on_parameter_types(struct redwi_session *s, struct redwi_message m, struct redwi_ev *ev)
 {
     const uint8_t *oids;
     size_t n;
-    if (!redwi_be_parameter_description(m->body, m->len, &oids, &n)) {
-        redwi_die_protocol(s, "malformed", "ParameterDescription");
-        return;
-    }
+    if (!redwi_be_parameter_description(m.body, m.len, &oids, &n))
+        return malformed(s, "ParameterDescription");
     redwi_reply_step(front(s));
-    report_unit(s, ev, REDWI_EV_PARAMETER_TYPES, oids, n * sizeof(uint32_t));
+    return report_unit(s, ev, REDWI_EV_PARAMETER_TYPES, oids, n * sizeof(uint32_t));
 }
 
-void redwi_on_columns(struct redwi_session *s, const struct redwi_message *m, struct redwi_ev *ev)
+enum redwi_ev_kind redwi_on_columns(struct redwi_session *s, struct redwi_message m, struct redwi_ev *ev)
 {
-    if (!redwi_be_row_description(m->body, m->len, s->row_version, &s->columns)) {
-        redwi_die_protocol(s, "malformed", "RowDescription");
-        return;
-    }
+    if (!redwi_description_read(&s->description, m.body, m.len, s->row_version))
+        return malformed(s, "RowDescription");
     struct redwi_reply *r = front(s);
     redwi_reply_has_columns(r);
     if (r->due == REDWI_DUE_QUERY)
         r->due = REDWI_DUE_QUERY_ROWS;
     else
         redwi_reply_step(r);
-    report_unit(s, ev, REDWI_EV_COLUMNS, m->body, m->len);
-    ev->columns = &s->columns;
+    return report_columns(s, ev, m, &s->description.columns);
 }
 
-void redwi_on_no_columns(struct redwi_session *s, const struct redwi_message *m, struct redwi_ev *ev)
+enum redwi_ev_kind redwi_on_no_columns(struct redwi_session *s, struct redwi_message m, struct redwi_ev *ev)
 {
     (void)m;
-    s->columns = (struct redwi_columns){0};
+    static const struct redwi_columns none;
     redwi_reply_step(front(s));
-    report_unit(s, ev, REDWI_EV_COLUMNS, NULL, 0);
-    ev->columns = &s->columns;
+    return report_columns(s, ev, (struct redwi_message){NULL, 0}, &none);
 }
 
-void redwi_on_suspended(struct redwi_session *s, const struct redwi_message *m, struct redwi_ev *ev)
+enum redwi_ev_kind redwi_on_suspended(struct redwi_session *s, struct redwi_message m, struct redwi_ev *ev)
 {
     (void)m;
     if (!(front(s)->sent & REDWI_SENT_LIMIT)) {
         redwi_die_protocol(s, "unexpected", "PortalSuspended");
-        return;
+        return REDWI_EV_NONE;
     }
     redwi_reply_complete(front(s));
-    report_unit(s, ev, REDWI_EV_SUSPENDED, NULL, 0);
+    return report_unit(s, ev, REDWI_EV_SUSPENDED, NULL, 0);
 }
 
-void redwi_on_complete(struct redwi_session *s, const struct redwi_message *m, struct redwi_ev *ev)
+enum redwi_ev_kind redwi_on_complete(struct redwi_session *s, struct redwi_message m, struct redwi_ev *ev)
 {
     redw_slice tag;
-    if (!redwi_be_command_complete(m->body, m->len, &tag)) {
-        redwi_die_protocol(s, "malformed", "CommandComplete");
-        return;
-    }
+    if (!redwi_be_command_complete(m.body, m.len, &tag))
+        return malformed(s, "CommandComplete");
     redwi_reply_complete(front(s));
-    report_unit(s, ev, REDWI_EV_COMPLETE, tag.ptr, tag.len);
+    return report_unit(s, ev, REDWI_EV_COMPLETE, tag.ptr, tag.len);
 }
 
-void redwi_on_empty(struct redwi_session *s, const struct redwi_message *m, struct redwi_ev *ev)
+enum redwi_ev_kind redwi_on_empty(struct redwi_session *s, struct redwi_message m, struct redwi_ev *ev)
 {
     (void)m;
     redwi_reply_complete(front(s));
-    report_unit(s, ev, REDWI_EV_COMPLETE, "", 0);
+    return report_unit(s, ev, REDWI_EV_COMPLETE, "", 0);
 }
 
 /* Takes e. The first error of a unit is its error; the server skips to our Sync after it. */
-static void fail_unit(struct redwi_session *s, redw_error *e, enum redwi_due due, struct redwi_ev *ev)
+static enum redwi_ev_kind fail_unit(struct redwi_session *s, redw_error *e, enum redwi_due due,
+                                    struct redwi_ev *ev)
 {
-    report_unit(s, ev, REDWI_EV_ERROR, NULL, 0);
+    enum redwi_ev_kind kind = report_unit(s, ev, REDWI_EV_ERROR, NULL, 0);
     front(s)->due = due;
-    if (ev->kind == REDWI_EV_ERROR)
+    if (kind)
         ev->error = e;
     else
         redw_error_release(e);
+    return kind;
 }
 
-void redwi_on_unit_error(struct redwi_session *s, const struct redwi_message *m, struct redwi_ev *ev)
+enum redwi_ev_kind redwi_on_unit_error(struct redwi_session *s, struct redwi_message m, struct redwi_ev *ev)
 {
-    if (!redwi_be_fields_ok(m->body, m->len)) {
-        redwi_die_protocol(s, "malformed", "ErrorResponse");
-        return;
-    }
-    redw_error *e = redwi_err_server(s->config.mem, m->body, m->len, front(s)->on_error);
+    if (!redwi_be_fields_ok(m.body, m.len))
+        return malformed(s, "ErrorResponse");
+    redw_error *e = redwi_err_server(s->config.mem, m.body, m.len, front(s)->on_error);
     if (redwi_err_is_fatal(e)) {
         redwi_die(s, redwi_err_again(s->config.mem, e, oldest_outcome(s), NULL));
         redw_error_release(e);
-        return;
+        return REDWI_EV_NONE;
     }
-    fail_unit(s, e, REDWI_DUE_FAILED, ev);
+    return fail_unit(s, e, REDWI_DUE_FAILED, ev);
 }
 
 /* Dropped, unless it says that the server closes. */
-void redwi_on_later_error(struct redwi_session *s, const struct redwi_message *m, struct redwi_ev *ev)
+enum redwi_ev_kind redwi_on_later_error(struct redwi_session *s, struct redwi_message m, struct redwi_ev *ev)
 {
-    redwi_on_unit_error(s, m, ev);
-    if (s->phase == REDWI_PHASE_DEAD)
-        return;
-    redw_error_release(ev->error);
-    *ev = (struct redwi_ev){0};
+    if (redwi_on_unit_error(s, m, ev))
+        redw_error_release(ev->error);
+    return REDWI_EV_NONE;
 }
 
 /* A unit that was begun and not ended. */
@@ -377,7 +366,7 @@ void redwi_session_take_back_unit(struct redwi_session *s)
 /* COPY FROM STDIN: nobody has data to send. The server ignores Sync while it reads COPY data, ours too,
  * so CopyFail takes another one along ("COPY Operations"). Its ErrorResponse is the unit's. (A unit that
  * was sent behind this one is no COPY data either: PostgreSQL then gives up the connection by itself.) */
-void redwi_on_copy_in(struct redwi_session *s, const struct redwi_message *m, struct redwi_ev *ev)
+enum redwi_ev_kind redwi_on_copy_in(struct redwi_session *s, struct redwi_message m, struct redwi_ev *ev)
 {
     (void)m;
     (void)ev;
@@ -388,12 +377,13 @@ void redwi_on_copy_in(struct redwi_session *s, const struct redwi_message *m, st
     if (s->out.failed) {
         redwi_buf_cut(&s->out, mark);
         redwi_die_no_memory(s);
-        return;
+        return REDWI_EV_NONE;
     }
     front(s)->due = REDWI_DUE_COPY_IN;
+    return REDWI_EV_NONE;
 }
 
-void redwi_on_copy_out(struct redwi_session *s, const struct redwi_message *m, struct redwi_ev *ev)
+enum redwi_ev_kind redwi_on_copy_out(struct redwi_session *s, struct redwi_message m, struct redwi_ev *ev)
 {
     (void)m;
     const struct redwi_err_spec spec = {
@@ -403,24 +393,24 @@ void redwi_on_copy_out(struct redwi_session *s, const struct redwi_message *m, s
     };
     redw_error *e =
         redwi_err_make(s->config.mem, &spec, "COPY TO STDOUT is not supported by this client");
-    fail_unit(s, e, REDWI_DUE_COPY_OUT, ev);
+    return fail_unit(s, e, REDWI_DUE_COPY_OUT, ev);
 }
 
-void redwi_on_copy_complete(struct redwi_session *s, const struct redwi_message *m, struct redwi_ev *ev)
+enum redwi_ev_kind redwi_on_copy_complete(struct redwi_session *s, struct redwi_message m, struct redwi_ev *ev)
 {
     (void)m;
     (void)ev;
     front(s)->due = REDWI_DUE_FAILED;
+    return REDWI_EV_NONE;
 }
 
-void redwi_on_ready(struct redwi_session *s, const struct redwi_message *m, struct redwi_ev *ev)
+enum redwi_ev_kind redwi_on_ready(struct redwi_session *s, struct redwi_message m, struct redwi_ev *ev)
 {
-    if (!redwi_be_ready(m->body, m->len, &ev->status)) {
-        redwi_die_protocol(s, "malformed", "ReadyForQuery");
-        return;
-    }
-    ev->kind = REDWI_EV_READY;
-    ev->unit = front(s)->tag;
+    char status;
+    if (!redwi_be_ready(m.body, m.len, &status))
+        return malformed(s, "ReadyForQuery");
+    *ev = (struct redwi_ev){.kind = REDWI_EV_READY, .unit = front(s)->tag, .status = status};
     redwi_reply_queue_pop(&s->queue);
-    redwi_session_set_phase(s, s->queue.count ? REDWI_PHASE_BUSY : REDWI_PHASE_READY);
+    s->phase = s->queue.count ? REDWI_PHASE_BUSY : REDWI_PHASE_READY;
+    return REDWI_EV_READY;
 }

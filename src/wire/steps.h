@@ -3,14 +3,15 @@
  * The inside of a session, shared by its two files: session.c has the table of what may come when and
  * the functions of session.h; steps.c has what each message does. Nobody else includes this.
  *
- * A step gets a whole message whose type was legal and whose length was within its bounds. It sets *ev
- * (given zeroed) if there is something to report, and redwi_die()s if the message is malformed.
+ * A step gets a whole message whose type was legal and whose length was within its bounds. If there is
+ * something to report it sets *ev, all of it, and returns its kind, else NONE; it redwi_die()s if the message is
+ * malformed.
  */
 #ifndef REDWI_WIRE_STEPS_H
 #define REDWI_WIRE_STEPS_H
 
 #include "wire/auth.h"
-#include "wire/be_read.h"
+#include "wire/description.h"
 #include "wire/parameters.h"
 #include "wire/reply_queue.h"
 #include "wire/session.h"
@@ -32,13 +33,12 @@ struct redwi_session {
     struct redwi_session_config config;
     enum redwi_phase phase;
     struct redwi_buf in, out;
-    size_t in_top;   /* how far `in` was ever filled: so much of it is wiped */
+    bool in_login;   /* `in` has, or had, what came before the login was done */
     size_t need;     /* whole length of the message in front, once its header passed; 0: not known yet */
     size_t row_max;  /* largest length word of a DataRow */
-    bool rows_due;   /* the unit in front has columns and an owner: DataRow takes the short way */
     bool is_redshift;             /* as it reported */
     unsigned row_version;         /* of RowDescription, as the server says (protocol 1.2) */
-    struct redwi_columns columns; /* of the last COLUMNS event */
+    struct redwi_description description; /* the last one; of its columns COLUMNS gives a view */
     bool unit_open;  /* between unit_begin and unit_end */
     size_t unit_at;  /* the unit's mark in out */
     uint64_t sent;   /* bytes ever taken from the output */
@@ -71,9 +71,11 @@ static inline bool redwi_session_logged_in(const struct redwi_session *s)
 {
     return s->phase == REDWI_PHASE_READY || s->phase == REDWI_PHASE_BUSY;
 }
-void redwi_session_set_phase(struct redwi_session *s, enum redwi_phase phase);
-/* After every change of what is due or of the tag in front. */
-void redwi_session_look_at_front(struct redwi_session *s);
+/* The unit in front; there is one while the phase is BUSY. */
+static inline struct redwi_reply *redwi_session_front(const struct redwi_session *s)
+{
+    return s->queue.front;
+}
 /* Forgets a unit that was begun and not ended. */
 void redwi_session_take_back_unit(struct redwi_session *s);
 
@@ -85,8 +87,8 @@ void redwi_die_tls(struct redwi_session *s, const char *what);
 void redwi_die_no_memory(struct redwi_session *s);
 void redwi_die_ended(struct redwi_session *s);
 
-typedef void redwi_on_message(struct redwi_session *s, const struct redwi_message *m,
-                              struct redwi_ev *ev);
+typedef enum redwi_ev_kind redwi_on_message(struct redwi_session *s, struct redwi_message m,
+                                            struct redwi_ev *ev);
 
 redwi_on_message redwi_on_nothing;        /* dropped */
 redwi_on_message redwi_on_authentication; /* login */

@@ -38,6 +38,7 @@ enum {
     OUTPUT_MAX = 256 * 1024,       /* ciphertext waiting before writing takes no more */
     OUTPUT_SLACK = 64 * 1024,      /* room beyond that for one record, and for alerts and key updates */
     OUTPUT_KEPT = 64 * 1024,       /* an empty output buffer larger than this is given back */
+    OUTPUT_SHARED = 16 * 1024,     /* the same, if others may have it */
 };
 
 struct redwi_tls {
@@ -256,6 +257,10 @@ int redwi_tls_create(struct redwi_tls **out, struct redwi_tls_ctx *ctx, const ch
     t->ctx = ctx;
     redwi_buf_init(&t->in, t->mem, INPUT_MAX + RECORD_MAX);
     redwi_buf_init(&t->out, t->mem, OUTPUT_MAX + OUTPUT_SLACK);
+    if (ctx->buffers) {
+        t->in.shared = &ctx->buffers->in;
+        t->out.shared = &ctx->buffers->out;
+    }
     t->wall = wall_us / 1000000;
     code = setup(t, name, why);
     if (code == REDW_OK)
@@ -290,6 +295,7 @@ uint8_t *redwi_tls_input(struct redwi_tls *t, size_t *room)
     uint8_t *p;
 
     *room = 0;
+    t->in.resting = false;
     if (waiting >= INPUT_MAX)
         return t->in.data + t->in.tail;
     p = redwi_buf_room(&t->in, t->bulk && waiting == 0 ? INPUT_MAX : RECORD_MAX, room);
@@ -301,6 +307,8 @@ void redwi_tls_received(struct redwi_tls *t, size_t n)
 {
     redwi_buf_added(&t->in, n);
     t->bulk = n == t->offered;
+    if (n == 0 && t->in.shared)
+        redwi_buf_rest(&t->in);
 }
 
 const uint8_t *redwi_tls_output(struct redwi_tls *t, size_t *n)
@@ -312,8 +320,12 @@ const uint8_t *redwi_tls_output(struct redwi_tls *t, size_t *n)
 void redwi_tls_sent(struct redwi_tls *t, size_t n)
 {
     redwi_buf_take(&t->out, n);
-    if (redwi_buf_len(&t->out) == 0 && t->out.cap > OUTPUT_KEPT && t->out.failed == 0)
+    if (redwi_buf_len(&t->out) > 0 || t->out.failed != 0)
+        return;
+    if (t->out.cap > (t->out.shared ? OUTPUT_SHARED : OUTPUT_KEPT))
         redwi_buf_free(&t->out);
+    else if (t->out.shared)
+        redwi_buf_rest(&t->out);
 }
 
 /* ---- What went wrong ---- */

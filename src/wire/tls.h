@@ -13,6 +13,7 @@
 #ifndef REDWI_WIRE_TLS_H
 #define REDWI_WIRE_TLS_H
 
+#include "wire/buffers.h"
 #include "wire/err.h"
 
 enum redwi_tls_mode {
@@ -28,6 +29,7 @@ struct redwi_tls_config {
     bool system_roots;                /* the system's are trusted, too */
     const char *cert_file, *key_file; /* PEM: the client's certificate (chain behind it), its key; or NULL */
     bool direct;                      /* the server must choose "postgresql" by ALPN */
+    struct redwi_buffers *buffers;    /* NULL: none are shared; must outlive the filters */
 };
 
 /* What all connections of a client share: roots, client certificate, policy, and the sessions by which

@@ -283,6 +283,7 @@ int redwi_tls_ctx_create(struct redwi_tls_ctx **out, const struct redw_allocator
     ctx->mode = config->mode;
     ctx->system_roots = config->system_roots;
     ctx->direct = config->direct;
+    ctx->buffers = config->buffers;
     code = setup_ctx(ctx, config, why);
     if (code == REDW_OK)
         *out = ctx;

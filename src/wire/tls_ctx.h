@@ -26,6 +26,7 @@ struct redwi_tls_ctx {
     const struct redw_allocator *mem;
     enum redwi_tls_mode mode;
     bool system_roots, direct;
+    struct redwi_buffers *buffers; /* of the filters; NULL: none are shared */
     char *paths[REDWI_TLS_KEY_FILE + 1]; /* NULL: not given */
 
     SSL_CTX *ssl; /* made from files that looked like this: */

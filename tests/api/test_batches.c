@@ -102,11 +102,16 @@ static void must_refuse(const struct redw_batch *b, int code, const char *words)
     ck_assert_uint_eq(t.calls, 0);
 }
 
-static void start(uint32_t pool_max)
+static void start_lab(void)
 {
     pg_sql("set client_min_messages = error; drop table if exists batch_child, batch; "
            "create table batch (id int8 primary key, label text, at timestamptz)");
     lab_open(&r);
+}
+
+static void start(uint32_t pool_max)
+{
+    start_lab();
     lab_pool(&r, pg_server()->unixuri, pg_server()->password, pool_max);
 }
 
@@ -213,6 +218,49 @@ START_TEST(E04_the_member_at_fault_is_named_and_nothing_is_kept)
               0);
     redw_stmt_release(s);
     ck_assert_int_eq(pg_number("select count(*) from batch"), 0);
+    ck_assert_uint_eq(r.fault.opened, 1);
+    finish();
+}
+END_TEST
+
+/* One behind the other on one connection, each a transaction of its own; large ones wait until they are alone. */
+START_TEST(E04_small_batches_share_a_connection_and_one_that_fails_hurts_no_other)
+{
+    struct redw_diag why;
+    struct told t[4];
+    redw_param *p[4];
+
+    start_lab();
+    ck_assert_msg(lab_client(&r, REDW_OPTIONS(.uri = pg_server()->unixuri, .password = pg_server()->password,
+                                              .pool_max = 1, .pipeline_max = 8), &why) == 0, "%s", why.text);
+    must_succeed(REDW_BATCH(.sql = "select", .nsets = 1), 1);
+    uint64_t sends = r.fault.calls[FAULT_SEND];
+    for (size_t i = 0; i < 4; i++) {
+        p[i] = sets(i * 100, 100);
+        if (i == 1)
+            p[i][2 * 42] = redw_p_int64(7); /* the first one's */
+        submit(&t[i], REDW_BATCH(.sql = INSERT, .params = p[i], .nsets = 100, .nparams = 2));
+    }
+    ck_assert(lab_wait(&r, &t[3].calls, 1));
+    ck_assert_uint_eq(r.fault.calls[FAULT_SEND], sends + 1);
+    for (size_t i = 0; i < 4; i++) {
+        ck_assert_uint_eq(t[i].calls, 1);
+        ck_assert_msg(t[i].ok == (i != 1), "%s", t[i].message);
+        free(p[i]);
+    }
+    ck_assert(t[1].named && t[1].member == 42);
+    ck_assert_str_eq(t[1].sqlstate, "23505");
+    ck_assert_int_eq(pg_number("select count(*) from batch"), 300);
+
+    static char wide[1 << 20];
+    memset(wide, 'w', sizeof wide - 1);
+    redw_param large[] = {redw_p_int64(1000), redw_p_text(wide), redw_p_int64(1001), redw_p_text(wide)};
+    redw_param small[] = {redw_p_int64(1002), redw_p_text("s")};
+    submit(&t[0], REDW_BATCH(.sql = INSERT, .params = large, .nsets = 2, .nparams = 2));
+    submit(&t[1], REDW_BATCH(.sql = INSERT, .params = small, .nsets = 1, .nparams = 2));
+    ck_assert(lab_wait(&r, &t[1].calls, 1));
+    ck_assert_msg(t[0].ok && t[1].ok, "%s%s", t[0].message, t[1].message);
+    ck_assert_int_eq(pg_number("select count(*) from batch"), 303);
     ck_assert_uint_eq(r.fault.opened, 1);
     finish();
 }
@@ -566,6 +614,7 @@ int main(void)
     tcase_add_test(t, E04_all_sets_are_run_in_one_flight_and_each_ones_count_is_told);
     tcase_add_test(t, E04_a_batch_of_one_set_and_sets_without_parameters);
     tcase_add_test(t, E04_the_member_at_fault_is_named_and_nothing_is_kept);
+    tcase_add_test(t, E04_small_batches_share_a_connection_and_one_that_fails_hurts_no_other);
     tcase_add_test(t, E04_no_member_is_named_for_what_is_none_ones_fault);
     tcase_add_test(t, E04_the_member_at_fault_is_named_when_the_connection_breaks_behind_the_error);
     tcase_add_test(t, E04_returned_rows_are_read_and_dropped);

@@ -114,9 +114,11 @@ START_TEST(a_full_queue_a_closing_client_and_no_memory_say_so)
     for (int i = 0; i < 2; i++)
         ck_assert_int_gt(redw_submit(d.lab.client, REDW_QUERY("select 1"), ignore, NULL), 0);
     must_refuse(&(struct refusal){REDW_QUERY("select 1"), REDW_EFULL, "queue_max 2", "2 requests wait"}, 0);
+    /* First one that no spare block is large enough for; then none is left. */
+    const char *const sql[] = {spaces + (16 << 20) - 2000, "select 1"};
     for (int k = 1; k < 3; k++) {
         fault_arm(&d.lab.fault, FAULT_ALLOC, (uint64_t)k, FAULT_STICKY, FAULT_NO_MEMORY);
-        must_refuse(&(struct refusal){REDW_QUERY("select 1"), REDW_ENOMEM, "out of", "memory"}, (size_t)k);
+        must_refuse(&(struct refusal){REDW_QUERY(sql[k - 1]), REDW_ENOMEM, "out of", "memory"}, (size_t)k);
         fault_disarm(&d.lab.fault);
     }
     redw_client_close(d.lab.client, 0, NULL, NULL);

@@ -376,7 +376,8 @@ static void take_columns(struct run *r, const struct redwi_ev *ev)
         note_number(r, f.flags);
     }
     new_result(r);
-    if (r->result && redwi_result_columns(r->result, ev->columns, server_of(r), true)) {
+    struct redwi_heading *d = r->result ? redwi_heading_make(&arena_mem, ev->columns, server_of(r)) : NULL;
+    if (r->result && redwi_result_describe_stream(r->result, d)) {
         redw_result_release(r->result);
         r->result = NULL;
     }

@@ -144,6 +144,8 @@ void redwi_conn_free(struct redwi_conn *c)
     ck_assert_int_eq(c->state, REDWI_CONN_CLOSED);
     ck_assert(!fake_of(c)->freed);
     redwi_prepared_free(&c->prepared);
+    redwi_heading_release(c->heading);
+    c->heading = NULL;
     fake_of(c)->freed = true; /* kept to be looked at, and to find uses after it */
 }
 
@@ -261,12 +263,15 @@ static inline void fake_follow(struct fake *f, struct redwi_job *j, enum redwi_j
 }
 
 /* A description of rows came. */
+static uint64_t fake_serial; /* of the columns that come; 0: not known */
+
 static inline void fake_columns(struct fake *f, const uint8_t *body, size_t len)
 {
     struct redwi_job *j = redwi_conn_job(&f->conn);
     struct redwi_columns columns;
 
     ck_assert(redwi_be_row_description(body, len, 0, &columns));
+    columns.serial = fake_serial;
     fake_enter(f);
     fake_follow(f, j, j->ops->columns(j, &columns));
     fake_leave(f);

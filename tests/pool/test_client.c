@@ -66,7 +66,6 @@ static enum redwi_job_flow rows_flow;
 struct test_job {
     struct redwi_job job;
     char name;
-    _Alignas(16) unsigned char timer[256];
 };
 
 static void tell(const char *text)
@@ -139,7 +138,6 @@ static redw_id add_until(char name, int64_t deadline_us)
         return REDW_ENOMEM;
     t->name = name;
     t->job.ops = &job_ops;
-    t->job.timer = t->timer;
     t->job.submitted_us = vloop_now_us(loop);
     t->job.deadline_us = deadline_us;
     redw_id id = redwi_client_accept(client, &t->job);

@@ -299,6 +299,31 @@ START_TEST(E05_a_unit_keeps_its_entry_whatever_becomes_of_the_table)
 }
 END_TEST
 
+START_TEST(E02_uses_of_one_entry_share_a_heading_for_each_form)
+{
+    struct redwi_columns columns = describe((const uint32_t[]){23, 25}, -1, 2);
+    struct redwi_prepared_entry *e = add(&job, 1);
+    struct redwi_heading *made[REDWI_FORMS], *again;
+
+    ck_assert_int_eq(redwi_prepared_describe(&table, e, &columns, REDWI_POSTGRES), 0);
+    for (int form = 0; form < REDWI_FORMS; form++)
+        made[form] = redwi_prepared_heading(e, &heap.mem, (enum redwi_form)form, REDWI_POSTGRES);
+    uint64_t allocations = heap.total_allocs;
+    for (int form = 0; form < REDWI_FORMS; form++) {
+        again = redwi_prepared_heading(e, &heap.mem, (enum redwi_form)form, REDWI_POSTGRES);
+        ck_assert_ptr_eq(again, made[form]);
+        redwi_heading_release(again);
+    }
+    ck_assert_uint_eq(heap.total_allocs, allocations);
+    redwi_prepared_free(&table);
+    ck_assert(!made[REDWI_FORM_TEXT]->columns[0].binary && !made[REDWI_FORM_TEXT]->columns[1].binary);
+    ck_assert(made[REDWI_FORM_AUTOMATIC]->columns[0].binary && !made[REDWI_FORM_AUTOMATIC]->columns[1].binary);
+    ck_assert(made[REDWI_FORM_BINARY]->columns[0].binary && made[REDWI_FORM_BINARY]->columns[1].binary);
+    for (int form = 0; form < REDWI_FORMS; form++)
+        redwi_heading_release(made[form]);
+}
+END_TEST
+
 START_TEST(E02_rows_without_columns_are_not_no_rows)
 {
     struct redwi_columns columns = describe(NULL, -1, 0);
@@ -378,6 +403,7 @@ int main(void)
     tcase_add_test(t, E05_without_entropy_names_come_from_clock_and_process);
     tcase_add_test(t, E03_a_handle_that_is_gone_is_closed_on_all_connections);
     tcase_add_test(t, E05_a_unit_keeps_its_entry_whatever_becomes_of_the_table);
+    tcase_add_test(t, E02_uses_of_one_entry_share_a_heading_for_each_form);
     tcase_add_test(t, E02_rows_without_columns_are_not_no_rows);
     tcase_add_test(t, E02_automatic_formats_follow_the_server_and_what_getters_trust);
     tcase_add_test(t, E05_without_memory_there_is_no_entry_or_one_to_be_closed);

@@ -40,7 +40,6 @@ static struct seen {
 struct test_job {
     struct redwi_job job;
     char name;
-    _Alignas(16) unsigned char timer[256];
 };
 
 static void note(char name, const redw_error *e)
@@ -74,7 +73,6 @@ static redw_id add_within(char name, int64_t us)
     ck_assert_ptr_nonnull(t);
     t->name = name;
     t->job.ops = &job_ops;
-    t->job.timer = t->timer;
     t->job.submitted_us = vloop_now_us(loop);
     t->job.deadline_us = us ? t->job.submitted_us + us : INT64_MAX;
     redw_id id = redwi_client_accept(client, &t->job);

@@ -524,25 +524,112 @@ START_TEST(the_earlier_of_timeout_and_deadline_counts)
 }
 END_TEST
 
-START_TEST(a_small_request_takes_two_allocations_and_parameters_a_third)
+/* --- what it allocates --- */
+
+static uint64_t rows_seen;
+static const struct redw_column *column_seen;
+static const char *sql_seen; /* the request's copy */
+
+static void look_only(const redw_result *res, void *ctx)
 {
-    ck_assert_int_gt(submit(REDW_QUERY("select n")), 0);
-    struct fake *f = go(); /* the tables have grown now */
-    fake_end(f, NULL);
-    for (int params = 0; params < 2; params++) {
-        heap.calls = 0;
-        if (params)
-            ck_assert_int_gt(submit(REDW_QUERY("select $1", redw_p_text("x"))), 0);
-        else
-            ck_assert_int_gt(submit(REDW_QUERY("select n")), 0);
-        go();
-        describe(f);
-        write_rows(0, 3);
-        give(f);
-        end_with_tag(f, "SELECT 3");
-        ck_assert_uint_eq(redw_result_row_count(last), 3);
-        ck_assert_uint_eq(heap.calls, params ? 3 : 2);
+    (void)ctx;
+    rows_seen = redw_result_row_count(res);
+    column_seen = redw_result_column(res, 0);
+}
+
+/* One whole query of three rows. */
+static void ask(const struct redw_request *rq, redw_done_fn *fn)
+{
+    ck_assert_int_gt(redw_submit(client, rq, fn, &dones), 0);
+    struct fake *f = go();
+    sql_seen = REDWI_OF(redwi_conn_job(&f->conn), struct redwi_request, job)->sql;
+    describe(f);
+    write_rows(0, 3);
+    give(f);
+    end_with_tag(f, "SELECT 3");
+    vloop_settle(loop);
+}
+
+static void use_serial(uint64_t serial)
+{
+    fake_serial = serial;
+}
+
+START_TEST(a_query_allocates_nothing_in_steady_state)
+{
+    use_serial(7);
+    ask(REDW_QUERY("select n"), look_only);
+    heap.calls = 0;
+    for (int i = 0; i < 100; i++) {
+        ask(REDW_QUERY("select n"), look_only);
+        ck_assert_uint_eq(rows_seen, 3);
     }
+    ck_assert_uint_eq(heap.calls, 0);
+    ask(REDW_QUERY("select $1", redw_p_text("x")), look_only); /* its parameters */
+    ck_assert_uint_eq(heap.calls, 1);
+    char *large = calloc(1, 3000);
+    memset(large, ' ', 2999);
+    ask(REDW_QUERY(large), look_only); /* does not fit into a spare block */
+    ck_assert_uint_eq(heap.calls, 2);
+    free(large);
+    for (int i = 0; i < 3; i++)
+        ask(REDW_QUERY("select n"), on_done); /* kept: the result is given away */
+    ck_assert_uint_eq(heap.calls, 2 + 2);
+    use_serial(0);
+    ask(REDW_QUERY("select n"), look_only); /* a result again, and columns that nothing is known of */
+    ck_assert_uint_eq(heap.calls, 2 + 2 + 2);
+}
+END_TEST
+
+START_TEST(results_share_the_columns_that_the_server_describes_alike)
+{
+    use_serial(7);
+    ask(REDW_QUERY("select n"), on_done);
+    redw_result *first = redw_result_keep(last);
+    ask(REDW_QUERY("select n"), look_only);
+    ck_assert_ptr_eq(column_seen, redw_result_column(first, 0));
+    use_serial(8);
+    ask(REDW_QUERY("select n"), look_only);
+    ck_assert_ptr_ne(column_seen, redw_result_column(first, 0));
+    redw_client_destroy(client);
+    ck_assert_str_eq(redw_result_column(first, 0)->name, "n"); /* outlives the client, and what came after it */
+    redw_result_release(first);
+    client = NULL;
+    use_serial(0);
+}
+END_TEST
+
+START_TEST(the_text_of_a_request_is_wiped_in_its_spare_block)
+{
+    ask(REDW_QUERY("copy t from 's3://b' credentials 'SECRET'"), look_only);
+    const char *end = (const char *)client->spares.first + REDWI_SPARE_BYTES;
+#ifndef __SANITIZE_ADDRESS__ /* under which it may not be touched at all */
+    ck_assert_ptr_null(memmem(client->spares.first, REDWI_SPARE_BYTES, "SECRET", 6));
+#endif
+    ck_assert(sql_seen > (const char *)client->spares.first && sql_seen < end);
+}
+END_TEST
+
+START_TEST(spare_blocks_are_given_back_when_memory_is_refused_and_it_is_asked_for_again)
+{
+    use_serial(7);
+    ask(REDW_QUERY("select n"), look_only);
+    unsigned spare = client->spares.count;
+    ck_assert_uint_eq(spare, 2);
+    size_t out = heap.out;
+    char *large = calloc(1, 3000);
+    memset(large, ' ', 2999);
+
+    heap.limited = true;
+    heap.left = 0;
+    refused(submit(REDW_QUERY(large)), REDW_ENOMEM, "memory");
+    ck_assert_uint_eq(client->spares.count, 0);
+    ck_assert_uint_eq(heap.out, out - spare);
+    heap.limited = false;
+    ask(REDW_QUERY("select n"), look_only);
+    ck_assert_uint_eq(client->spares.count, spare);
+    free(large);
+    use_serial(0);
 }
 END_TEST
 
@@ -704,7 +791,6 @@ START_TEST(a_resume_counts_before_its_pause_is_returned_and_for_no_other)
     in_rows = resume_own;
     answer = REDW_PAUSE;
     give(f);
-    ck_assert(f->conn.paused);
     vloop_settle(loop);
     ck_assert_uint_eq(f->resumes, 1);
     answer = REDW_MORE; /* resumed, then not paused: it is spent */
@@ -957,7 +1043,10 @@ int main(void)
     tcase_add_test(t, bounds_end_the_request_and_cancel_the_statement);
     tcase_add_test(t, a_malformed_row_is_told_to_the_connection);
     tcase_add_test(t, the_earlier_of_timeout_and_deadline_counts);
-    tcase_add_test(t, a_small_request_takes_two_allocations_and_parameters_a_third);
+    tcase_add_test(t, a_query_allocates_nothing_in_steady_state);
+    tcase_add_test(t, results_share_the_columns_that_the_server_describes_alike);
+    tcase_add_test(t, the_text_of_a_request_is_wiped_in_its_spare_block);
+    tcase_add_test(t, spare_blocks_are_given_back_when_memory_is_refused_and_it_is_asked_for_again);
     tcase_add_test(t, each_allocation_may_fail_and_is_reported_once);
     tcase_add_test(t, a_stream_hands_rows_over_and_ends_with_their_count);
     tcase_add_test(t, rows_not_taken_before_a_pause_come_again_after_resume);

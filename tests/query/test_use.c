@@ -408,7 +408,7 @@ START_TEST(E04_a_batch_is_one_unit_and_says_when_it_does_not_fit)
     ck_assert_int_gt(redw_batch_execute(client, b, on_report, NULL), 0);
     struct redwi_job *j = go();
     ck_assert_str_eq(messages(), "PDBEBEBE");
-    ck_assert(j->exclusive);
+    ck_assert(!j->exclusive);
     ck_assert_uint_eq(unit_again, REDWI_SENT_BIND | REDWI_SENT_EXECUTE);
     ck_assert_uint_eq(unit_more, 2);
     described(j);

@@ -318,6 +318,8 @@ struct play {
     char *why;
     size_t fed;
     bool hold, dead;
+    struct redwi_buffers shared;
+    struct redwi_buf others[2];     /* robbed: of another session, one for each list */
     bool pending[GOLDEN_UNITS];     /* sent, neither ended nor discarded */
 };
 
@@ -499,11 +501,44 @@ static size_t receive_end(const struct golden_run *run, size_t from, size_t end)
  * work, reports whoever does. Only of an input that stays where it is. */
 static bool drain_guarded(struct play *p, uint8_t *behind, size_t room)
 {
-    size_t n = p->g->bytes > 32768 ? 0 : room < GUARDED ? room : GUARDED;
+    size_t n = p->g->bytes > 32768 || p->run->robbed ? 0 : room < GUARDED ? room : GUARDED;
     ASAN_POISON_MEMORY_REGION(behind, n);
     bool ok = drain(p);
     ASAN_UNPOISON_MEMORY_REGION(behind, n);
     return ok;
+}
+
+/* Takes all memory that rests, overwrites it, and offers it again. */
+static void rob(struct play *p)
+{
+    for (size_t i = 0; p->run->robbed && i < 2; i++) {
+        struct redwi_buf *other = &p->others[i];
+        redwi_resting_take(other->shared, 1, other);
+        if (other->data)
+            memset(other->data, 0xa5, other->cap);
+        redwi_buf_rest(other);
+    }
+}
+
+static void meet_others(struct play *p, struct redwi_session_config *config)
+{
+    size_t room;
+    if (!p->run->robbed)
+        return;
+    redwi_buffers_init(&p->shared);
+    config->buffers = &p->shared;
+    for (size_t i = 0; i < 2; i++) {
+        redwi_buf_init(&p->others[i], config->mem, (size_t)128 * 1024);
+        p->others[i].shared = i ? &p->shared.out : &p->shared.in;
+        redwi_buf_room(&p->others[i], i ? 16384 : 65536, &room);
+    }
+    rob(p);
+}
+
+static void leave_others(struct play *p)
+{
+    for (size_t i = 0; p->run->robbed && i < 2; i++)
+        redwi_buf_free(&p->others[i]);
 }
 
 static bool receive(struct play *p, const uint8_t *bytes, size_t n)
@@ -518,6 +553,7 @@ static bool receive(struct play *p, const uint8_t *bytes, size_t n)
         redwi_session_received(p->s, step);
         if (!drain_guarded(p, at + step, room - step))
             return false;
+        rob(p);
         bytes += step;
         n -= step;
     }
@@ -548,6 +584,7 @@ static void take_output(struct play *p)
         return;
     redwi_buf_bytes(&p->sent, out, n);
     redwi_session_sent(p->s, n);
+    rob(p);
 }
 
 static bool expect(struct play *p, const struct golden_step *step)
@@ -661,8 +698,10 @@ bool golden_play(const struct golden *g, const struct golden_run *run, struct re
     if (g->config.token)
         config.token = g->token;
     redwi_buf_init(&p.sent, &redwi_malloc, SIZE_MAX / 2);
+    meet_others(&p, &config);
     bool ok = redwi_session_create(&p.s, &config) == 0 && play_all(&p);
     redwi_session_free(p.s);
+    leave_others(&p);
     redwi_buf_free(&p.sent);
     return ok;
 }

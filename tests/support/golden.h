@@ -75,6 +75,7 @@ struct golden_run {
     size_t ncuts;
     bool bytewise;          /* a receive per byte; cuts are not looked at */
     bool row_by_row;        /* take one row of each batch */
+    bool robbed;            /* memory is shared, and others take and overwrite what they can get at any time */
     bool truncate;          /* the connection ends after `end` bytes */
     size_t end;
 };

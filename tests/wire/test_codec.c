@@ -468,6 +468,46 @@ START_TEST(close_flush_copy_and_function_call)
 }
 END_TEST
 
+/* Four messages in one put: byte for byte what the writers of each put, and nothing at all where one of them fails. */
+START_TEST(a_whole_request_without_a_name_is_what_its_messages_are)
+{
+    static char sql[5000];
+    memset(sql, 'x', sizeof sql);
+    for (size_t n = 0; n <= sizeof sql; n = n < 200 ? n + 1 : n + 97) {
+        for (uint16_t format = 0; format < 2; format++) {
+            struct redwi_buf each = writer(), whole = writer();
+            redwi_fe_parse(&each, "", sql, n, NULL, 0);
+            redwi_fe_bind_nothing(&each, format);
+            redwi_fe_describe_portal(&each, "");
+            redwi_fe_execute(&each, "", 0);
+            redwi_fe_unnamed(&whole, sql, n, format);
+            ck_assert_uint_eq(redwi_buf_len(&whole), redwi_buf_len(&each));
+            ck_assert_mem_eq(redwi_buf_front(&whole), redwi_buf_front(&each), redwi_buf_len(&each));
+            redwi_buf_free(&each);
+            redwi_buf_free(&whole);
+        }
+    }
+    struct redwi_buf b = writer();
+    redwi_fe_unnamed(&b, "select 1", 8, 1);
+    wrote(&b, "50 00000010 00 'select' 20 '1' 00 0000"
+              "42 0000000e 00 00 0000 0000 0001 0001 44 00000006 'P' 00 45 00000009 00 00000000");
+    /* The longest there can be, were there room; longer; as long as a length word cannot say. */
+    static const size_t lengths[] = {0x3fffffff - 8, 0x3fffffff - 7, UINT32_MAX - 8, SIZE_MAX - 8, SIZE_MAX};
+    for (size_t i = 0; i < sizeof lengths / sizeof lengths[0]; i++) {
+        redwi_fe_sync(&b);
+        redwi_fe_unnamed(&b, sql, lengths[i], 0);
+        ck_assert_int_eq(b.failed, REDW_EFULL);
+        redwi_fe_unnamed(&b, sql, 1, 0); /* sticky */
+        ck_assert_uint_eq(redwi_buf_len(&b), 5);
+        redwi_buf_cut(&b, 0);
+    }
+    b.failed = REDW_ENOMEM; /* the first failure stays */
+    redwi_fe_unnamed(&b, sql, SIZE_MAX, 0);
+    ck_assert_int_eq(b.failed, REDW_ENOMEM);
+    redwi_buf_free(&b);
+}
+END_TEST
+
 START_TEST(bind_carries_its_values_in_place)
 {
     struct redwi_buf b = writer();
@@ -1746,6 +1786,7 @@ int main(void)
     tcase_add_test(t, query_parse_describe_execute_sync_terminate);
     tcase_add_test(t, passwords_digests_and_tokens);
     tcase_add_test(t, close_flush_copy_and_function_call);
+    tcase_add_test(t, a_whole_request_without_a_name_is_what_its_messages_are);
     tcase_add_test(t, bind_carries_its_values_in_place);
     tcase_add_test(t, bind_with_impossible_counts_and_lengths_is_refused);
     tcase_add_test(t, what_cannot_be_said_in_one_message_is_refused_when_written);

@@ -82,6 +82,7 @@ static void whole(const struct golden *g)
 {
     must_give_trace(g, &(struct golden_run){0}, "whole");
     must_give_trace(g, &(struct golden_run){.row_by_row = true}, "whole, row by row");
+    must_give_trace(g, &(struct golden_run){.robbed = true}, "whole, robbed");
 }
 
 START_TEST(a_session_gives_the_events_written_down)
@@ -107,8 +108,11 @@ static void divided(const struct golden *g)
     if (partitions && partitions < ran.least)
         ran.least = partitions;
     must_give_trace(g, &(struct golden_run){.bytewise = true}, "byte by byte");
-    for (size_t cut = 1; cut < g->bytes; cut++)
+    must_give_trace(g, &(struct golden_run){.bytewise = true, .robbed = true}, "byte by byte, robbed");
+    for (size_t cut = 1; cut < g->bytes; cut++) {
         must_give_trace(g, &(struct golden_run){.cuts = &cut, .ncuts = 1}, "cut in two");
+        must_give_trace(g, &(struct golden_run){.cuts = &cut, .ncuts = 1, .robbed = true}, "cut in two, robbed");
+    }
 
     uint64_t seed = 0x9e3779b97f4a7c15;
     for (size_t n = 0; n < partitions; n++) {
@@ -119,8 +123,9 @@ static void divided(const struct golden *g)
                 break;
             cuts[ncuts] = at;
         }
-        must_give_trace(g, &(struct golden_run){.cuts = cuts, .ncuts = ncuts, .row_by_row = n % 2},
-                        "random cuts");
+        const struct golden_run run = {
+            .cuts = cuts, .ncuts = ncuts, .row_by_row = n % 2, .robbed = n % 8 >= 6};
+        must_give_trace(g, &run, "random cuts");
     }
 }
 
@@ -170,7 +175,9 @@ static void cut_short(const struct golden *g)
     for (size_t end = 0; end <= g->bytes; end++) {
         for (int bytewise = 0; bytewise < (end % 8 || g->whole_only ? 1 : 2); bytewise++) {
             struct redwi_buf trace;
-            play(g, &(struct golden_run){.truncate = true, .end = end, .bytewise = bytewise}, &trace);
+            const struct golden_run run = {
+                .truncate = true, .end = end, .bytewise = bytewise, .robbed = end % 16 == 8};
+            play(g, &run, &trace);
             /* The injection needs more than one byte: cut at one it is an honest S. */
             if (!(g->whole_only && end < g->bytes))
                 must_be_cut_short(g, text(&trace), end);

@@ -546,13 +546,10 @@ const uint8_t *redwi_session_output(const struct redwi_session *s, size_t *n)
     return *n ? s->out.data + s->out.head : NULL;
 }
 
-/* All was sent. */
+/* All was sent, and of no unit that is being written: of that the buffer may have to remember that it failed. */
 static void rest_output(struct redwi_session *s)
 {
     struct redwi_buf *out = &s->out;
-    /* Of a unit that is being written the buffer may have to remember that it failed. */
-    if (s->unit_open)
-        return;
     if (!out->shared) {
         if (out->cap > OUTPUT_KEEP)
             redwi_buf_free(out);
@@ -563,10 +560,9 @@ static void rest_output(struct redwi_session *s)
     }
 }
 
-void redwi_session_sent(struct redwi_session *s, size_t n)
+/* What was sent is seen, is secret, or is followed by a unit that is being written. */
+__attribute__((noinline)) static void left_with_care(struct redwi_session *s, size_t n)
 {
-    /* Counted after the end too: a unit's outcome depends on it. */
-    s->sent += n;
     if (s->traces && n)
         redwi_trace_feed(&s->traces->sent, redwi_buf_front(&s->out), n);
     redwi_buf_take(&s->out, n);
@@ -574,8 +570,22 @@ void redwi_session_sent(struct redwi_session *s, size_t n)
         s->unit_at -= n;
     if (redwi_buf_len(&s->out))
         return;
-    rest_output(s);
+    if (!s->unit_open)
+        rest_output(s);
     s->out.secret = s->out.secret && !redwi_session_logged_in(s);
+}
+
+void redwi_session_sent(struct redwi_session *s, size_t n)
+{
+    /* Counted after the end too: a unit's outcome depends on it. */
+    s->sent += n;
+    if (s->traces || s->out.secret || s->unit_open) {
+        left_with_care(s, n);
+        return;
+    }
+    redwi_buf_take_plain(&s->out, n);
+    if (!redwi_buf_len(&s->out))
+        rest_output(s);
 }
 
 /* --- events ------------------------------------------------------------------------------------- */

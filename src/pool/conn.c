@@ -602,7 +602,7 @@ void redwi_conn_abandon(struct redwi_conn *c, struct redwi_job *job)
     redwi_prepared_abandoned(&c->prepared, job);
     take_off(c, job);
     settle(c);
-    redwi_drive_result_ended(c);
+    redwi_drive_given_up(c);
     p->clean = job->ops->clean;
     if (p->in_rows)
         p->dropped = job;

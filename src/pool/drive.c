@@ -221,6 +221,13 @@ static bool has_socket(const struct redwi_conn *c)
     return c->state > REDWI_CONN_DIALING && c->state < REDWI_CONN_CLOSED;
 }
 
+/* Before its callback can take the job. */
+static void count_answer(struct redwi_conn_private *p, const struct redwi_job *job)
+{
+    if (job && !p->answers++)
+        p->asked_us = job->sent_us;
+}
+
 /* True: the session wants more input. */
 static bool take_events(struct redwi_conn *c)
 {
@@ -271,6 +278,7 @@ static bool take_events(struct redwi_conn *c)
                 redwi_ahead_ended(&c->priv->ahead);
             else if (!ev.unit)
                 redwi_ahead_doubt(&c->priv->ahead);
+            count_answer(c->priv, job_of(c, &ev));
             redwi_conn_unit_ended(c, job_of(c, &ev), ev.status);
             break;
         case REDWI_EV_FATAL:
@@ -425,15 +433,12 @@ static bool fill(struct redwi_conn *c)
     return true;
 }
 
-/* May the socket wait for a portion? A unix socket takes no notice of the mark. */
-static bool may_wait(const struct redwi_conn_private *p)
-{
-    return p->in_result && !p->transport.tls && (p->peer.family == AF_INET || p->peer.family == AF_INET6);
-}
-
+/* A look is put off only by what was read: whoever submits again and again does not put it off. */
 static void tick(struct redwi_conn_private *p, bool on)
 {
     const struct redw_loop *loop = p->config.loop;
+    if (on && p->ticking && !p->parsed)
+        return;
     if (on)
         loop->timer_set(loop->ctx, p->tick, loop->now_us(loop->ctx) + REDWI_LOWAT_WAIT_US);
     else if (p->ticking)
@@ -449,15 +454,60 @@ static void watch_for(struct redwi_conn_private *p, unsigned events)
     p->watched = events;
 }
 
+/* A mark that cannot be lowered would hide short answers: the connection serves the jobs on it and no other. */
+static void lowered(struct redwi_conn *c, bool is_down)
+{
+    c->spoiled |= !is_down;
+}
+
+static void lower_mark(struct redwi_conn *c)
+{
+    struct redwi_conn_private *p = c->priv;
+    lowered(c, redwi_lowat_lower(&p->lowat, p->sys, p->transport.fd));
+    if (!p->lowat.mark)
+        tick(p, false);
+}
+
+/* May the socket wait for a portion? */
+static bool may_wait(const struct redwi_conn_private *p)
+{
+    return !p->transport.tls && (p->peer.family == AF_INET || p->peer.family == AF_INET6);
+}
+
+/* What the socket waits for. Of what is given up nothing is expected in a hurry, nor in portions. */
+static void settle_mark(struct redwi_conn *c)
+{
+    struct redwi_conn_private *p = c->priv;
+    unsigned left = c->given_up ? 0 : c->njobs;
+    const struct redw_loop *loop = p->config.loop;
+    if (p->parsed && p->answers + left >= REDWI_LOWAT_UNITS) {
+        int64_t took_us = p->answers ? loop->now_us(loop->ctx) - p->asked_us : 0;
+        redwi_lowat_heard(&p->lowat, p->parsed, p->answers, left, took_us);
+    }
+    lowered(c, redwi_lowat_settle(&p->lowat, p->sys, p->transport.fd, p->in_result, left));
+    tick(p, p->lowat.mark && (p->watched & REDW_READ));
+}
+
+/* The mark is up for a result, or has earned to be. */
+static bool waits_for_rows(const struct redwi_conn_private *p)
+{
+    return p->in_result && p->lowat.reads >= REDWI_LOWAT_READS;
+}
+
+/* Is there anything to be said about the mark? Each wake-up asks, a ping's too: hence no branches. */
+static bool has_mark(const struct redwi_conn *c)
+{
+    const struct redwi_conn_private *p = c->priv;
+    const struct redwi_lowat *l = &p->lowat;
+    bool pipeline = p->answers + c->njobs >= REDWI_LOWAT_UNITS;
+    return ((unsigned)l->mark | l->few | p->in_result | pipeline) && may_wait(p);
+}
+
 static void watch(struct redwi_conn *c, bool output)
 {
     struct redwi_conn_private *p = c->priv;
     bool reads = !p->ended && !c->paused && !p->working;
     watch_for(p, (reads ? REDW_READ : 0u) | (output ? REDW_WRITE : 0u));
-    if (may_wait(p))
-        redwi_lowat_raise(&p->lowat, p->sys, p->transport.fd);
-    if (p->lowat.raised || p->ticking)
-        tick(p, p->lowat.raised && reads);
 }
 
 void redwi_drive_unwatch(struct redwi_conn *c)
@@ -466,29 +516,30 @@ void redwi_drive_unwatch(struct redwi_conn *c)
     tick(c->priv, false);
 }
 
-/* A mark that cannot be lowered would hide short answers: the connection serves this job and no other. */
-static void lowered(struct redwi_conn *c, bool is_down)
-{
-    c->spoiled |= !is_down;
-}
-
 void redwi_drive_result_ended(struct redwi_conn *c)
 {
     struct redwi_conn_private *p = c->priv;
-    if (p->in_result)
-        lowered(c, redwi_lowat_lower(&p->lowat, p->sys, p->transport.fd));
+    if (waits_for_rows(p))
+        lower_mark(c);
+    p->lowat.reads = 0;
     p->in_result = false;
 }
 
-/* A wake-up that took longer than the wait may come here with more than the mark: then all is well. */
+void redwi_drive_given_up(struct redwi_conn *c)
+{
+    redwi_drive_result_ended(c);
+    lower_mark(c);
+}
+
+/* A wake-up that took longer than the wait may come here with more than the mark: then all is well. So it is with
+ * some answers of a pipeline: settle_mark has judged them. */
 void redwi_drive_look(struct redwi_conn *c)
 {
     struct redwi_conn_private *p = c->priv;
     redwi_drive(c, REDWI_DRIVE_RECVS);
-    if (!has_socket(c) || !p->lowat.raised || p->parsed >= REDWI_LOWAT_BYTES)
+    if (!has_socket(c) || !p->lowat.mark || p->parsed >= (waits_for_rows(p) ? REDWI_LOWAT_BYTES : 1))
         return;
-    lowered(c, redwi_lowat_lower(&p->lowat, p->sys, p->transport.fd));
-    watch(c, output_waits(c));
+    lower_mark(c);
 }
 
 void redwi_drive(struct redwi_conn *c, unsigned recvs)
@@ -498,6 +549,7 @@ void redwi_drive(struct redwi_conn *c, unsigned recvs)
     if (!has_socket(c))
         return;
     p->parsed = 0;
+    p->answers = 0;
     redwi_transport_wake(&p->transport, recvs);
     do {
         more = p->heard || take_events(c);
@@ -510,6 +562,8 @@ void redwi_drive(struct redwi_conn *c, unsigned recvs)
         output = !sent || (p->transport.tls && output_waits(c));
     } while (more || (sent && output));
     watch(c, output);
+    if (has_mark(c))
+        settle_mark(c);
 }
 
 void redwi_drive_flush(struct redwi_conn *c)

@@ -28,6 +28,8 @@ struct redwi_conn_private {
     void *tick;         /* the look at a socket whose low-water mark is up */
     int64_t started_us;
     size_t parsed;      /* bytes that went into the session in this wake-up */
+    unsigned answers;   /* units that ended in it, by jobs that were on the connection */
+    int64_t asked_us;   /* when the first of them was given to it */
     redw_error *broken; /* sending failed: what the server said last is still read, then this is the end */
     struct redwi_job *starting; /* its unit is being written, a slice a turn; NULL: none */
     void *dropped;      /* a job abandoned by its own row callback: the session hears of it afterwards */
@@ -54,6 +56,8 @@ void redwi_drive_flush(struct redwi_conn *c);
 void redwi_drive_unwatch(struct redwi_conn *c);
 /* The result is over, or nobody wants it any more: short answers follow. */
 void redwi_drive_result_ended(struct redwi_conn *c);
+/* A job is given up: what it leaves is not waited for in portions. */
+void redwi_drive_given_up(struct redwi_conn *c);
 /* The low-water mark is up, and for a while nothing was reported: what is there is read. */
 void redwi_drive_look(struct redwi_conn *c);
 /* No byte is read or sent any more; the session reports the end. why: owned; NULL: closed by the server. */

@@ -161,7 +161,7 @@ START_TEST(the_end_of_the_stream_is_seen_behind_the_mark)
 {
     begin();
     rows(RAISING);
-    ck_assert(stand.conn->priv->lowat.raised);
+    ck_assert(stand.conn->priv->lowat.mark);
     ck_assert_int_eq(mark(), REDWI_LOWAT_BYTES);
     say(put_row);
     stand_peer_close(&server->peers[0]);

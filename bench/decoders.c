@@ -6,7 +6,8 @@
  *   --work int4|int8|float8|numeric|date|timestamp   which
  *   --kind single   as users of libpq do: strtoll, strtod and what stands on them, over NUL-terminated text
  *   --kind frame    nothing is decoded: a getter that reads one byte of each cell. What the loop, the calls and
- *                   the checksum take of the figures of the driver
+ *                   the checksum take of the figures of the driver, whichever the value
+ *   --kind frame-single   the same of the C library's: one call less
  *   otherwise       by the driver's typed getters
  *
  * Widths vary, so that branch prediction fails as it does in life. Both make the same checksum.
@@ -112,7 +113,7 @@ static void must(int rc)
 BY_GETTER(int4, int32_t, redw_row_int32, checksum_add(checksum, (uint64_t)(int64_t)v))
 BY_GETTER(int8, int64_t, redw_row_int64, checksum_add(checksum, (uint64_t)v))
 BY_GETTER(float8, double, redw_row_double, checksum_double(checksum, v))
-BY_GETTER(numeric, redw_decimal, redw_row_decimal, checksum_add(checksum, v.negative ? 0 - v.lo : v.lo))
+BY_GETTER(numeric, redw_decimal, redw_row_decimal, checksum_add(checksum, (v.lo ^ (0 - (uint64_t)v.negative)) + v.negative))
 BY_GETTER(date, redw_date, redw_row_date, checksum_add(checksum, (uint64_t)(int64_t)v.days))
 BY_GETTER(timestamp, redw_timestamp, redw_row_timestamp, checksum_add(checksum, (uint64_t)v.us))
 
@@ -124,6 +125,11 @@ __attribute__((noinline)) static int first_byte(const redw_row *row, size_t col,
     return REDW_OK;
 }
 BY_GETTER(byte, int64_t, first_byte, checksum_add(checksum, (uint64_t)v))
+
+__attribute__((noinline)) static uint64_t libc_byte(const char *p, uint64_t sum)
+{
+    return checksum_add(sum, (uint64_t)*p);
+}
 
 /* What stands on the C library ------------------------------------------------------------------------ */
 
@@ -241,8 +247,11 @@ int main(int argc, char **argv)
     struct redw_column column = {.name = v->name};
     uint64_t state = 1, sum;
 
-    if (strcmp(args.kind, "frame") == 0)
+    if (strncmp(args.kind, "frame", 5) == 0) {
         chosen.by_redw = by_byte;
+        chosen.by_libc = libc_byte;
+        libc = strcmp(args.kind, "frame-single") == 0;
+    }
     redwi_column_describe(&column, v->oid, -1, REDWI_POSTGRES);
     for (size_t i = 0; i < VALUES; i++) {
         v->make(texts[i].text, &state);

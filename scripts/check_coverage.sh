@@ -4,7 +4,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 tree=$1
-files=$(printf 'src/wire/%s.c ' session steps reply_queue description parameters be_read auth digest scram errmap saslprep nfkc)
+files=$(printf 'src/wire/%s.c ' session usual units steps reply_queue description parameters be_read auth digest scram errmap saslprep nfkc)
 files+=$(ls src/data/*.c | grep -vE '/(float_powers|digits)\.c') # tables: nothing in them is measured
 info=$(mktemp)
 trap 'rm -f "$info"' EXIT

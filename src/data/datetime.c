@@ -9,8 +9,7 @@
  */
 #include "data/datetime.h"
 
-#include "data/clock.h"
-#include "data/digits.h"
+#include "data/moment.h"
 #include "wire/cursor.h"
 
 #define YEAR_SHIFT    4800u
@@ -68,143 +67,32 @@ static struct day day_of(int64_t days)
     return (struct day){year + early, (line >> 16) - (early ? 12 : 0), (line & 0xffff) / 2141 + 1};
 }
 
-/* ---- reading text: the fast path ------------------------------------------------------------- */
+/* ---- reading text: the fast path, of which moment.h has the most -------------------------------- */
 
-/* Each reader is one straight run, and on success writes nothing but its answer. */
-#define INLINE static inline __attribute__((always_inline))
-
-/* Eight characters, the first in the lowest lane, that are like a pattern: '0' stands for any digit,
- * anything else for itself. XOR with the pattern leaves digits as numbers and zero for the rest. */
 /* clang-format off */
-#define PATTERN(a, b, c, d, e, f, g, h)                     \
-    (LANE(a, 0) | LANE(b, 1) | LANE(c, 2) | LANE(d, 3) |    \
-     LANE(e, 4) | LANE(f, 5) | LANE(g, 6) | LANE(h, 7))
+#define MONTH(before, last) {{before, last}, {before, last}, {before, last}, {before, last}}
+const struct redwi_month redwi_months[100][4] = {
+    [1] = {{-1, 31}, {0, 31}, {0, 31}, {0, 31}},
+    [2] = {{30, 29}, {31, 28}, {31, 28}, {31, 28}},
+    [3] = MONTH(59, 31), MONTH(90, 30), MONTH(120, 31), MONTH(151, 30), MONTH(181, 31),
+    MONTH(212, 31), MONTH(243, 30), MONTH(273, 31), MONTH(304, 30), MONTH(334, 31),
+};
 /* clang-format on */
-#define LANE(c, n) ((uint64_t)(c) << (8 * (n)))
 
-static inline uint64_t load_8(const char *p)
-{
-    uint64_t v;
-    memcpy(&v, p, sizeof v);
-    return v;
-}
-
-/* Lanes of 0x80 and more show which lanes of such an XOR are not what the pattern says: `past` takes a
- * digit's lane there from 10 and any other from 1. (A lane that carries into the next shows itself.) */
-static inline uint64_t pattern_fault(uint64_t lanes, uint64_t past)
-{
-    return lanes | (lanes + past);
-}
-
-/* In the lane of each digit, the number that it and the next one make. */
-static inline uint64_t pairs(uint64_t lanes)
-{
-    return lanes * 10 + (lanes >> 8);
-}
-
-/* Days since 1970-01-01 of a year of four digits. Century and year of the century come apart, so nothing
- * is divided. */
-INLINE bool day_of_pairs(unsigned century, unsigned of_century, unsigned month, unsigned day,
-                         int32_t *days)
-{
-    /* The month's last day, and the days before the month, of years without and with a leap day; the
-     * leap days counted below include this year's, which January and February are before. */
-    /* clang-format off */
-    static const struct {
-        int16_t before, last;
-    } months[2][16] = {
-        {{0, 0}, {0, 31}, {31, 28}, {59, 31}, {90, 30}, {120, 31}, {151, 30},
-         {181, 31}, {212, 31}, {243, 30}, {273, 31}, {304, 30}, {334, 31}},
-        {{0, 0}, {-1, 31}, {30, 29}, {59, 31}, {90, 30}, {120, 31}, {151, 30},
-         {181, 31}, {212, 31}, {243, 30}, {273, 31}, {304, 30}, {334, 31}},
-    };
-    /* clang-format on */
-    const int to_1970 = 719528; /* what the count below says of 1970-01-01 */
-    if ((century | of_century) == 0 || month > 12)
-        return false;
-    bool leap = ((of_century ? of_century : century) & 3) == 0;
-    if (day - 1 >= (unsigned)months[leap][month].last)
-        return false;
-    *days = (int)(century * 146097 / 4 + of_century * 1461 / 4 + day) + months[leap][month].before - to_1970;
-    return true;
-}
-
-/* "2024-02-29", ten bytes. */
-INLINE bool fast_day(const char *p, int32_t *days)
-{
-    uint16_t tail;
-    uint64_t head = load_8(p) ^ redwi_lane.year_and_month;
-    memcpy(&tail, p + 8, sizeof tail);
-    uint64_t day = tail ^ PATTERN('0', '0', 0, 0, 0, 0, 0, 0);
-    uint64_t fault = pattern_fault(head, redwi_lane.year_and_month_past) | pattern_fault(day, 0x7676);
-    head = pairs(head);
-    return (fault & redwi_lane.top) == 0 &&
-           day_of_pairs(head & 0xff, head >> 16 & 0xff, head >> 40 & 0xff, pairs(day) & 0xff, days);
-}
-
-/* Adds what is behind the first `whole` of n bytes: nothing, or ".789012", one to six digits. */
-INLINE bool add_fraction(const char *p, size_t n, size_t whole, int64_t *us)
-{
-    const uint64_t pattern = PATTERN('0', '.', '0', '0', '0', '0', '0', '0');
-    const uint64_t past = PATTERN(0x76, 0x7f, 0x76, 0x76, 0x76, 0x76, 0x76, 0x76);
-    if (n == whole)
-        return true;
-    if (n - whole - 2 > 5)
-        return false;
-    /* The last of the whole, the point and the digits, so that these stand as the last six of eight. */
-    size_t missing = 8 * (whole + 7 - n);
-    uint64_t lanes = (load_8(p + n - 8) ^ pattern << missing) >> missing;
-    *us += (int64_t)redwi_digits_value(lanes & ~(uint64_t)0xff);
-    return (pattern_fault(lanes, past) & redwi_lane.top) == 0;
-}
-
-/* "12:34:56" or "12:34:56.789012", n >= 8; before 24:00:00. */
-INLINE bool fast_clock(const char *p, size_t n, int64_t *us)
-{
-    uint64_t clock = load_8(p) ^ PATTERN('0', '0', ':', '0', '0', ':', '0', '0');
-    uint64_t fault = pattern_fault(clock, PATTERN(0x76, 0x76, 0x7f, 0x76, 0x76, 0x7f, 0x76, 0x76));
-    clock = pairs(clock) & PATTERN(0xff, 0, 0, 0xff, 0, 0, 0xff, 0);
-    fault |= clock + PATTERN(0x80 - 24, 0, 0, 0x80 - 60, 0, 0, 0x80 - 60, 0);
-    if ((fault & redwi_lane.top) != 0)
-        return false;
-    uint64_t second = (clock & 0xff) * 3600 + (clock >> 24 & 0xff) * 60 + (clock >> 48);
-    int64_t sum = (int64_t)second * REDWI_SECOND;
-    if (!add_fraction(p, n, 8, &sum))
-        return false;
-    *us = sum;
-    return true;
-}
-
-/* "2024-02-29 12:34:56", with or without a fraction, n >= 19. What has four digits of a year is in range. */
-INLINE bool fast_moment(const char *p, size_t n, int64_t *us)
-{
-    int32_t days;
-    uint32_t last;
-    uint64_t head = load_8(p) ^ redwi_lane.year_and_month;
-    uint64_t middle = load_8(p + 8) ^ redwi_lane.day_to_minute;
-    memcpy(&last, p + 15, sizeof last);
-    uint64_t second = last ^ PATTERN('0', ':', '0', '0', 0, 0, 0, 0);
-    uint64_t fault = pattern_fault(head, redwi_lane.year_and_month_past) |
-                     pattern_fault(middle, redwi_lane.day_to_minute_past) |
-                     pattern_fault(second, PATTERN(0x76, 0x7f, 0x76, 0x76, 0, 0, 0, 0));
-    head = pairs(head);
-    middle = pairs(middle) & PATTERN(0xff, 0, 0, 0xff, 0, 0, 0xff, 0);
-    second = pairs(second) >> 16 & 0xff;
-    fault |= middle + PATTERN(0, 0, 0, 0x80 - 24, 0, 0, 0x80 - 60, 0);
-    fault |= second + 0x80 - 60;
-    if ((fault & redwi_lane.top) != 0 ||
-        !day_of_pairs(head & 0xff, head >> 16 & 0xff, head >> 40 & 0xff, middle & 0xff, &days))
-        return false;
-    second += ((middle >> 24 & 0xff) * 60 + (middle >> 48)) * 60;
-    int64_t sum = (days * INT64_C(86400) + (int64_t)second) * REDWI_SECOND;
-    if (!add_fraction(p, n, 19, &sum))
-        return false;
-    *us = sum;
-    return true;
-}
+/* "6", "6.7" to "6.789012"; nothing is like the second one, a point without digits. */
+const uint64_t redwi_fraction_patterns[8] = {
+    REDWI_PATTERN('0', 0, 0, 0, 0, 0, 0, 0),
+    REDWI_PATTERN(0, 0, 0, 0, 0, 0, 0, 0xff),
+    REDWI_PATTERN('0', '.', '0', 0, 0, 0, 0, 0),
+    REDWI_PATTERN('0', '.', '0', '0', 0, 0, 0, 0),
+    REDWI_PATTERN('0', '.', '0', '0', '0', 0, 0, 0),
+    REDWI_PATTERN('0', '.', '0', '0', '0', '0', 0, 0),
+    REDWI_PATTERN('0', '.', '0', '0', '0', '0', '0', 0),
+    REDWI_PATTERN('0', '.', '0', '0', '0', '0', '0', '0'),
+};
 
 /* "+02" at the end, as whole hours mostly are, n >= 3; less than 16. */
-INLINE bool fast_zone(const char *p, size_t n, int32_t *east_s)
+static inline bool fast_zone(const char *p, size_t n, int32_t *east_s)
 {
     if (p[n - 3] != '+' && p[n - 3] != '-')
         return false;
@@ -376,7 +264,7 @@ NOINLINE static int general_clock(const char *p, size_t n, unsigned parts, int64
 int redwi_text_date(const char *p, size_t n, redw_date *out)
 {
     out->days = 0;
-    if (n == 10 && fast_day(p, &out->days))
+    if (redwi_fast_day(p, n, &out->days))
         return REDW_OK;
     return general_date(p, n, &out->days);
 }
@@ -385,7 +273,7 @@ int redwi_text_time(const char *p, size_t n, redw_time *out)
 {
     int32_t no_zone;
     out->us = 0;
-    if (n >= 8 && fast_clock(p, n, &out->us))
+    if (redwi_fast_clock(p, n, &out->us))
         return REDW_OK;
     return general_clock(p, n, PART_CLOCK, &out->us, &no_zone);
 }
@@ -394,7 +282,7 @@ int redwi_text_timetz(const char *p, size_t n, redw_timetz *out)
 {
     redw_timetz v;
     *out = (redw_timetz){0};
-    bool fast = n >= 11 && fast_zone(p, n, &v.offset_s) && fast_clock(p, n - 3, &v.us);
+    bool fast = n >= 11 && fast_zone(p, n, &v.offset_s) && redwi_fast_clock(p, n - 3, &v.us);
     int rc = fast ? REDW_OK : general_clock(p, n, PART_CLOCK | PART_ZONE, &v.us, &v.offset_s);
     if (rc == REDW_OK)
         *out = v;
@@ -404,7 +292,7 @@ int redwi_text_timetz(const char *p, size_t n, redw_timetz *out)
 int redwi_text_timestamp(const char *p, size_t n, redw_timestamp *out)
 {
     out->us = 0;
-    if (n >= 19 && fast_moment(p, n, &out->us))
+    if (redwi_fast_moment(p, n, &out->us))
         return REDW_OK;
     return general_moment(p, n, PART_DAY | PART_CLOCK, &out->us);
 }
@@ -413,7 +301,7 @@ int redwi_text_timestamptz(const char *p, size_t n, redw_timestamptz *out)
 {
     int32_t east_s;
     out->us = 0;
-    if (n >= 22 && fast_zone(p, n, &east_s) && fast_moment(p, n - 3, &out->us)) {
+    if (n >= 22 && fast_zone(p, n, &east_s) && redwi_fast_moment(p, n - 3, &out->us)) {
         out->us -= east_s * REDWI_SECOND;
         return REDW_OK;
     }

@@ -34,11 +34,17 @@ struct redwi_lane_constants {
     uint64_t top;       /* the top bits */
     uint64_t fourth;    /* every fourth byte */
     uint64_t odd, even; /* factors of redwi_digits_value() */
-    uint64_t year_and_month, year_and_month_past; /* patterns of datetime.c: "0000-00-" */
-    uint64_t day_to_minute, day_to_minute_past;   /* "00 00:00" */
+    uint64_t year_and_month, year_and_month_past; /* patterns of moment.h: "0000-00-" */
+    uint64_t day, day_past;                       /* "0-00-00 " */
+    uint64_t clock, clock_past, clock_pairs, clock_limits; /* "00:00:00" */
+    uint64_t pair;                                /* ten times itself and the one behind */
+    uint64_t fraction_past;                       /* "0.000000" */
 #ifdef __SSE2__
     __m128i pairs, hundreds, myriads; /* factors of redwi_digits16_value() */
+    __m128i tens;                     /* of 16 bits */
+    __m128i day_and_clock, day_and_clock_past, day_and_clock_limits; /* "0-00-00 00:00:00" */
 #endif
+    uint64_t before_last[2]; /* 10^15, and 10^16 where no point is among the last 16 bytes */
     uint8_t last[32];   /* the 16 bytes from n on: those of the last n lanes are set, n <= 16 */
 };
 extern const struct redwi_lane_constants redwi_lane __attribute__((visibility("hidden")));
@@ -188,5 +194,78 @@ static inline __attribute__((always_inline)) bool redwi_led_int64(const char *p,
     *out = (int64_t)((redwi_digits16_value(lanes) ^ (0 - negative)) + negative);
     return true;
 }
+
+/* [-] and 17 to 19 digits that fit; false says nothing. */
+static inline bool redwi_led_long_int64(const char *p, size_t n, int64_t *out)
+{
+    uint32_t first;
+    uint64_t negative = *p == '-';
+    size_t digits = n - negative;
+    if (digits - 17 > 2)
+        return false;
+    /* Their first one to three, led by what is before them. */
+    memcpy(&first, p + n - 20, sizeof first);
+    uint64_t lanes = (uint64_t)(first ^ UINT32_C(0x30303030)) >> (8 * (20 - digits)) << (8 * (24 - digits));
+    redwi_lanes16 last = redwi_digits_8_and_8(p + n - 16, p + n - 8);
+    uint64_t v = redwi_digits_value(lanes) * UINT64_C(10000000000000000) + redwi_digits16_value(last);
+    if (redwi_digits_fault(lanes) || redwi_digits16_fault(last) || v > (uint64_t)INT64_MAX + negative)
+        return false;
+    *out = (int64_t)((v ^ (0 - negative)) + negative);
+    return true;
+}
+
+/*
+ * [-]digits[.digits], 1 to 20 bytes behind the sign and at most 19 digits: as a number without the point, and
+ * how many digits are behind it. False says nothing, and without SSE2 nothing else is said.
+ *
+ * The digits before the point are moved one place, over it, so that all of the last 16 bytes are converted at
+ * once, wherever it stands. The four bytes before those are a word of their own. Nothing branches on the length
+ * or on the place of the point: a numeric takes 164 instructions in the bench, instead of 333.
+ */
+#ifdef __SSE2__
+static inline __attribute__((always_inline)) bool redwi_led_number(const char *p, size_t n, uint64_t *value,
+                                                                   unsigned *fraction, bool *negative)
+{
+    if (n - 1 > 20)
+        return false;
+    const char *end = p + n;
+    size_t sign = *p == '-';
+    p += sign;
+    n -= sign;
+    if (n - 1 > 19)
+        return false;
+    size_t last = n < 16 ? n : 16, more = n - last;
+    redwi_lanes16 v = redwi_lanes16_last(redwi_led_16(end, n), last);
+    unsigned points = (unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(v, _mm_set1_epi8('.' ^ '0')));
+    /* 16 where there is no point. */
+    unsigned behind = 16 - (31 ^ (unsigned)__builtin_clz(points << 1 | 1));
+    __m128i these = _mm_loadu_si128((const __m128i *)(const void *)(redwi_lane.last + behind));
+    v = _mm_or_si128(_mm_and_si128(these, v), _mm_andnot_si128(these, _mm_slli_si128(v, 1)));
+    if (redwi_digits16_fault(v) || behind == 0 || *p == '.')
+        return false;
+
+    /* Of the bytes before the last 16 so many as the text has. */
+    uint32_t first;
+    memcpy(&first, end - 4 - ((more + 15) & 16), sizeof first);
+    first = (first ^ UINT32_C(0x30303030)) & (uint32_t)(UINT64_C(0xffffffff00000000) >> (8 * more));
+    if (((first | (first + UINT32_C(0x76767676))) & UINT32_C(0x80808080)) != 0)
+        return false;
+    if (n > 19 && behind == 16)
+        return false;
+    first = first * 2561 >> 8 & 0xff00ff;
+    first = first * (100 << 16 | 1) >> 16;
+    *value = first * redwi_lane.before_last[behind >> 4] +
+             redwi_digits16_value(v);
+    *fraction = behind & 15;
+    *negative = sign != 0;
+    return true;
+}
+#else
+static inline bool redwi_led_number(const char *p, size_t n, uint64_t *value, unsigned *fraction, bool *negative)
+{
+    (void)p, (void)n, (void)value, (void)fraction, (void)negative;
+    return false;
+}
+#endif
 
 #endif

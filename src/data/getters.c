@@ -191,7 +191,9 @@ int redw_row_int64(const redw_row *row, size_t col, int64_t *out)
     if (col < row->ncells && column(row, col)->type == REDW_BIGINT) {
         const redw_slice *cell = &row->cells[col];
         if (!column(row, col)->binary) {
-            if (redwi_row_has_lead(row) && redwi_led_int64(cell->ptr, cell->len, out))
+            if (redwi_row_has_lead(row) &&
+                (cell->len > 16 ? redwi_led_long_int64(cell->ptr, cell->len, out)
+                                : redwi_led_int64(cell->ptr, cell->len, out)))
                 return REDW_OK;
             if (cell->len > 16)
                 return redwi_text_int64(cell->ptr, cell->len, out);
@@ -246,7 +248,7 @@ int redw_row_double(const redw_row *row, size_t col, double *out)
     return any_double(row, col, out);
 }
 
-int redw_row_decimal(const redw_row *row, size_t col, redw_decimal *out)
+NOINLINE int any_decimal(const redw_row *row, size_t col, redw_decimal *out)
 {
     *out = (redw_decimal){0};
     if (col >= row->ncells)
@@ -269,6 +271,29 @@ int redw_row_decimal(const redw_row *row, size_t col, redw_decimal *out)
     if (rc == REDW_OK && c->precision >= out->scale && c->precision <= REDWI_NUMERIC_DIGITS)
         out->precision = (uint8_t)c->precision;
     return rc;
+}
+
+/* A precision below the scale (PostgreSQL 15) or above 38 digits says nothing about this value. */
+int redw_row_decimal(const redw_row *row, size_t col, redw_decimal *out)
+{
+    if (col < row->ncells && column(row, col)->type == REDW_NUMERIC && !column(row, col)->binary &&
+        redwi_row_has_lead(row)) {
+        const redw_slice *cell = &row->cells[col];
+        uint64_t v;
+        unsigned scale;
+        bool negative;
+        if (redwi_led_number(cell->ptr, cell->len, &v, &scale, &negative)) {
+            unsigned precision = (unsigned)column(row, col)->precision;
+            *out = (redw_decimal){
+                .lo = v,
+                .scale = (uint8_t)scale,
+                .precision = precision - scale <= REDWI_NUMERIC_DIGITS - scale ? (uint8_t)precision : 0,
+                .negative = negative & (v != 0),
+            };
+            return REDW_OK;
+        }
+    }
+    return any_decimal(row, col, out);
 }
 
 /* Types whose binary form is their text (protocol 5.4); those of type VARCHAR are known already. */

@@ -6,6 +6,7 @@
 #include "data/bytes.h"
 #include "data/datetime.h"
 #include "data/interval.h"
+#include "data/moment.h"
 #include "data/row.h"
 #include "data/types.h"
 #include "wire/cursor.h"
@@ -47,7 +48,9 @@ int redw_row_date(const redw_row *row, size_t col, redw_date *out)
     int rc = cell_of(row, col, REDW_DATE, &v);
     if (rc != REDW_OK)
         return rc;
-    return v.column->binary ? redwi_binary_date(v.ptr, v.len, out) : redwi_text_date(v.ptr, v.len, out);
+    if (v.column->binary)
+        return redwi_binary_date(v.ptr, v.len, out);
+    return redwi_fast_day(v.ptr, v.len, &out->days) ? REDW_OK : redwi_text_date(v.ptr, v.len, out);
 }
 
 int redw_row_time(const redw_row *row, size_t col, redw_time *out)
@@ -78,8 +81,9 @@ int redw_row_timestamp(const redw_row *row, size_t col, redw_timestamp *out)
     int rc = cell_of(row, col, REDW_TIMESTAMP, &v);
     if (rc != REDW_OK)
         return rc;
-    return v.column->binary ? redwi_binary_timestamp(v.ptr, v.len, out)
-                            : redwi_text_timestamp(v.ptr, v.len, out);
+    if (v.column->binary)
+        return redwi_binary_timestamp(v.ptr, v.len, out);
+    return redwi_fast_moment(v.ptr, v.len, &out->us) ? REDW_OK : redwi_text_timestamp(v.ptr, v.len, out);
 }
 
 /* abstime, of Redshift's catalogue: seconds since 1970, with three values of their own (nabstime.h of

@@ -167,7 +167,7 @@ static bool cleans_up(struct redwi_conn *c, char status)
 void redwi_conn_unit_ended(struct redwi_conn *c, struct redwi_job *job, char status)
 {
     const struct redwi_conn_config *config = &c->priv->config;
-    if (job)
+    if (job && c->prepared.pending)
         redwi_prepared_unit_ended(&c->prepared, job);
     if (job && job->ops->next && job->ops->next(job, status)) {
         job->went_on = true;
@@ -573,7 +573,7 @@ void redwi_conn_flush(struct redwi_conn *c)
 {
     if (c->state == REDWI_CONN_DIALING || c->state == REDWI_CONN_CLOSED)
         return;
-    redwi_drive(c, 0);
+    redwi_drive_flush(c);
 }
 
 void redwi_conn_resume(struct redwi_conn *c)

@@ -218,7 +218,7 @@ static void fatal(struct redwi_conn *c, redw_error *why)
 /* Is there a socket? There is none any more after a callback that closed, or when it is dialled again. */
 static bool has_socket(const struct redwi_conn *c)
 {
-    return c->state != REDWI_CONN_CLOSED && c->state != REDWI_CONN_DIALING;
+    return c->state > REDWI_CONN_DIALING && c->state < REDWI_CONN_CLOSED;
 }
 
 /* Before its callback can take the job. */
@@ -293,7 +293,7 @@ static bool take_events(struct redwi_conn *c)
 static bool send_out(struct redwi_conn *c)
 {
     struct redwi_conn_private *p = c->priv;
-    if (p->broken || p->ended)
+    if (p->broken || p->ended || !redwi_transport_waits(&p->transport, c->session))
         return true;
     switch (redwi_transport_write(&p->transport, c->session, &p->broken)) {
     case REDWI_MOVED_WAIT:
@@ -394,6 +394,15 @@ static enum redwi_moved read_in(struct redwi_conn *c, redw_error **why)
     return moved;
 }
 
+/* Nothing came. After a failure to send that is the end: the server has no last words any more. */
+static bool nothing_came(struct redwi_conn *c)
+{
+    if (!c->priv->broken)
+        return false;
+    ended(c, false);
+    return true;
+}
+
 /* True: there is something new for take_events(). */
 static bool fill(struct redwi_conn *c)
 {
@@ -404,14 +413,13 @@ static bool fill(struct redwi_conn *c)
             request_turn(c); /* of these the socket does not remind us */
         return false;
     }
+    if (redwi_transport_has_read(&p->transport))
+        return nothing_came(c);
     switch (read_in(c, &why)) {
     case REDWI_MOVED:
         return true;
     case REDWI_MOVED_WAIT:
-        if (!p->broken)
-            return false;
-        ended(c, false);
-        return true;
+        return nothing_came(c);
     case REDWI_MOVED_END:
         ended(c, false);
         return true;
@@ -556,4 +564,19 @@ void redwi_drive(struct redwi_conn *c, unsigned recvs)
     watch(c, output);
     if (has_mark(c))
         settle_mark(c);
+}
+
+void redwi_drive_flush(struct redwi_conn *c)
+{
+    struct redwi_conn_private *p = c->priv;
+    if (!p->heard || p->transport.tls) {
+        redwi_drive(c, 0);
+        return;
+    }
+    redwi_transport_wake(&p->transport, 0);
+    bool sent = send_out(c);
+    if (p->broken)
+        redwi_drive(c, REDWI_DRIVE_RECVS);
+    else
+        watch(c, !sent);
 }

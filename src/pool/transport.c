@@ -45,7 +45,7 @@ void redwi_transport_wake(struct redwi_transport *t, unsigned recvs)
 }
 
 /* One portion from the socket. Another recv is worth its call only if this one filled the room. */
-static enum redwi_moved receive(struct redwi_transport *t, void *p, size_t room, size_t *got,
+static inline enum redwi_moved receive(struct redwi_transport *t, void *p, size_t room, size_t *got,
                                 redw_error **why)
 {
     while (t->recvs) {
@@ -70,7 +70,7 @@ static enum redwi_moved receive(struct redwi_transport *t, void *p, size_t room,
 }
 
 /* Sends up to n bytes, *sent tells how many; MOVED: all of them. */
-static enum redwi_moved transmit(struct redwi_transport *t, const uint8_t *p, size_t n, size_t *sent,
+static inline enum redwi_moved transmit(struct redwi_transport *t, const uint8_t *p, size_t n, size_t *sent,
                                  redw_error **why)
 {
     *sent = 0;
@@ -188,8 +188,6 @@ enum redwi_moved redwi_transport_read(struct redwi_transport *t, struct redwi_se
     *got = 0;
     if (t->tls)
         return read_secured(t, s, got, why);
-    if (!t->recvs)
-        return REDWI_MOVED_WAIT;
     uint8_t *p = redwi_session_input(s, &room);
     if (!p)
         return REDWI_MOVED;
@@ -241,14 +239,11 @@ enum redwi_moved redwi_transport_write(struct redwi_transport *t, struct redwi_s
     return moved;
 }
 
-bool redwi_transport_waits(const struct redwi_transport *t, const struct redwi_session *s)
+bool redwi_transport_holds(const struct redwi_transport *t, const struct redwi_session *s)
 {
-    size_t n = 0;
-    if (t->tls)
-        redwi_tls_output(t->tls, &n);
-    if (!n && (!t->tls || t->secured))
-        redwi_session_output(s, &n);
-    return n > 0;
+    size_t n;
+    redwi_tls_output(t->tls, &n);
+    return n > 0 || (t->secured && redwi_session_has_output(s));
 }
 
 void redwi_transport_goodbye(struct redwi_transport *t, struct redwi_session *s)

@@ -55,7 +55,16 @@ enum redwi_moved redwi_transport_read(struct redwi_transport *t, struct redwi_se
 /* Sends what the session has to send. */
 enum redwi_moved redwi_transport_write(struct redwi_transport *t, struct redwi_session *s, redw_error **why);
 /* Is there anything to send? */
-bool redwi_transport_waits(const struct redwi_transport *t, const struct redwi_session *s);
+bool redwi_transport_holds(const struct redwi_transport *t, const struct redwi_session *s); /* through TLS */
+static inline bool redwi_transport_waits(const struct redwi_transport *t, const struct redwi_session *s)
+{
+    return t->tls ? redwi_transport_holds(t, s) : redwi_session_has_output(s);
+}
+/* Has this wake-up taken all it may, or all there is? */
+static inline bool redwi_transport_has_read(const struct redwi_transport *t)
+{
+    return !t->tls && t->recvs == 0;
+}
 
 /* The last words before a close: what the session still has to send and close_notify, as far as the socket
  * takes it at once. */

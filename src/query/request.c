@@ -18,8 +18,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#define DATA_ROW_HEADER 5u /* 'D' and the length word */
-
 static struct redwi_request *request_of(struct redwi_job *j)
 {
     return REDWI_OF(j, struct redwi_request, job);
@@ -225,36 +223,22 @@ static enum redwi_job_flow row_failed(struct redwi_request *r, int rc, bool *cor
                               (unsigned long long)r->max_bytes, nrows);
 }
 
-static int add_row(struct redwi_request *r, const uint8_t *body, size_t len)
-{
-    int rc = redwi_result_add_row(r->result, body, len, r->max_bytes);
-
-    if (rc == REDW_ENOMEM && redwi_client_spare_memory(r->job.client))
-        rc = redwi_result_add_row(r->result, body, len, r->max_bytes);
-    return rc;
-}
-
 /* One that ends the request counts as taken, as all behind it will be thrown away; a malformed one does not. */
 static enum redwi_job_flow gather_rows(struct redwi_job *j, const uint8_t *p, const uint8_t *end,
                                        const uint8_t **taken, bool *corrupt)
 {
     struct redwi_request *r = request_of(j);
-    enum redwi_job_flow flow = REDWI_JOB_GO;
 
     *corrupt = false;
-    while ((size_t)(end - p) >= DATA_ROW_HEADER && *p == 'D') {
-        size_t len = redwi_load32(p + 1);
-        if (len < 4 || len > (size_t)(end - p) - 1)
-            break;
-        int rc = r->result->nrows < r->max_rows ? add_row(r, p + DATA_ROW_HEADER, len - 4) : REDW_EFULL;
-        if (rc) {
-            flow = row_failed(r, rc, corrupt);
-            p += *corrupt ? 0 : 1 + len;
-            break;
-        }
-        p += 1 + len;
-    }
     *taken = p;
+    int rc = redwi_result_add_rows(r->result, taken, end, r->max_rows, r->max_bytes);
+    if (rc == REDW_ENOMEM && redwi_client_spare_memory(j->client))
+        rc = redwi_result_add_rows(r->result, taken, end, r->max_rows, r->max_bytes);
+    if (!rc)
+        return REDWI_JOB_GO;
+    enum redwi_job_flow flow = row_failed(r, rc, corrupt);
+    if (!*corrupt)
+        *taken += 1 + redwi_load32(*taken + 1);
     return flow;
 }
 

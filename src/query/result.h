@@ -63,8 +63,11 @@ static inline int redwi_result_describe(redw_result *r, struct redwi_heading *ow
 /* The same of a stream's, with room for one row's views. */
 int redwi_result_describe_stream(redw_result *r, struct redwi_heading *owned);
 
-/* Copies one DataRow body in. 0; REDW_ENOMEM; REDW_EFULL beyond max_bytes; REDW_EPROTOCOL: malformed. */
-int redwi_result_add_row(redw_result *r, const uint8_t *body, size_t len, uint64_t max_bytes);
+/* Copies DataRow messages in, all that are whole from *p on, and *p is then where the next message begins: the one
+ * behind them, or the row that was not taken. 0; REDW_ENOMEM; REDW_EFULL beyond max_rows or max_bytes;
+ * REDW_EPROTOCOL: malformed. */
+int redwi_result_add_rows(redw_result *r, const uint8_t **p, const uint8_t *end, uint64_t max_rows,
+                          uint64_t max_bytes);
 
 int64_t redwi_tag_affected(const char *tag, size_t len); /* -1: it counts no rows */
 void redwi_result_tag(redw_result *r, const char *tag, size_t len);

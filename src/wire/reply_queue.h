@@ -75,11 +75,14 @@ static inline void redwi_reply_step(struct redwi_reply *r)
         r->due = REDWI_DUE_ROWS;
 }
 
-/* reply->due is set to the first answer that reply->sent asks for. */
-static inline void redwi_reply_queue_push(struct redwi_reply_queue *q, struct redwi_reply reply)
+/* One more, the newest, to be filled and begun. */
+static inline struct redwi_reply *redwi_reply_queue_push(struct redwi_reply_queue *q)
 {
-    struct redwi_reply *r = &q->ring[(q->head + q->count++) & (q->cap - 1)];
-    *r = reply;
+    return &q->ring[(q->head + q->count++) & (q->cap - 1)];
+}
+/* The first answer that r->sent asks for is due. */
+static inline void redwi_reply_begin(struct redwi_reply *r)
+{
     r->due = REDWI_DUE_NOTHING;
     redwi_reply_step(r);
 }
@@ -124,8 +127,7 @@ static inline void redwi_reply_complete(struct redwi_reply *r)
         return;
     r->more--;
     r->sent = r->again;
-    r->due = REDWI_DUE_NOTHING;
-    redwi_reply_step(r);
+    redwi_reply_begin(r);
 }
 
 #endif

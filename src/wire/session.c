@@ -14,14 +14,9 @@
 #include "wire/mem.h"
 #include "wire/steps.h"
 
-#define NOINLINE static __attribute__((noinline))
-
 #define KIB          ((size_t)1024)
-#define HEADER_BYTES 5 /* type and length */
 
-/* The input: its size but for longer messages; and what it grows by for an owner that does not take. It is
- * compacted when less than a quarter is left. */
-#define INPUT_BYTES    (64 * KIB)
+/* What the input grows by for an owner that does not take. */
 #define INPUT_MORE (16 * KIB)
 /* Its first size if memory is shared, until a read fills it or rows come: so much have connections that say
  * little and are paused, or wait for the rest of a message. */
@@ -100,17 +95,6 @@ static const struct message_type {
     ['m'] = {.name = "compressed data (Redshift)"},
 };
 
-/* The answers that say no more than that they came, by what is due: of the table, what redwi_on_step
- * takes. */
-#define ANSWER(type) (0x100u | (type)) /* 0: there is none, and no type has it */
-static const uint16_t answers[] = {
-    [REDWI_DUE_CLOSE] = ANSWER('3'),
-    [REDWI_DUE_PARSE] = ANSWER('1'),
-    [REDWI_DUE_BIND] = ANSWER('2'),
-    [REDWI_DUE_DESCRIBE] = ANSWER('n'),
-    [REDWI_DUE_FAILED] = 0,
-};
-
 static void die_unexpected(struct redwi_session *s, uint8_t type)
 {
     static const char hex[] = "0123456789abcdef";
@@ -158,7 +142,7 @@ static bool is_within(const struct redwi_session *s, uint8_t type, uint32_t len)
 
 /* Takes what is in front, a whole message that its rule allows. A row with an owner stays, and nothing
  * is looked at but the header of the first: the owner takes as many as there are. */
-static inline enum redwi_ev_kind take_message(struct redwi_session *s, const struct rule *rule,
+static enum redwi_ev_kind take_message(struct redwi_session *s, const struct rule *rule,
                                               struct redwi_ev *ev)
 {
     const uint8_t *p = s->in.data + s->in.head;
@@ -175,7 +159,7 @@ static inline enum redwi_ev_kind take_message(struct redwi_session *s, const str
     /* The bytes stay where they are until there is room to be made. */
     redwi_buf_take_plain(&s->in, len + 1);
     s->need = 0;
-    return rule->take(s, (struct redwi_message){p + HEADER_BYTES, len - sizeof(uint32_t)}, ev);
+    return rule->take(s, (struct redwi_message){p + REDWI_HEADER_BYTES, len - sizeof(uint32_t)}, ev);
 }
 
 /* The rule for the message in front; NULL: it is not whole yet, or it ended the session. The bounds are
@@ -183,7 +167,7 @@ static inline enum redwi_ev_kind take_message(struct redwi_session *s, const str
 static const struct rule *check_message(struct redwi_session *s)
 {
     size_t n = redwi_buf_len(&s->in);
-    if (n < HEADER_BYTES)
+    if (n < REDWI_HEADER_BYTES)
         return NULL;
     const uint8_t *p = redwi_buf_front(&s->in);
     uint32_t len = redwi_load32(p + 1);
@@ -200,37 +184,6 @@ static const struct rule *check_message(struct redwi_session *s)
         return rule;
     s->need = (size_t)len + 1;
     return NULL;
-}
-
-/* An answer out of `answers`. It needs no table and brings no event, but where BindComplete is to be
- * reported. */
-static inline bool take_answer(struct redwi_session *s)
-{
-    if (redwi_buf_len(&s->in) < HEADER_BYTES)
-        return false;
-    const uint8_t *p = s->in.data + s->in.head;
-    struct redwi_reply *r = redwi_session_front(s);
-    if (ANSWER(p[0]) != answers[r->due] || redwi_load32(p + 1) != sizeof(uint32_t) ||
-        (r->sent & REDWI_SENT_REPORT_BIND))
-        return false;
-    redwi_buf_take_plain(&s->in, HEADER_BYTES);
-    redwi_reply_step(r);
-    return true;
-}
-
-/* As check_message() while a unit is under way, where the type's first rule holds and the length is
- * within what needs no asking. NULL: it must be asked. */
-static inline const struct rule *glance_at_message(const struct redwi_session *s)
-{
-    size_t n = redwi_buf_len(&s->in);
-    if (n < HEADER_BYTES)
-        return NULL;
-    const uint8_t *p = s->in.data + s->in.head;
-    uint32_t len = redwi_load32(p + 1);
-    if (!redwi_be_surely_within(p[0], len) || len >= n)
-        return NULL;
-    const struct rule *rule = &types[p[0]].rules[0];
-    return rule->when >> redwi_session_front(s)->due & 1 ? rule : NULL;
 }
 
 /* The one byte that answers SSLRequest. Bytes behind it came before TLS: somebody in between would like
@@ -310,7 +263,7 @@ static enum passage pass(struct redwi_session *s, struct redwi_ev *ev)
 /* What it may be without a long message. */
 static size_t most_input(const struct redwi_session *s)
 {
-    return rows_due(s) ? INPUT_FLOODED : INPUT_BYTES;
+    return rows_due(s) ? INPUT_FLOODED : REDWI_INPUT_BYTES;
 }
 
 /* What the login brought does not go to another connection. */
@@ -369,7 +322,7 @@ int redwi_session_create(struct redwi_session **out, const struct redwi_session_
         memcpy(s->key, config->cancel_key, config->cancel_key_len);
         s->config.cancel_key = s->key;
     }
-    redwi_buf_init(&s->in, config->mem, INPUT_BYTES);
+    redwi_buf_init(&s->in, config->mem, REDWI_INPUT_BYTES);
     redwi_buf_init(&s->out, config->mem, OUTPUT_MAX);
     s->out.secret = true;
     if (config->buffers) {
@@ -421,15 +374,6 @@ void redwi_session_free(struct redwi_session *s)
     redwi_free_secret(s->config.mem, s, sizeof *s);
 }
 
-/* What was written since mark, or nothing of it. */
-static int put_done(struct redwi_session *s, size_t mark)
-{
-    int code = s->out.failed;
-    if (code)
-        redwi_buf_cut(&s->out, mark);
-    return code;
-}
-
 /* The first message of the connection proper. */
 static int open_session(struct redwi_session *s)
 {
@@ -439,7 +383,7 @@ static int open_session(struct redwi_session *s)
         redwi_fe_cancel_request(&s->out, c->cancel_pid, c->cancel_key, c->cancel_key_len);
     else
         redwi_startup_put(&s->out, &c->startup);
-    int code = put_done(s, mark);
+    int code = redwi_session_put_done(s, mark);
     if (!code)
         s->phase = c->cancel_key ? REDWI_PHASE_CANCEL : REDWI_PHASE_LOGIN;
     return code;
@@ -454,7 +398,7 @@ int redwi_session_start(struct redwi_session *s)
     size_t mark = redwi_buf_mark(&s->out);
     if (!s->config.tls_direct)
         redwi_fe_ssl_request(&s->out);
-    int code = put_done(s, mark);
+    int code = redwi_session_put_done(s, mark);
     if (!code)
         s->phase = REDWI_PHASE_TLS_ASKED;
     return code;
@@ -475,7 +419,7 @@ int redwi_session_tls_started(struct redwi_session *s, const uint8_t *end_point,
 /* Did the last read fill it, and not with the start of a long message, which is given what it needs? */
 static bool is_flooded(const struct redwi_session *s)
 {
-    return s->in.tail == s->in.cap && s->in.cap == INPUT_BYTES && s->in.head > INPUT_BYTES / 2;
+    return s->in.tail == s->in.cap && s->in.cap == REDWI_INPUT_BYTES && s->in.head > REDWI_INPUT_BYTES / 2;
 }
 
 /* Only if there is memory: it is no need. */
@@ -492,24 +436,28 @@ static size_t usual_input(const struct redwi_session *s)
 {
     const struct redwi_buf *in = &s->in;
     if (in->cap > INPUT_FIRST || !in->shared || rows_due(s) || s->need > INPUT_FIRST)
-        return INPUT_BYTES;
+        return REDWI_INPUT_BYTES;
     bool filled = in->cap && in->tail == in->cap;
-    return filled ? INPUT_BYTES : INPUT_FIRST;
+    return filled ? REDWI_INPUT_BYTES : INPUT_FIRST;
 }
 
-uint8_t *redwi_session_input(struct redwi_session *s, size_t *room)
+/* So it is nearly always: nothing waits, and it has the size it is to have. */
+static inline bool has_usual_room(const struct redwi_session *s)
 {
+    const struct redwi_buf *in = &s->in;
+    return !redwi_buf_len(in) &&
+           (in->cap >= REDWI_INPUT_BYTES || (in->cap == INPUT_FIRST && in->shared && !rows_due(s)));
+}
+
+__attribute__((noinline)) static uint8_t *make_room(struct redwi_session *s, size_t *room)
+{
+    size_t usual = usual_input(s), len = redwi_buf_len(&s->in);
     *room = 0;
-    if (s->phase == REDWI_PHASE_DEAD)
-        return NULL;
-    s->in.resting = false;
     if (is_flooded(s))
         widen_input(s);
     /* The buffer grows by doubling, but never further than the message in front needs: a header alone
      * makes no server own much of our memory. An owner that feeds on without taking what is whole gets
      * its room too. */
-    size_t len = redwi_buf_len(&s->in);
-    size_t usual = usual_input(s);
     size_t cap = s->need > usual ? s->need : usual;
     if (cap <= len)
         cap = len + INPUT_MORE;
@@ -525,6 +473,19 @@ uint8_t *redwi_session_input(struct redwi_session *s, size_t *room)
     if (!p)
         redwi_die_no_memory(s);
     return p;
+}
+
+uint8_t *redwi_session_input(struct redwi_session *s, size_t *room)
+{
+    if (s->phase == REDWI_PHASE_DEAD) {
+        *room = 0;
+        return NULL;
+    }
+    s->in.resting = false;
+    if (!has_usual_room(s))
+        return make_room(s, room);
+    *room = s->in.cap;
+    return s->in.data;
 }
 
 /* True: there it is. What comes before the handshake, but for the one answer that is awaited, is
@@ -574,19 +535,21 @@ static size_t sendable(const struct redwi_session *s)
     return s->unit_open ? s->unit_at : redwi_buf_len(&s->out);
 }
 
+bool redwi_session_has_output(const struct redwi_session *s)
+{
+    return sendable(s) > 0;
+}
+
 const uint8_t *redwi_session_output(const struct redwi_session *s, size_t *n)
 {
     *n = sendable(s);
     return *n ? s->out.data + s->out.head : NULL;
 }
 
-/* All was sent. */
+/* All was sent, and of no unit that is being written: of that the buffer may have to remember that it failed. */
 static void rest_output(struct redwi_session *s)
 {
     struct redwi_buf *out = &s->out;
-    /* Of a unit that is being written the buffer may have to remember that it failed. */
-    if (s->unit_open)
-        return;
     if (!out->shared) {
         if (out->cap > OUTPUT_KEEP)
             redwi_buf_free(out);
@@ -597,10 +560,9 @@ static void rest_output(struct redwi_session *s)
     }
 }
 
-void redwi_session_sent(struct redwi_session *s, size_t n)
+/* What was sent is seen, is secret, or is followed by a unit that is being written. */
+__attribute__((noinline)) static void left_with_care(struct redwi_session *s, size_t n)
 {
-    /* Counted after the end too: a unit's outcome depends on it. */
-    s->sent += n;
     if (s->traces && n)
         redwi_trace_feed(&s->traces->sent, redwi_buf_front(&s->out), n);
     redwi_buf_take(&s->out, n);
@@ -608,8 +570,22 @@ void redwi_session_sent(struct redwi_session *s, size_t n)
         s->unit_at -= n;
     if (redwi_buf_len(&s->out))
         return;
-    rest_output(s);
+    if (!s->unit_open)
+        rest_output(s);
     s->out.secret = s->out.secret && !redwi_session_logged_in(s);
+}
+
+void redwi_session_sent(struct redwi_session *s, size_t n)
+{
+    /* Counted after the end too: a unit's outcome depends on it. */
+    s->sent += n;
+    if (s->traces || s->out.secret || s->unit_open) {
+        left_with_care(s, n);
+        return;
+    }
+    redwi_buf_take_plain(&s->out, n);
+    if (!redwi_buf_len(&s->out))
+        rest_output(s);
 }
 
 /* --- events ------------------------------------------------------------------------------------- */
@@ -635,8 +611,7 @@ static enum redwi_ev_kind stop(struct redwi_session *s, struct redwi_ev *ev)
     return REDWI_EV_NONE;
 }
 
-/* All there is to redwi_session_next(). */
-NOINLINE enum redwi_ev_kind next_of_all(struct redwi_session *s, struct redwi_ev *ev)
+enum redwi_ev_kind redwi_session_next_of_all(struct redwi_session *s, struct redwi_ev *ev)
 {
     for (;;) {
         ev->kind = REDWI_EV_NONE;
@@ -652,35 +627,6 @@ NOINLINE enum redwi_ev_kind next_of_all(struct redwi_session *s, struct redwi_ev
         if (ev->kind)
             return ev->kind;
     }
-}
-
-/* The same as far as a glance at the message is enough, with a third of the instructions. */
-NOINLINE enum redwi_ev_kind next_usual(struct redwi_session *s, struct redwi_ev *ev)
-{
-    if (s->phase != REDWI_PHASE_BUSY)
-        return next_of_all(s, ev);
-    while (take_answer(s))
-        ;
-    const struct rule *rule = glance_at_message(s);
-    enum redwi_ev_kind kind = rule ? take_message(s, rule, ev) : REDWI_EV_NONE;
-    return kind ? kind : next_of_all(s, ev);
-}
-
-/* Nothing to read, to report, to give back (shrink_input): so it is after the last answer, and whenever
- * somebody just asks. */
-static inline bool is_at_rest(const struct redwi_session *s)
-{
-    return !redwi_buf_len(&s->in) && redwi_session_logged_in(s) && !s->ended && s->in.cap <= INPUT_BYTES;
-}
-
-enum redwi_ev_kind redwi_session_next(struct redwi_session *s, struct redwi_ev *ev)
-{
-    if (!is_at_rest(s))
-        return next_usual(s, ev);
-    if (!s->in.resting)
-        rest_input(s);
-    ev->kind = REDWI_EV_NONE;
-    return REDWI_EV_NONE;
 }
 
 bool redwi_session_work(struct redwi_session *s, unsigned iterations)
@@ -706,109 +652,7 @@ void redwi_session_corrupt(struct redwi_session *s, const char *what)
     redwi_die_protocol(s, what, "in DataRow");
 }
 
-/* --- units -------------------------------------------------------------------------------------- */
-
-struct redwi_buf *redwi_session_unit_begin(struct redwi_session *s)
-{
-    if (!redwi_session_logged_in(s) || !redwi_reply_queue_reserve(&s->queue))
-        return NULL;
-    if (s->unit_open)
-        redwi_session_take_back_unit(s);
-    /* What the login put here was wiped as it left; wiping the room of a large statement takes long. */
-    if (!redwi_buf_len(&s->out))
-        s->out.secret = false;
-    s->unit_at = redwi_buf_mark(&s->out);
-    s->unit_open = true;
-    return &s->out;
-}
-
-struct redwi_buf *redwi_session_unit_more(struct redwi_session *s, size_t *base)
-{
-    if (!s->unit_open || !redwi_session_logged_in(s))
-        return NULL;
-    *base = s->unit_at;
-    return &s->out;
-}
-
-void redwi_session_unit_drop(struct redwi_session *s)
-{
-    redwi_session_take_back_unit(s);
-}
-
-int redwi_session_unit_end(struct redwi_session *s, void *tag, unsigned sent, enum redw_outcome on_error)
-{
-    return redwi_session_batch_end(s, tag, sent, 0, 0, on_error);
-}
-
-/* Of a unit whose messages are all there. */
-static inline void queue_unit(struct redwi_session *s, void *tag, unsigned sent, unsigned again, size_t more,
-                              enum redw_outcome on_error)
-{
-    s->unit_open = false;
-    redwi_reply_queue_push(&s->queue, (struct redwi_reply){
-        .tag = tag,
-        .at = s->sent + s->unit_at,
-        .end = s->sent + redwi_buf_mark(&s->out),
-        .on_error = on_error,
-        .sent = sent,
-        .again = again,
-        .more = more,
-    });
-    s->phase = REDWI_PHASE_BUSY;
-}
-
-int redwi_session_batch_end(struct redwi_session *s, void *tag, unsigned sent, unsigned again, size_t more,
-                            enum redw_outcome on_error)
-{
-    if (!s->unit_open)
-        return REDW_EINVAL;
-    if (!(sent & REDWI_SENT_QUERY))
-        redwi_fe_sync(&s->out);
-    int code = put_done(s, s->unit_at);
-    if (code)
-        s->unit_open = false;
-    else
-        queue_unit(s, tag, sent, again, more, on_error);
-    return code;
-}
-
-int redwi_session_query(struct redwi_session *s, void *tag, const char *sql, size_t n,
-                        enum redw_outcome on_error)
-{
-    struct redwi_buf *b = redwi_session_unit_begin(s);
-    if (!b)
-        return REDW_ENOMEM;
-    redwi_fe_query(b, sql, n);
-    return redwi_session_unit_end(s, tag, REDWI_SENT_QUERY, on_error);
-}
-
-bool redwi_session_take_back(struct redwi_session *s, const void *tag)
-{
-    const struct redwi_reply *first = redwi_reply_queue_last_run(&s->queue, tag);
-    if (!first || s->sent > first->at || s->phase != REDWI_PHASE_BUSY)
-        return false;
-    uint64_t at = first->at;
-    redwi_session_take_back_unit(s);
-    if (s->sent + redwi_buf_mark(&s->out) != redwi_reply_queue_back(&s->queue)->end) /* CopyFail is behind it */
-        return false;
-    redwi_buf_cut(&s->out, (size_t)(at - s->sent));
-    while (s->queue.count && redwi_reply_queue_back(&s->queue)->at >= at)
-        redwi_reply_queue_pop_back(&s->queue);
-    s->phase = s->queue.count ? REDWI_PHASE_BUSY : REDWI_PHASE_READY;
-    return true;
-}
-
-void redwi_session_discard(struct redwi_session *s, void *tag)
-{
-    for (struct redwi_reply *r; tag && (r = redwi_reply_queue_find(&s->queue, tag));)
-        r->tag = NULL;
-}
-
-enum redw_outcome redwi_session_outcome(const struct redwi_session *s, const void *tag)
-{
-    const struct redwi_reply *r = redwi_reply_queue_find(&s->queue, tag);
-    return r && s->sent <= r->at ? REDW_OUTCOME_NOT_SENT : REDW_OUTCOME_UNKNOWN;
-}
+/* --- the rest ---------------------------------------------------------------------------------- */
 
 void redwi_session_terminate(struct redwi_session *s)
 {
@@ -816,7 +660,7 @@ void redwi_session_terminate(struct redwi_session *s)
         return;
     size_t mark = redwi_buf_mark(&s->out);
     redwi_fe_terminate(&s->out);
-    put_done(s, mark);
+    redwi_session_put_done(s, mark);
 }
 
 void redwi_session_key(const struct redwi_session *s, uint32_t *pid, const uint8_t **key, size_t *n)

@@ -75,6 +75,7 @@ void redwi_session_received(struct redwi_session *s, size_t n);
 void redwi_session_ended(struct redwi_session *s, redw_error *why);
 
 const uint8_t *redwi_session_output(const struct redwi_session *s, size_t *n);
+bool redwi_session_has_output(const struct redwi_session *s);
 void redwi_session_sent(struct redwi_session *s, size_t n);
 
 enum redwi_ev_kind {

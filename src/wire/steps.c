@@ -410,7 +410,6 @@ enum redwi_ev_kind redwi_on_ready(struct redwi_session *s, struct redwi_message 
     if (!redwi_be_ready(m.body, m.len, &status))
         return malformed(s, "ReadyForQuery");
     *ev = (struct redwi_ev){.kind = REDWI_EV_READY, .unit = front(s)->tag, .status = status};
-    redwi_reply_queue_pop(&s->queue);
-    s->phase = s->queue.count ? REDWI_PHASE_BUSY : REDWI_PHASE_READY;
+    redwi_session_unit_ended(s);
     return REDWI_EV_READY;
 }

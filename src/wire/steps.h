@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The inside of a session, shared by its two files: session.c has the table of what may come when and
- * the functions of session.h; steps.c has what each message does. Nobody else includes this.
+ * The inside of a session, shared by its files: session.c has the table of what may come when and the
+ * functions of session.h, but for redwi_session_next(), in usual.c, and those about units, in units.c; steps.c
+ * has what each message does. Nobody else includes this.
  *
  * A step gets a whole message whose type was legal and whose length was within its bounds. If there is
  * something to report it sets *ev, all of it, and returns its kind, else NONE; it redwi_die()s if the message is
@@ -16,6 +17,11 @@
 #include "wire/reply_queue.h"
 #include "wire/session.h"
 #include "wire/trace.h"
+
+#define REDWI_HEADER_BYTES 5 /* type and length */
+
+/* The input's size but for longer messages. It is compacted when less than a quarter is left. */
+#define REDWI_INPUT_BYTES ((size_t)64 << 10)
 
 enum redwi_phase {
     REDWI_PHASE_START = 0,
@@ -76,8 +82,25 @@ static inline struct redwi_reply *redwi_session_front(const struct redwi_session
 {
     return s->queue.front;
 }
+/* What was written since mark, or nothing of it. */
+static inline int redwi_session_put_done(struct redwi_session *s, size_t mark)
+{
+    int code = s->out.failed;
+    if (code)
+        redwi_buf_cut(&s->out, mark);
+    return code;
+}
+/* The unit in front has ended, with ReadyForQuery. */
+static inline void redwi_session_unit_ended(struct redwi_session *s)
+{
+    redwi_reply_queue_pop(&s->queue);
+    s->phase = s->queue.count ? REDWI_PHASE_BUSY : REDWI_PHASE_READY;
+}
 /* Forgets a unit that was begun and not ended. */
 void redwi_session_take_back_unit(struct redwi_session *s);
+
+/* All there is to redwi_session_next(). */
+enum redwi_ev_kind redwi_session_next_of_all(struct redwi_session *s, struct redwi_ev *ev);
 
 /* The end: FATAL is due with e, which is taken; NULL only for a cancel session that did its work. */
 void redwi_die(struct redwi_session *s, redw_error *e);

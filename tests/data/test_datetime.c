@@ -555,6 +555,58 @@ START_TEST(any_byte_in_any_place_makes_the_same_value_or_none)
 }
 END_TEST
 
+/* A part of a text: mostly what belongs there, now and then what is out of range or of another form. */
+static size_t put_part(char *to, uint64_t *seed, unsigned below, char separator)
+{
+    unsigned v = (unsigned)(next_random(seed) % (next_random(seed) % 16 ? below : 100));
+    to[0] = (char)('0' + v / 10);
+    to[1] = (char)('0' + v % 10);
+    to[2] = next_random(seed) % 64 ? separator : "-: .T/0\0"[next_random(seed) % 8];
+    return separator ? 3 : 2;
+}
+
+/* The general reader alone knows "+00:00", so that both ways can be compared. */
+START_TEST(the_usual_shape_is_read_as_the_general_one)
+{
+    uint64_t seed = 5;
+    size_t sound = 0;
+    for (int i = 0; i < ROUNDS; i++) {
+        char text[64], general[80];
+        struct value slow;
+        size_t n = 2;
+        put_part(text, &seed, 100, 0);
+        n += put_part(text + n, &seed, 100, '-');
+        if (next_random(&seed) % 8 == 0)
+            memset(text + next_random(&seed) % 2 * 2, '0', 2);
+        n += put_part(text + n, &seed, 14, '-');
+        n += put_part(text + n, &seed, 32, ' ');
+        size_t day = n - 1, clock = n;
+        n += put_part(text + n, &seed, 24, ':');
+        n += put_part(text + n, &seed, 60, ':');
+        n += put_part(text + n, &seed, 60, 0);
+        size_t digits = next_random(&seed) % 9;
+        if (digits > 0)
+            text[n++] = next_random(&seed) % 32 ? '.' : ',';
+        for (; digits > 1; digits--)
+            text[n++] = (char)('0' + next_random(&seed) % (next_random(&seed) % 64 ? 10 : 13));
+        if (next_random(&seed) % 64 == 0)
+            n -= next_random(&seed) % 4;
+
+        memcpy(general, text, n);
+        memcpy(general + n, "+00:00", 6);
+        int rc = read_text(TIMESTAMPTZ, general, n + 6, &slow);
+        must_read(TIMESTAMP, text, n, rc, slow.count, 0);
+        sound += rc == OK;
+        rc = read_text(TIMETZ, general + clock, n - clock + 6, &slow);
+        must_read(TIME, text + clock, n - clock, rc, slow.count, 0);
+        memcpy(general + day, " 00:00:00+00:00", 15);
+        rc = read_text(TIMESTAMPTZ, general, day + 15, &slow);
+        must_read(DATE, text, day, rc, slow.count / DAY, 0);
+    }
+    ck_assert_uint_gt(sound, ROUNDS / 8);
+}
+END_TEST
+
 START_TEST(binary_values_have_their_width_and_their_range)
 {
     static const size_t width[] = {4, 8, 12, 8, 8};
@@ -704,6 +756,7 @@ int main(void)
     tcase_add_test(t, an_instant_is_its_clock_less_its_zone);
     tcase_add_test(t, what_is_of_another_form_is_refused);
     tcase_add_test(t, any_byte_in_any_place_makes_the_same_value_or_none);
+    tcase_add_test(t, the_usual_shape_is_read_as_the_general_one);
     tcase_add_test(t, binary_values_have_their_width_and_their_range);
     tcase_add_test(t, values_out_of_range_are_known_and_written_as_a_question_mark);
     tcase_add_test(t, values_keep_through_text_and_binary);

@@ -6,6 +6,7 @@
 #include "data/decode.h"
 #include "data/digits.h"
 #include "data/fence.h"
+#include "data/row.h"
 
 #include <float.h>
 #include <inttypes.h>
@@ -55,6 +56,19 @@ static void assert_int64(const char *text, size_t n)
         bool at_once = redwi_led_int64(fence_led(text, n, before), n, &got);
         if (at_once ? rc != REDW_OK || got != want : rc == REDW_OK && n <= 16 && text[0] != '+')
             ck_abort_msg("%.*s: at once not %d, %" PRId64, (int)n, text, rc, want);
+        struct redw_column c = {.name = "x", .type = REDW_BIGINT};
+        const struct redwi_rowset set = {.columns = &c, .ncolumns = 1};
+        redw_slice cell = {fence_led(text, n, before), n};
+        redw_row row = {.cells = &cell, .ncells = 1, .priv_ = {&c, &set}};
+        if (redw_row_int64(&row, 0, &got) != rc || got != want)
+            ck_abort_msg("%.*s: as a cell not %d, %" PRId64, (int)n, text, rc, want);
+        if (n <= 16)
+            continue;
+        size_t ndigits = n - (text[0] == '-');
+        at_once = redwi_led_long_int64(fence_led(text, n, before), n, &got);
+        if (at_once ? rc != REDW_OK || got != want
+                    : rc == REDW_OK && ndigits >= 17 && ndigits <= 19 && text[0] != '+')
+            ck_abort_msg("%.*s: long, at once not %d, %" PRId64, (int)n, text, rc, want);
     }
 }
 

@@ -4,6 +4,7 @@
 
 #include "data/decode.h"
 #include "data/fence.h"
+#include "data/row.h"
 #include "wire/mem.h"
 
 #include <math.h>
@@ -130,6 +131,67 @@ START_TEST(the_servers_text_is_read_strictly)
             ck_assert_str_eq(text_of(d), wire_texts[i].want);
         else
             must_be_zeroed(d);
+    }
+}
+END_TEST
+
+/* The getter reads short texts of result rows at once, and says what the reader of any text says. */
+static void as_a_cell(const char *text, size_t n)
+{
+    redw_decimal want, got;
+    struct redw_column c = {.name = "x", .type = REDW_NUMERIC, .oid = 1700, .typmod = -1};
+    const struct redwi_rowset set = {.columns = &c, .ncolumns = 1};
+    static const int precisions[] = {0, -1, 4, 15, 38, 39};
+    static unsigned turn;
+    int rc = redwi_numeric_text(text, n, &want);
+    c.precision = precisions[turn++ % 6];
+    if (rc == REDW_OK && c.precision >= want.scale && c.precision <= 38)
+        want.precision = (uint8_t)c.precision;
+    for (int before = 0; before < 2; before++) {
+        redw_slice cell = {fence_led(text, n, before), n};
+        redw_row row = {.cells = &cell, .ncells = 1, .priv_ = {&c, &set}};
+        memset(&got, 7, sizeof got);
+        int got_rc = redw_row_decimal(&row, 0, &got);
+        if (got_rc != rc || got.hi != want.hi || got.lo != want.lo || got.scale != want.scale ||
+            got.precision != want.precision || got.negative != want.negative || got.special != want.special)
+            ck_abort_msg("'%.*s': %d %s as a cell, not %d", (int)n, text, got_rc, text_of(got), rc);
+    }
+}
+
+START_TEST(a_cell_is_read_as_any_text_is)
+{
+    uint64_t seed = 99;
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+        as_a_cell(texts[i], strlen(texts[i]));
+    for (size_t i = 0; i < sizeof wire_texts / sizeof *wire_texts; i++)
+        as_a_cell(wire_texts[i].text, strlen(wire_texts[i].text));
+    /* Every length, the point in every place and nowhere, either sign; then a byte in it that is no digit. */
+    for (size_t n = 0; n <= 45; n++) {
+        for (size_t point = 0; point <= n; point++) {
+            for (int round = 0; round < 8; round++) {
+                char text[48];
+                for (size_t i = 0; i < n; i++)
+                    text[i] = (char)('0' + (round == 0 ? 9 : round == 1 ? 0 : next_random(&seed) % 10));
+                if (point < n)
+                    text[point] = '.';
+                as_a_cell(text, n);
+                if (n == 0)
+                    continue;
+                if (round % 2) {
+                    text[0] = '-';
+                    as_a_cell(text, n);
+                }
+                text[next_random(&seed) % n] = "./:-+ e\xb5"[next_random(&seed) % 8];
+                as_a_cell(text, n);
+            }
+        }
+    }
+    for (int byte = 0; byte < 256; byte++) {
+        for (size_t at = 0; at < 20; at++) {
+            char text[] = "-1234567890123.45678";
+            text[at] = (char)byte;
+            as_a_cell(text, 20);
+        }
     }
 }
 END_TEST
@@ -636,6 +698,7 @@ int main(void)
     tcase_set_timeout(t, 60);
     tcase_add_test(t, a_text_of_38_digits_comes_back_as_it_was);
     tcase_add_test(t, the_servers_text_is_read_strictly);
+    tcase_add_test(t, a_cell_is_read_as_any_text_is);
     tcase_add_test(t, a_users_text_is_read_as_the_server_would);
     tcase_add_test(t, postgresqls_binary_form);
     tcase_add_test(t, postgresqls_binary_form_at_its_limits);

@@ -18,6 +18,12 @@ static void must(bool holds)
         abort();
 }
 
+static bool equal(const redw_decimal *a, const redw_decimal *b)
+{
+    return a->hi == b->hi && a->lo == b->lo && a->scale == b->scale && a->precision == b->precision &&
+           a->negative == b->negative && a->special == b->special;
+}
+
 static const uint32_t oids[] = {16,   17,   18,   20,   21,   22,   23,   25,   26,   30,
                                 114,  700,  701,  702,  1005, 1007, 1009, 1034, 1042, 1043,
                                 1082, 1083, 1114, 1184, 1186, 1188, 1190, 1231, 1266, 1700,
@@ -152,6 +158,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     read_array(&row, room, element_room);
     redw_row element = {.cells = &cell, .ncells = 1, .priv_ = {&c}};
     read_numbers(&element);
+    /* The getters' own ways into short texts say what the others do. */
+    redw_decimal led, plain;
+    int led_rc = redw_row_decimal(&row, 0, &led);
+    must(redw_row_decimal(&element, 0, &plain) == led_rc && equal(&led, &plain));
+    int64_t led_whole, plain_whole;
+    led_rc = redw_row_int64(&row, 0, &led_whole);
+    must(redw_row_int64(&element, 0, &plain_whole) == led_rc && led_whole == plain_whole);
     const struct redw_field *field = &fields[data[1] / 6 % (sizeof fields / sizeof *fields)];
     struct all v;
     struct redw_diag why = {0};

@@ -90,11 +90,20 @@ static int columns(size_t n, bool streamed)
     return describe(&columns, REDWI_POSTGRES, streamed);
 }
 
+/* All that is in the wire, of which what was taken is taken out. */
+static int add_what_came(uint64_t max_rows, uint64_t max_bytes)
+{
+    const uint8_t *from = redwi_buf_front(&wire), *p = from;
+    int rc = redwi_result_add_rows(res, &p, from + redwi_buf_len(&wire), max_rows, max_bytes);
+    redwi_buf_take(&wire, (size_t)(p - from));
+    return rc;
+}
+
 static int add(const redw_slice *cells, size_t n, uint64_t max_bytes)
 {
     redwi_buf_take(&wire, redwi_buf_len(&wire));
     redwi_be_put_data_row(&wire, cells, n);
-    return redwi_result_add_row(res, BODY, BODY_LEN, max_bytes);
+    return add_what_came(UINT64_MAX, max_bytes);
 }
 
 START_TEST(a_new_result_is_empty)
@@ -307,10 +316,44 @@ START_TEST(a_malformed_row_is_refused_and_changes_nothing)
 
     ck_assert_int_eq(columns(1, false), 0);
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
-        ck_assert_int_eq(redwi_result_add_row(res, bad[i].body, bad[i].len, UINT64_MAX), REDW_EPROTOCOL);
+        redwi_buf_take(&wire, redwi_buf_len(&wire));
+        size_t at = redwi_buf_message(&wire, 'D');
+        redwi_buf_bytes(&wire, bad[i].body, bad[i].len);
+        redwi_buf_end(&wire, at);
+        ck_assert_int_eq(add_what_came(UINT64_MAX, UINT64_MAX), REDW_EPROTOCOL);
         ck_assert_uint_eq(redw_result_row_count(res), i);
         ck_assert_int_eq(add(&cell, 1, UINT64_MAX), 0);
     }
+}
+END_TEST
+
+START_TEST(rows_are_taken_as_far_as_they_are_whole_and_allowed)
+{
+    redw_slice cell = {"x", 1};
+    const size_t each = 5 + 2 + 4 + 1;
+
+    ck_assert_int_eq(columns(1, false), 0);
+    redwi_buf_take(&wire, redwi_buf_len(&wire));
+    for (int i = 0; i < 3; i++)
+        redwi_be_put_data_row(&wire, &cell, 1);
+    redwi_buf_cut(&wire, 3 * each - 1); /* of the last one a byte is missing */
+    ck_assert_int_eq(add_what_came(1, UINT64_MAX), REDW_EFULL);
+    ck_assert_uint_eq(redw_result_row_count(res), 1);
+    ck_assert_uint_eq(redwi_buf_len(&wire), 2 * each - 1);
+    ck_assert_int_eq(add_what_came(UINT64_MAX, UINT64_MAX), 0);
+    ck_assert_uint_eq(redw_result_row_count(res), 2);
+    ck_assert_uint_eq(redwi_buf_len(&wire), each - 1);
+    redwi_buf_cut(&wire, 4); /* not even its header */
+    ck_assert_int_eq(add_what_came(UINT64_MAX, UINT64_MAX), 0);
+    ck_assert_uint_eq(redwi_buf_len(&wire), 4);
+    redwi_buf_take(&wire, 4);
+    redwi_buf_bytes(&wire, "D\0\0\0\3", 5); /* no length at all */
+    redwi_buf_bytes(&wire, "C\0\0\0\4", 5);
+    ck_assert_int_eq(add_what_came(UINT64_MAX, UINT64_MAX), 0);
+    redwi_buf_take(&wire, 5);
+    ck_assert_int_eq(add_what_came(UINT64_MAX, UINT64_MAX), 0); /* another message's */
+    ck_assert_uint_eq(redwi_buf_len(&wire), 5);
+    ck_assert_uint_eq(redw_result_row_count(res), 2);
 }
 END_TEST
 
@@ -433,6 +476,7 @@ int main(void)
     tcase_add_test(t, allocations_grow_with_the_logarithm_of_rows);
     tcase_add_test(t, the_bound_holds_to_the_byte_and_rows_before_it_stay);
     tcase_add_test(t, a_malformed_row_is_refused_and_changes_nothing);
+    tcase_add_test(t, rows_are_taken_as_far_as_they_are_whole_and_allowed);
     tcase_add_test(t, a_failed_allocation_changes_nothing_and_a_later_one_goes_on);
     tcase_add_test(t, the_affected_count_is_read_from_counting_tags_only);
     tcase_add_test(t, notices_are_kept_up_to_their_bound);

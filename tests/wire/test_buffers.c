@@ -242,6 +242,14 @@ END_TEST
 START_TEST(a_session_at_rest_has_no_buffers_when_others_needed_them)
 {
     struct redwi_buf other;
+    struct redwi_ev ev;
+    begin_session();
+    solo_reach(&r, SOLO_AT_IDLE);
+    /* Whoever asks again what there is changes nothing. */
+    for (int i = 0; i < 2; i++)
+        ck_assert_int_eq(redwi_session_next(r.s, &ev), REDWI_EV_NONE);
+    ck_assert_uint_eq(shared.in.count, 1);
+    solo_free(&r);
     begin_session();
     solo_reach(&r, SOLO_AT_ROWS);
     ck_assert_int_eq(solo_queue_unit(&r, &solo_unit, "select"), 0);

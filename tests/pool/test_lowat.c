@@ -232,7 +232,6 @@ static struct outcome run(const struct model *m)
             units[at].sent_us = now_us;
             units[at].comes_us = free_us + m->way_us / 2;
         }
-        ok &= !m->marks || settle(n);
         unsigned wanted = (unsigned)smaller(n, (value + ANSWER_BYTES - 1) / ANSWER_BYTES);
         int64_t full_us = units[(first + wanted - 1) % m->window].comes_us;
         int64_t wakes_us = larger(now_us + 2, value > 1 ? smaller(full_us, now_us + REDWI_LOWAT_WAIT_US) : full_us);

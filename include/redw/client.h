@@ -169,7 +169,10 @@ struct redw_options {
      * pool_max connections are in use; 1..1,000; default 1: a request has its connection to itself. More saves
      * round trips for many short statements; a slow one delays those behind it, and a request that is given
      * up can be stopped on the server only if nothing else is wanted of its connection. Streams are always
-     * alone, and so is what has more than about 1 MB to send. Redshift is not known to accept it. */
+     * alone, and so is what has more than about 1 MB to send. Redshift is not known to accept it.
+     *
+     * With 16 or more on their way over TCP without TLS, answers that queue at the server and come one by one may be
+     * collected for about a millisecond before they are handed over: callbacks then come in groups. */
     uint32_t pipeline_max;
 
     /* One bound for the memory of the whole client: waiting requests with their parameters, results that are being

@@ -21,6 +21,12 @@
  *     back would lower the rate; there the factor is never met.
  *   - and not so long that a look would find less than an eighth.
  * It ends when one of these fails, when a look finds less than an eighth, and when fewer than 16 are outstanding.
+ * Worth it: 100 outstanding "SELECT 1" with a Sync each, PostgreSQL 15 over loopback, two busy vCPUs, medians of three
+ * interleaved runs of 100,000 with and without: 8,379 against 36,559 sends, 8,557 against 36,643 calls of recv, 4.8
+ * against 12.4 us of CPU a query (libpq 11.3), 28 against 21 thousand queries a second, p50 2.0 against 4.0 ms.
+ * What it costs if the fastest answer is no measure any more, because the way became many times longer while the
+ * connection lived: up to a third of the rate at ways of 0.5 to 1 ms, a tenth to 7 ms, nothing beyond 8 (by the model
+ * of tests/pool/test_lowat.c).
  *
  *   redwi_lowat_heard() after each wake-up that read something from a pipeline; reads++ for each recv in a result
  *   redwi_lowat_settle() before the loop sleeps

@@ -46,8 +46,8 @@ void redwi_lowat_heard(struct redwi_lowat *l, size_t bytes, unsigned answers, un
     }
 }
 
-/* Three eighths of what is to come. A mark from a quarter to three quarters stays as it is: so it does when
- * the answers were read and when the next statements follow them, and between the two. */
+/* Three eighths of what is to come. A mark from a quarter to three quarters stays as it is: so it does when a
+ * portion was read and the statements that follow it have not been submitted yet. */
 static int pipeline_mark(const struct redwi_lowat *l, unsigned left)
 {
     if (left < REDWI_LOWAT_UNITS || l->few < REDWI_LOWAT_FEW)

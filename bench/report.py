@@ -7,16 +7,16 @@ import time
 from workloads import BY_NAME, JUDGED, TIMED
 
 UNITS = {
-    "mb_per_s": "MB/s", "cpu_ns": "ns", "user_ns": "ns", "sys_ns": "ns", "recvs": "calls", "sends": "calls",
+    "mb_per_s": "MB/s", "cpu_ns": "ns", "net_cpu_ns": "ns", "user_ns": "ns", "sys_ns": "ns", "recvs": "calls", "sends": "calls",
     "waits": "calls", "bytes_per_recv": "bytes", "switches": "count", "mallocs": "count", "peak_kb": "KiB",
     "peak_growth_kb": "KiB", "anon_each_kb": "KiB",
     "p50_us": "us", "p99_us": "us", "p999_us": "us", "instructions": "count", "mallocs_each": "count",
     "sends_each": "calls", "cpu_libpq_ratio": "ratio", "rate_libpq_ratio": "ratio",
     "cpu_limit_ratio": "ratio", "rate_limit_ratio": "ratio", "p50_limit_ratio": "ratio", "rate_drain_ratio": "ratio",
 }
-PER_UNIT = {"cpu_ns", "user_ns", "sys_ns", "mallocs", "mallocs_each", "sends_each", "anon_each_kb", "instructions"}
+PER_UNIT = {"cpu_ns", "net_cpu_ns", "user_ns", "sys_ns", "mallocs", "mallocs_each", "sends_each", "anon_each_kb", "instructions"}
 WORDS = {
-    "cpu_ns": "CPU ns",
+    "cpu_ns": "CPU ns", "net_cpu_ns": "CPU ns, less the loop's",
     "cpu_libpq_ratio": "CPU of libpq / redw", "rate_libpq_ratio": "rate of redw / libpq",
     "sends_each": "sends", "instructions": "instructions", "mallocs_each": "allocations",
     "rate_drain_ratio": "rate / limit-drain", "rate_limit_ratio": "rate / limit", "p50_limit_ratio": "p50 / limit",

@@ -102,6 +102,8 @@ def ratios_of(runs, rival):
         made["rate_limit_ratio"] = mine["rate"] / runs["limit"]["rate"]
         if "p50_us" in mine and "p50_us" in runs["limit"]:
             made["p50_limit_ratio"] = mine["p50_us"] / runs["limit"]["p50_us"]
+    if "frame" in runs:
+        made["net_cpu_ns"] = mine["cpu_ns"] - runs["frame"]["cpu_ns"]
     if "limit-drain" in runs:
         made["rate_drain_ratio"] = mine["rate"] / runs["limit-drain"]["rate"]
     return made

@@ -441,12 +441,12 @@ static size_t usual_input(const struct redwi_session *s)
     return filled ? REDWI_INPUT_BYTES : INPUT_FIRST;
 }
 
-/* So it is nearly always: nothing waits, and it has the size it is to have. */
+/* So it is nearly always: nothing waits, and it has the size it is to have. (The first one has only what is shared.) */
 static inline bool has_usual_room(const struct redwi_session *s)
 {
     const struct redwi_buf *in = &s->in;
     return !redwi_buf_len(in) &&
-           (in->cap >= REDWI_INPUT_BYTES || (in->cap == INPUT_FIRST && in->shared && !rows_due(s)));
+           (in->cap >= REDWI_INPUT_BYTES || (in->cap == INPUT_FIRST && !rows_due(s)));
 }
 
 __attribute__((noinline)) static uint8_t *make_room(struct redwi_session *s, size_t *room)

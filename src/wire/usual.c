@@ -27,7 +27,7 @@ static const uint16_t answers[] = {
     [REDWI_DUE_FAILED] = 0,
 };
 
-/* Of a whole header. BindComplete may have to be reported. */
+/* Of a whole header. BindComplete may have to be reported: next_bound(). */
 static inline bool is_answer(const struct redwi_reply *r, const uint8_t *p)
 {
     return ANSWER(p[0]) == answers[r->due] && redwi_load32(p + 1) == sizeof(uint32_t) &&
@@ -134,12 +134,25 @@ NOINLINE enum redwi_ev_kind rest(struct redwi_session *s, struct redwi_ev *ev)
     return REDWI_EV_NONE;
 }
 
+/* BindComplete, where it is to be reported. */
+NOINLINE enum redwi_ev_kind next_bound(struct redwi_session *s, struct redwi_ev *ev)
+{
+    struct redwi_reply *r = redwi_session_front(s);
+    const uint8_t *p = front_of(s);
+    if (!DUE(r, BIND) || p[0] != '2' || redwi_load32(p + 1) != sizeof(uint32_t))
+        return redwi_session_next_of_all(s, ev);
+    take(s, REDWI_HEADER_BYTES);
+    redwi_reply_step(r);
+    *ev = (struct redwi_ev){.kind = REDWI_EV_BOUND, .unit = r->tag};
+    return REDWI_EV_BOUND;
+}
+
 /* Answers, of which most come in pairs, and then what is behind them. */
 NOINLINE enum redwi_ev_kind next_behind_answers(struct redwi_session *s, struct redwi_ev *ev)
 {
     struct redwi_reply *r = redwi_session_front(s);
     if (!is_answer(r, front_of(s)))
-        return redwi_session_next_of_all(s, ev);
+        return next_bound(s, ev);
     do {
         redwi_buf_take_plain(&s->in, REDWI_HEADER_BYTES);
         redwi_reply_step(r);

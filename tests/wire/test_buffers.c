@@ -344,6 +344,22 @@ START_TEST(output_at_rest_is_shared_unless_it_is_large_secret_or_being_written)
 }
 END_TEST
 
+START_TEST(output_of_the_login_that_leaves_after_it_is_not_kept)
+{
+    begin_session();
+    solo_open(&r);
+    SOLO_FEED(&r, 'R', "\0\0\0\0"); /* from a server that trusts us, and does not wait */
+    SOLO_FEED(&r, 'Z', "I");
+    ck_assert_uint_eq(r.seen.logged_in, 1);
+    ck_assert_uint_gt(solo_send_all(&r), 0);
+    ck_assert_uint_eq(shared.out.count, 0);
+    ck_assert_int_eq(solo_queue_unit(&r, &solo_unit, "select"), 0);
+    ck_assert_uint_gt(solo_send_all(&r), 0);
+    ck_assert_uint_eq(shared.out.count, 1);
+    solo_free(&r);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("buffers");
@@ -358,6 +374,7 @@ int main(void)
     tcase_add_test(c, a_session_at_rest_has_no_buffers_when_others_needed_them);
     tcase_add_test(c, room_begins_small_and_grows_with_what_comes);
     tcase_add_test(c, output_at_rest_is_shared_unless_it_is_large_secret_or_being_written);
+    tcase_add_test(c, output_of_the_login_that_leaves_after_it_is_not_kept);
     suite_add_tcase(suite, c);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);

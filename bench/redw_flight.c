@@ -5,7 +5,7 @@
  *   --work flight   --inflight N requests outstanding over --conns N connections, --depth N of them on each
  *                   (pipeline_max); every answer's callback submits the next one
  *   --work batch    --inflight N sets of parameters as one batch (redw_batch_execute), batch after batch;
- *                   --depth N batches are outstanding, of which the driver has one on its way
+ *                   --depth N batches are on their way
  *
  * All connections are open before anything is counted.
  */

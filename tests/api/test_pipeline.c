@@ -744,6 +744,39 @@ START_TEST(what_a_callback_submits_goes_behind_what_is_in_flight)
 }
 END_TEST
 
+static unsigned ended;
+static void count_end(const redw_result *res, void *ctx)
+{
+    ck_assert_ptr_null(redw_result_error(res));
+    (void)ctx;
+    ended++;
+}
+
+static void follow_up(const redw_result *res, void *ctx)
+{
+    count_end(res, ctx);
+    ck_assert_int_gt(redw_submit(d.lab.client, REDW_QUERY("s0"), count_end, ctx), 0);
+}
+
+/* So the server works on the first of them while the callbacks of the others run. */
+START_TEST(what_many_callbacks_submit_leaves_in_portions_of_50)
+{
+    start_with(REDW_OPTIONS(.pool_max = 1, .pipeline_max = 60), 1);
+    ended = 0;
+    for (unsigned i = 0; i < 60; i++)
+        ck_assert_int_gt(redw_submit(d.lab.client, REDW_QUERY("s0"), follow_up, NULL), 0);
+    desk_turn(&d);
+    uint64_t sends = d.lab.fault.calls[FAULT_SEND];
+    desk_serve(&d, 0, 60);
+    ck_assert_uint_eq(ended, 60);
+    ck_assert_uint_eq(d.lab.fault.calls[FAULT_SEND], sends + 2);
+    ck_assert_uint_eq(d.conns[0].units, 60);
+    desk_serve(&d, 0, 60);
+    ck_assert_uint_eq(ended, 120);
+    finish();
+}
+END_TEST
+
 static void serve_all(void)
 {
     bool any = true;
@@ -918,6 +951,7 @@ int main(void)
     tcase_add_test(t, the_end_of_a_drain_proves_of_what_was_not_sent_that_it_was_not);
     tcase_add_test(t, destroy_inside_a_callback_completes_the_others);
     tcase_add_test(t, what_a_callback_submits_goes_behind_what_is_in_flight);
+    tcase_add_test(t, what_many_callbacks_submit_leaves_in_portions_of_50);
     tcase_add_test(t, a_large_request_is_sent_whole_and_alone);
     tcase_add_test(t, until_its_last_slice_a_large_request_is_not_sent_whatever_ends_it);
     tcase_add_test(t, without_memory_for_it_a_large_request_fails_alone);

@@ -98,10 +98,11 @@ REDWI_INLINE int64_t redwi_fraction(const char *end, size_t behind, uint64_t *fa
     return (int64_t)(((two >> 24 & redwi_lane.fourth) * redwi_lane.even >> 32) + (two >> 40 & 0xff) * 100);
 }
 
-/* Of the pairs of "12:34:56". */
+/* Of the pairs of "12:34:56": the hour in lane 0, the minute in lane 3, which one product brings together there. */
 static inline uint64_t redwi_seconds(uint64_t clock)
 {
-    return (clock & 0xff) * 3600 + (clock >> 24 & 0xff) * 60 + (clock >> 48 & 0xff);
+    uint64_t minutes = (clock & 0xff0000ff) * (60 << 24 | 1) >> 24 & 0xffff;
+    return minutes * 60 + (clock >> 48 & 0xff);
 }
 
 /* "12:34:56" or "12:34:56.789012"; before 24:00:00. */

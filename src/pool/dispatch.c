@@ -667,7 +667,7 @@ static void finish_close(redw_client *c)
 /* What was changed since the last time is acted upon. */
 static void take_steps(redw_client *c)
 {
-    int64_t now_us = redwi_client_entry_us(c);
+    int64_t now_us = c->entry_us = c->loop.now_us(c->loop.ctx); /* callbacks may have taken long */
 
     c->steps_due = false;
     if (c->closing && now_us >= c->drain_us)

@@ -298,14 +298,6 @@ size_t redwi_fe_bind_begin(struct redwi_buf *b, const char *portal, const char *
     return at;
 }
 
-void redwi_fe_bind_nothing(struct redwi_buf *b, bool binary_result)
-{
-    if (binary_result)
-        PUT_CONSTANT(b, "B\0\0\0\x0e\0\0" "\0\0" "\0\0" "\0\1" "\0\1");
-    else
-        PUT_CONSTANT(b, "B\0\0\0\x0e\0\0" "\0\0" "\0\0" "\0\1" "\0\0");
-}
-
 /* What follows the SQL's bytes: its NUL, no types; Bind, Describe, Execute. */
 #define UNNAMED_REST(format) \
     "\0" "\0\0" "B\0\0\0\x0e\0\0" "\0\0" "\0\0" "\0\1" "\0" format "D\0\0\0\x06P\0" "E\0\0\0\x09\0\0\0\0\0"

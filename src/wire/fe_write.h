@@ -77,11 +77,8 @@ static inline size_t redwi_fe_bind_value(struct redwi_buf *b)
 void redwi_fe_bind_value_end(struct redwi_buf *b, size_t at);
 void redwi_fe_bind_end(struct redwi_buf *b, size_t at, uint16_t result_format);
 void redwi_fe_bind_end_each(struct redwi_buf *b, size_t at, const uint8_t *result_formats, size_t ncolumns);
-/* All of it at once: the unnamed statement to the unnamed portal, without parameters. */
-void redwi_fe_bind_nothing(struct redwi_buf *b, bool binary_result);
-/* A whole request without a name and without parameters, in one put: Parse, Bind as
- * redwi_fe_bind_nothing(), Describe of the portal, Execute without a limit. result_format: 0 text, 1
- * binary. */
+/* A whole request without a name and without parameters, in one put: Parse, Bind, Describe of the portal, Execute
+ * without a limit. result_format: 0 text, 1 binary. */
 void redwi_fe_unnamed(struct redwi_buf *b, const char *sql, size_t n, uint16_t result_format);
 
 #endif

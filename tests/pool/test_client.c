@@ -577,6 +577,29 @@ START_TEST(a_waiting_job_ends_at_its_deadline_and_says_what_it_waited_for)
 }
 END_TEST
 
+static void take_long(char name)
+{
+    (void)name;
+    redwi_client_entry_us(client);
+    vloop_tick(loop, 300 * MS);
+}
+
+START_TEST(a_job_whose_deadline_passes_while_a_callback_runs_is_not_sent)
+{
+    open_client_with(1, 1);
+    on_finish = take_long;
+    add('a');
+    settle();
+    add_until('b', vloop_now_us(loop) + 250 * MS);
+    settle();
+    unsigned starts = fakes[0]->starts;
+    fake_end(fakes[0], NULL);
+    settle();
+    ck_assert_uint_eq(fakes[0]->starts, starts);
+    ck_assert(ended_as('b', REDW_ETIMEDOUT, REDW_CLASS_QUERY_TIMEOUT, REDW_OUTCOME_NOT_SENT));
+}
+END_TEST
+
 START_TEST(a_deadline_in_the_past_is_accepted_and_fails_by_callback_without_being_sent)
 {
     open_client_with(1, 1);
@@ -1344,6 +1367,7 @@ int main(void)
     tcase_add_test(t, a_connection_that_a_statement_left_in_a_transaction_is_gone);
     tcase_add_test(t, an_idle_connection_that_breaks_is_replaced_when_needed);
     tcase_add_test(t, a_waiting_job_ends_at_its_deadline_and_says_what_it_waited_for);
+    tcase_add_test(t, a_job_whose_deadline_passes_while_a_callback_runs_is_not_sent);
     tcase_add_test(t, a_deadline_in_the_past_is_accepted_and_fails_by_callback_without_being_sent);
     tcase_add_test(t, an_active_job_ends_at_its_deadline_and_the_server_is_asked_to_stop);
     tcase_add_test(t, a_cancelled_connection_is_given_out_again_only_after_unit_and_cancel_have_ended);

@@ -477,7 +477,7 @@ START_TEST(a_whole_request_without_a_name_is_what_its_messages_are)
         for (uint16_t format = 0; format < 2; format++) {
             struct redwi_buf each = writer(), whole = writer();
             redwi_fe_parse(&each, "", sql, n, NULL, 0);
-            redwi_fe_bind_nothing(&each, format);
+            redwi_fe_bind_end(&each, redwi_fe_bind_begin(&each, "", "", NULL, 0), format);
             redwi_fe_describe_portal(&each, "");
             redwi_fe_execute(&each, "", 0);
             redwi_fe_unnamed(&whole, sql, n, format);

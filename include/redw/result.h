@@ -29,7 +29,8 @@ enum redw_cancel_verdict {
 /* A row: its cells as the server sent them. cells[i] is text unless the request asked for binary
  * (redw_request.wire); ptr NULL is SQL NULL. In a buffered result cells live as long as the result and
  * are followed by a NUL byte; in a stream they live until the next call on the same cursor or the end
- * of the callback, and no NUL follows. Typed getters read both forms. */
+ * of the callback, and no NUL follows. Typed getters read both forms, and count on where the library put the
+ * cells (a few bytes before each may be read): hand them no cells of your own. */
 typedef struct redw_row {
     const redw_slice *cells;
     size_t ncells;
@@ -70,7 +71,8 @@ REDW_API const redw_error *redw_result_error(const redw_result *r);    /* NULL: 
 REDW_API uint64_t redw_result_row_count(const redw_result *r);         /* rows held, or streamed so far */
 REDW_API int64_t redw_result_affected(const redw_result *r);           /* -1: the server gave no count */
 REDW_API const char *redw_result_tag(const redw_result *r);            /* "INSERT 0 3"; "": none */
-REDW_API int64_t redw_result_elapsed_us(const redw_result *r);         /* submit to completion */
+/* Submit to completion, without what other callbacks of the same wake-up took. */
+REDW_API int64_t redw_result_elapsed_us(const redw_result *r);
 REDW_API int64_t redw_result_query_id(const redw_result *r);           /* Redshift's, if the error or a notice
                                                                           names it; else -1 */
 REDW_API enum redw_way redw_result_way(const redw_result *r);          /* taken; never AUTO */

@@ -44,16 +44,18 @@ enum redwi_job_flow redwi_request_stop(struct redwi_request *r, int code, enum r
 
 /* --- job ops --- */
 
-enum redwi_server redwi_request_server(const struct redwi_session *s)
+static __attribute__((noinline)) enum redwi_server redshift_of(const struct redwi_session *s)
 {
     unsigned version = 0;
-
-    if (!redwi_session_is_redshift(s))
-        return REDWI_POSTGRES;
     const char *said = redwi_session_parameter(s, "server_protocol_version");
     if (said && !redwi_be_row_version((redw_slice){said, strlen(said)}, &version))
         version = 0; /* the session does not let it come to this */
     return redwi_server_of(true, version);
+}
+
+enum redwi_server redwi_request_server(const struct redwi_session *s)
+{
+    return redwi_session_is_redshift(s) ? redshift_of(s) : REDWI_POSTGRES;
 }
 
 /* A Redshift whose binary forms are not to be trusted is asked for text (protocol 5.4). */
@@ -107,14 +109,8 @@ int redwi_request_put(struct redwi_request *r, struct redwi_session *s, const ch
 /* All of it at once: nothing is prepared, closed or bound. */
 static int put_unnamed(struct redwi_request *r, struct redwi_session *s)
 {
-    struct redwi_buf *b = redwi_session_unit_begin(s);
-
-    if (!b)
-        return REDW_ENOMEM;
     r->server = redwi_request_server(s);
-    redwi_fe_unnamed(b, r->sql, r->sql_len, redwi_request_wants_binary(r));
-    return redwi_session_unit_end(
-        s, &r->job, REDWI_SENT_PARSE | REDWI_SENT_BIND | REDWI_SENT_DESCRIBE | REDWI_SENT_EXECUTE, r->on_error);
+    return redwi_session_unnamed(s, &r->job, r->sql, r->sql_len, redwi_request_wants_binary(r), r->on_error);
 }
 
 static int begin(struct redwi_job *j, struct redwi_session *s)

@@ -298,29 +298,6 @@ size_t redwi_fe_bind_begin(struct redwi_buf *b, const char *portal, const char *
     return at;
 }
 
-/* What follows the SQL's bytes: its NUL, no types; Bind, Describe, Execute. */
-#define UNNAMED_REST(format) \
-    "\0" "\0\0" "B\0\0\0\x0e\0\0" "\0\0" "\0\0" "\0\1" "\0" format "D\0\0\0\x06P\0" "E\0\0\0\x09\0\0\0\0\0"
-
-/* One put for four messages: the hottest request. Message by message it takes 302 instructions, so it
- * takes 79. */
-void redwi_fe_unnamed(struct redwi_buf *b, const char *sql, size_t n, uint16_t result_format)
-{
-    static const char text[] = UNNAMED_REST("\0"), binary[] = UNNAMED_REST("\1");
-    const size_t head = 6, rest = sizeof text - 1, counted = sizeof(uint32_t) + 1 + 1 + 2; /* besides the SQL */
-
-    if (n > REDWI_MESSAGE_MAX - counted && !b->failed)
-        b->failed = REDW_EFULL;
-    uint8_t *p = b->failed ? NULL : redwi_buf_put(b, head + n + rest);
-    if (!p)
-        return;
-    p[0] = 'P';
-    redwi_store32(p + 1, (uint32_t)(counted + n));
-    p[5] = 0; /* no name */
-    memcpy(p + head, sql, n);
-    memcpy(p + head + n, result_format ? binary : text, rest);
-}
-
 void redwi_fe_bind_value_end(struct redwi_buf *b, size_t at)
 {
     /* After a failure the length word itself may be missing. */

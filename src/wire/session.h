@@ -130,6 +130,7 @@ enum {
     REDWI_SENT_QUERY = 1 << 9,              /* one simple Query and nothing else: it takes no Sync */
     REDWI_SENT_LIMIT = 1 << 16,             /* the Execute has a limit: PortalSuspended may come */
     REDWI_SENT_REPORT_BIND = 1 << 17,       /* nothing was sent: BindComplete is to be reported */
+    REDWI_SENT_UNNAMED = REDWI_SENT_PARSE | REDWI_SENT_BIND | REDWI_SENT_DESCRIBE | REDWI_SENT_EXECUTE,
 };
 /* A unit: begin gives the writer (wire/fe_write.h), end adds Sync and queues the unit. NULL or a code
  * (REDW_ENOMEM, REDW_EFULL): nothing was written, nothing queued. tag: not NULL. on_error: what an
@@ -146,6 +147,9 @@ int redwi_session_unit_end(struct redwi_session *s, void *tag, unsigned sent, en
  * server: in front of other statements it ends the session.) */
 int redwi_session_batch_end(struct redwi_session *s, void *tag, unsigned sent, unsigned again, size_t more,
                             enum redw_outcome on_error);
+/* A whole unit at once, of what redwi_fe_unnamed() writes. Codes as unit_end. */
+int redwi_session_unnamed(struct redwi_session *s, void *tag, const char *sql, size_t n, bool binary,
+                          enum redw_outcome on_error);
 /* A unit of one simple Query: text that this library wrote, never the caller's (it may hold several
  * statements). Codes as unit_end. */
 int redwi_session_query(struct redwi_session *s, void *tag, const char *sql, size_t n,

@@ -7,15 +7,23 @@
 
 #include "wire/fe_write.h"
 
-struct redwi_buf *redwi_session_unit_begin(struct redwi_session *s)
+/* Is there room for what will be said of a unit, and nothing half written? */
+static inline bool may_begin(struct redwi_session *s)
 {
     if (!redwi_session_logged_in(s) || !redwi_reply_queue_reserve(&s->queue))
-        return NULL;
+        return false;
     if (s->unit_open)
         redwi_session_take_back_unit(s);
     /* What the login put here was wiped as it left; wiping the room of a large statement takes long. */
     if (!redwi_buf_len(&s->out))
         s->out.secret = false;
+    return true;
+}
+
+struct redwi_buf *redwi_session_unit_begin(struct redwi_session *s)
+{
+    if (!may_begin(s))
+        return NULL;
     s->unit_at = redwi_buf_mark(&s->out);
     s->unit_open = true;
     return &s->out;
@@ -39,21 +47,24 @@ int redwi_session_unit_end(struct redwi_session *s, void *tag, unsigned sent, en
     return redwi_session_batch_end(s, tag, sent, 0, 0, on_error);
 }
 
-/* Of a unit whose messages are all there. */
-static inline void queue_unit(struct redwi_session *s, void *tag, unsigned sent, unsigned again, size_t more,
-                              enum redw_outcome on_error)
+/* The entry of a unit whose messages are all there, from `at` of the output on. */
+static inline struct redwi_reply *queue_unit(struct redwi_session *s, void *tag, size_t at, enum redw_outcome on_error)
 {
     struct redwi_reply *r = redwi_reply_queue_push(&s->queue);
-    s->unit_open = false;
     r->tag = tag;
-    r->at = s->sent + s->unit_at;
+    r->at = s->sent + at;
     r->end = s->sent + redwi_buf_mark(&s->out);
     r->on_error = on_error;
+    s->phase = REDWI_PHASE_BUSY;
+    return r;
+}
+
+static inline void expect(struct redwi_reply *r, unsigned sent, unsigned again, size_t more)
+{
     r->sent = sent;
     r->again = again;
     r->more = more;
     redwi_reply_begin(r);
-    s->phase = REDWI_PHASE_BUSY;
 }
 
 int redwi_session_batch_end(struct redwi_session *s, void *tag, unsigned sent, unsigned again, size_t more,
@@ -64,10 +75,22 @@ int redwi_session_batch_end(struct redwi_session *s, void *tag, unsigned sent, u
     if (!(sent & REDWI_SENT_QUERY))
         redwi_fe_sync(&s->out);
     int code = redwi_session_put_done(s, s->unit_at);
-    if (code)
-        s->unit_open = false;
-    else
-        queue_unit(s, tag, sent, again, more, on_error);
+    s->unit_open = false;
+    if (!code)
+        expect(queue_unit(s, tag, s->unit_at, on_error), sent, again, more);
+    return code;
+}
+
+int redwi_session_unnamed(struct redwi_session *s, void *tag, const char *sql, size_t n, bool binary,
+                          enum redw_outcome on_error)
+{
+    if (!may_begin(s))
+        return REDW_ENOMEM;
+    size_t at = redwi_buf_mark(&s->out);
+    redwi_fe_unnamed(&s->out, sql, n, binary);
+    int code = redwi_session_put_done(s, at);
+    if (!code)
+        expect(queue_unit(s, tag, at, on_error), REDWI_SENT_UNNAMED, 0, 0);
     return code;
 }
 

@@ -10,6 +10,7 @@
 #include "wire/be_write.h"
 #include "wire/cursor.h"
 #include "wire/fe_read.h"
+#include "wire/fe_write.h"
 
 #include <stdio.h>
 
@@ -44,6 +45,17 @@ int redwi_session_unit_end(struct redwi_session *s, void *tag, unsigned sent, en
     unit_sent = sent;
     unit_on_error = on_error;
     return unit_rc;
+}
+
+int redwi_session_unnamed(struct redwi_session *s, void *tag, const char *sql, size_t n, bool binary,
+                          enum redw_outcome on_error)
+{
+    struct redwi_buf *b = redwi_session_unit_begin(s);
+
+    if (!b)
+        return REDW_ENOMEM;
+    redwi_fe_unnamed(b, sql, n, binary);
+    return redwi_session_unit_end(s, tag, REDWI_SENT_UNNAMED, on_error);
 }
 
 /* Of streams by cursor and portal, which are tested with a whole server behind them (test_ways.c). */

@@ -10,6 +10,7 @@
 #include "support/loop_virtual.h"
 #include "wire/be_write.h"
 #include "wire/fe_read.h"
+#include "wire/fe_write.h"
 #include <redw/batch.h>
 
 #include <stdio.h>
@@ -43,6 +44,13 @@ int redwi_session_batch_end(struct redwi_session *s, void *tag, unsigned sent, u
 int redwi_session_unit_end(struct redwi_session *s, void *tag, unsigned sent, enum redw_outcome on_error)
 {
     return redwi_session_batch_end(s, tag, sent, 0, 0, on_error);
+}
+
+int redwi_session_unnamed(struct redwi_session *s, void *tag, const char *sql, size_t n, bool binary,
+                          enum redw_outcome on_error)
+{
+    redwi_fe_unnamed(redwi_session_unit_begin(s), sql, n, binary);
+    return redwi_session_batch_end(s, tag, REDWI_SENT_UNNAMED, 0, 0, on_error);
 }
 
 /* Nothing here is large enough to be written in slices. */

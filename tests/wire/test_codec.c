@@ -468,7 +468,7 @@ START_TEST(close_flush_copy_and_function_call)
 }
 END_TEST
 
-/* Four messages in one put: byte for byte what the writers of each put, and nothing at all where one of them fails. */
+/* Five messages in one put: byte for byte what the writers of each put, and nothing at all where one of them fails. */
 START_TEST(a_whole_request_without_a_name_is_what_its_messages_are)
 {
     static char sql[5000];
@@ -480,6 +480,7 @@ START_TEST(a_whole_request_without_a_name_is_what_its_messages_are)
             redwi_fe_bind_end(&each, redwi_fe_bind_begin(&each, "", "", NULL, 0), format);
             redwi_fe_describe_portal(&each, "");
             redwi_fe_execute(&each, "", 0);
+            redwi_fe_sync(&each);
             redwi_fe_unnamed(&whole, sql, n, format);
             ck_assert_uint_eq(redwi_buf_len(&whole), redwi_buf_len(&each));
             ck_assert_mem_eq(redwi_buf_front(&whole), redwi_buf_front(&each), redwi_buf_len(&each));
@@ -490,7 +491,8 @@ START_TEST(a_whole_request_without_a_name_is_what_its_messages_are)
     struct redwi_buf b = writer();
     redwi_fe_unnamed(&b, "select 1", 8, 1);
     wrote(&b, "50 00000010 00 'select' 20 '1' 00 0000"
-              "42 0000000e 00 00 0000 0000 0001 0001 44 00000006 'P' 00 45 00000009 00 00000000");
+              "42 0000000e 00 00 0000 0000 0001 0001 44 00000006 'P' 00 45 00000009 00 00000000"
+              "53 00000004");
     /* The longest there can be, were there room; longer; as long as a length word cannot say. */
     static const size_t lengths[] = {0x3fffffff - 8, 0x3fffffff - 7, UINT32_MAX - 8, SIZE_MAX - 8, SIZE_MAX};
     for (size_t i = 0; i < sizeof lengths / sizeof lengths[0]; i++) {

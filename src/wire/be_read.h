@@ -156,6 +156,20 @@ static inline bool redwi_be_command_complete(const uint8_t *body, size_t len, re
     *tag = (redw_slice){(const char *)body, len - 1};
     return true;
 }
+/* Is it a tag of 8 to 16 bytes without a NUL, and with one behind it? Two whole words tell, where memchr() is a call.
+ * n + 1 bytes are there to be read, if n is in those bounds; else none is read. */
+static inline bool redwi_be_is_short_tag(const uint8_t *tag, size_t n)
+{
+    const uint64_t ones = UINT64_C(0x0101010101010101);
+    uint64_t head, tail;
+    if (n - sizeof head > sizeof tail)
+        return false;
+    memcpy(&head, tag, sizeof head);
+    memcpy(&tail, tag + n - sizeof tail, sizeof tail);
+    /* In a word with a zero byte, the lowest of them and no byte below has its top bit set so. */
+    uint64_t zeroes = ((head - ones) & ~head) | ((tail - ones) & ~tail);
+    return (zeroes & ones << 7) == 0 && tag[n] == 0;
+}
 /* The trailing decimal of a command tag, or -1: Redshift's tags may have none (protocol 6.5). */
 int64_t redwi_be_tag_count(const char *tag, size_t len);
 

@@ -115,6 +115,12 @@ static inline void redwi_reply_has_columns(struct redwi_reply *r)
     if (r->due == REDWI_DUE_COLUMNS)
         r->again |= REDWI_SENT_COLUMNS;
 }
+/* What is due is that of a portal, and there it is: as redwi_reply_has_columns() and redwi_reply_step(). */
+static inline void redwi_reply_described(struct redwi_reply *r)
+{
+    r->due = r->sent & REDWI_SENT_EXECUTE ? REDWI_DUE_ROWS : REDWI_DUE_SYNC;
+    r->sent |= REDWI_SENT_COLUMNS;
+}
 /* A statement of the unit is complete: on to the next, or to Sync. */
 static inline void redwi_reply_complete(struct redwi_reply *r)
 {

@@ -97,7 +97,7 @@ enum redwi_ev_kind {
     REDWI_EV_FATAL,      /* error: the connection is of no further use. Units still queued fail with it:
                             redwi_session_outcome() tells how each */
 };
-struct redwi_ev {
+struct redwi_ev {         /* kind and unit are set, and what the kind tells; nothing else is to be read */
     enum redwi_ev_kind kind; /* NONE: nothing else is set */
     void *unit;           /* tag; NULL outside units and for discarded ones */
     const uint8_t *data;  /* view, until redwi_session_next says NONE or room for input is asked for */

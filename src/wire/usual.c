@@ -34,6 +34,16 @@ static inline bool is_answer(const struct redwi_reply *r, const uint8_t *p)
            !(r->sent & REDWI_SENT_REPORT_BIND);
 }
 
+/* ParseComplete and BindComplete to what redwi_fe_unnamed() writes, and a description behind them: so nearly every
+ * answer begins. */
+#define BOTH_BYTES ((size_t)2 * REDWI_HEADER_BYTES)
+static inline bool are_both(const struct redwi_session *s, const struct redwi_reply *r, const uint8_t *p)
+{
+    return r->sent == REDWI_SENT_UNNAMED && DUE(r, PARSE) &&
+           redwi_buf_len(&s->in) >= BOTH_BYTES + REDWI_HEADER_BYTES &&
+           memcmp(p, "1\0\0\0\4" "2\0\0\0\4", BOTH_BYTES) == 0 && p[BOTH_BYTES] == 'T';
+}
+
 static inline const uint8_t *front_of(const struct redwi_session *s)
 {
     return s->in.data + s->in.head;
@@ -46,73 +56,67 @@ static inline void take(struct redwi_session *s, size_t n)
     s->need = 0;
 }
 
+/* What else the kind tells is set already. */
+static inline enum redwi_ev_kind report(struct redwi_ev *ev, enum redwi_ev_kind kind, const struct redwi_reply *r)
+{
+    ev->kind = kind;
+    ev->unit = r->tag;
+    return kind;
+}
+
 /* RowDescription, of a portal, as it was the last time: that one was within the bounds. */
 NOINLINE enum redwi_ev_kind next_columns(struct redwi_session *s, struct redwi_ev *ev)
 {
     struct redwi_reply *r = redwi_session_front(s);
     const uint8_t *p = front_of(s), *body = p + REDWI_HEADER_BYTES;
     size_t len = redwi_load32(p + 1), body_len = len - sizeof(uint32_t);
-    if (!DUE(r, DESCRIBE) || len >= redwi_buf_len(&s->in) ||
+    if (!DUE(r, DESCRIBE) || p[0] != 'T' || len >= redwi_buf_len(&s->in) ||
         !redwi_description_again(&s->description, body, body_len, s->row_version))
         return redwi_session_next_of_all(s, ev);
     take(s, len + 1);
-    redwi_reply_has_columns(r);
-    redwi_reply_step(r);
-    *ev = (struct redwi_ev){
-        .kind = REDWI_EV_COLUMNS,
-        .unit = r->tag,
-        .data = body,
-        .len = body_len,
-        .columns = &s->description.columns,
-    };
-    return REDWI_EV_COLUMNS;
+    redwi_reply_described(r);
+    ev->columns = &s->description.columns;
+    return report(ev, REDWI_EV_COLUMNS, r);
 }
 
-/* CommandComplete. */
-NOINLINE enum redwi_ev_kind next_complete(struct redwi_session *s, struct redwi_ev *ev)
+/* CommandComplete, at p; one of another length than most have goes the long way. */
+NOINLINE enum redwi_ev_kind next_complete(struct redwi_session *s, struct redwi_ev *ev, struct redwi_reply *r,
+                                          const uint8_t *p)
 {
-    struct redwi_reply *r = redwi_session_front(s);
-    const uint8_t *p = front_of(s);
-    size_t len = redwi_load32(p + 1);
-    redw_slice tag;
-    if ((!DUE(r, ROWS) && !DUE(r, EXECUTE)) || !redwi_be_surely_within('C', (uint32_t)len) ||
-        len >= redwi_buf_len(&s->in) ||
-        !redwi_be_command_complete(p + REDWI_HEADER_BYTES, len - sizeof(uint32_t), &tag))
+    size_t len = redwi_load32(p + 1), tag_len = len - sizeof(uint32_t) - 1;
+    const uint8_t *tag = p + REDWI_HEADER_BYTES;
+    if (len >= redwi_buf_len(&s->in) || !redwi_be_is_short_tag(tag, tag_len))
         return redwi_session_next_of_all(s, ev);
     take(s, len + 1);
     redwi_reply_complete(r);
-    *ev = (struct redwi_ev){
-        .kind = REDWI_EV_COMPLETE,
-        .unit = r->tag,
-        .data = (const uint8_t *)tag.ptr,
-        .len = tag.len,
-    };
-    return REDWI_EV_COMPLETE;
+    ev->data = tag;
+    ev->len = tag_len;
+    return report(ev, REDWI_EV_COMPLETE, r);
 }
 
 /* DataRow: nothing is looked at but the header of the first, the owner takes as many as there are. */
-static inline enum redwi_ev_kind next_rows(struct redwi_session *s, struct redwi_ev *ev)
+static inline enum redwi_ev_kind next_rows(struct redwi_session *s, struct redwi_ev *ev,
+                                           const struct redwi_reply *r, const uint8_t *p)
 {
-    const struct redwi_reply *r = redwi_session_front(s);
-    const uint8_t *p = front_of(s);
     uint32_t len = redwi_load32(p + 1);
-    if (!DUE(r, ROWS) || !redwi_be_surely_within('D', len) || len >= redwi_buf_len(&s->in))
+    if (!redwi_be_surely_within('D', len) || len >= redwi_buf_len(&s->in))
         return redwi_session_next_of_all(s, ev);
-    *ev = (struct redwi_ev){.kind = REDWI_EV_ROWS, .unit = r->tag, .data = p, .len = redwi_buf_len(&s->in)};
-    return REDWI_EV_ROWS;
+    ev->data = p;
+    ev->len = redwi_buf_len(&s->in);
+    return report(ev, REDWI_EV_ROWS, r);
 }
 
 /* ReadyForQuery. */
-static inline enum redwi_ev_kind next_ready(struct redwi_session *s, struct redwi_ev *ev)
+static inline enum redwi_ev_kind next_ready(struct redwi_session *s, struct redwi_ev *ev,
+                                            const struct redwi_reply *r, const uint8_t *p)
 {
-    const struct redwi_reply *r = redwi_session_front(s);
-    const uint8_t *p = front_of(s);
     char status;
-    if (!DUE(r, SYNC) || redwi_load32(p + 1) != sizeof(uint32_t) + 1 ||
-        redwi_buf_len(&s->in) == REDWI_HEADER_BYTES || !redwi_be_ready(p + REDWI_HEADER_BYTES, 1, &status))
+    if (redwi_load32(p + 1) != sizeof(uint32_t) + 1 || redwi_buf_len(&s->in) == REDWI_HEADER_BYTES ||
+        !redwi_be_ready(p + REDWI_HEADER_BYTES, 1, &status))
         return redwi_session_next_of_all(s, ev);
     take(s, REDWI_HEADER_BYTES + 1);
-    *ev = (struct redwi_ev){.kind = REDWI_EV_READY, .unit = r->tag, .status = status};
+    ev->status = status;
+    report(ev, REDWI_EV_READY, r);
     redwi_session_unit_ended(s);
     return REDWI_EV_READY;
 }
@@ -140,14 +144,13 @@ NOINLINE enum redwi_ev_kind next_bound(struct redwi_session *s, struct redwi_ev 
     struct redwi_reply *r = redwi_session_front(s);
     const uint8_t *p = front_of(s);
     if (!DUE(r, BIND) || p[0] != '2' || redwi_load32(p + 1) != sizeof(uint32_t))
-        return redwi_session_next_of_all(s, ev);
+        return next_columns(s, ev);
     take(s, REDWI_HEADER_BYTES);
     redwi_reply_step(r);
-    *ev = (struct redwi_ev){.kind = REDWI_EV_BOUND, .unit = r->tag};
-    return REDWI_EV_BOUND;
+    return report(ev, REDWI_EV_BOUND, r);
 }
 
-/* Answers, of which most come in pairs, and then what is behind them. */
+/* Answers, and then what is behind them. */
 NOINLINE enum redwi_ev_kind next_behind_answers(struct redwi_session *s, struct redwi_ev *ev)
 {
     struct redwi_reply *r = redwi_session_front(s);
@@ -164,18 +167,19 @@ enum redwi_ev_kind redwi_session_next(struct redwi_session *s, struct redwi_ev *
 {
     if (s->phase != REDWI_PHASE_BUSY || redwi_buf_len(&s->in) < REDWI_HEADER_BYTES)
         return rest(s, ev);
-    if (!redwi_session_front(s)->tag)
+    struct redwi_reply *r = redwi_session_front(s);
+    const uint8_t *p = front_of(s);
+    if (!r->tag)
         return redwi_session_next_of_all(s, ev);
-    switch (*front_of(s)) {
-    case 'D':
-        return next_rows(s, ev);
-    case 'C':
-        return next_complete(s, ev);
-    case 'Z':
-        return next_ready(s, ev);
-    case 'T':
-        return next_columns(s, ev);
-    default:
+    if (DUE(r, ROWS) && p[0] == 'D')
+        return next_rows(s, ev, r, p);
+    if (p[0] == 'C' && (DUE(r, ROWS) || DUE(r, EXECUTE)))
+        return next_complete(s, ev, r, p);
+    if (DUE(r, SYNC) && p[0] == 'Z')
+        return next_ready(s, ev, r, p);
+    if (!are_both(s, r, p))
         return next_behind_answers(s, ev);
-    }
+    s->in.head += BOTH_BYTES;
+    r->due = REDWI_DUE_DESCRIBE;
+    return next_columns(s, ev);
 }

@@ -4,7 +4,7 @@
  *
  * The first room is the rest of the result's own block, so that a small result is one allocation in all; chunks
  * then double from 4 KiB to 256 KiB. A row is its cells, then a copy of the whole DataRow body, in which each value
- * gets its NUL where the length of the next one stood: one memcpy per row.
+ * gets its NUL where the length of the next one stood: one copy and one walk per row.
  */
 #include "query/result.h"
 
@@ -125,12 +125,52 @@ static int reserve_index(redw_result *r, uint64_t max_bytes)
     return 0;
 }
 
-static inline int add_row(redw_result *r, const uint8_t *body, size_t len, uint64_t max_bytes)
+/* A DataRow's body into the room for it, which is a multiple of 8 bytes. Whole words if so many may be read: of a
+ * short row that is half of a call of memcpy(). */
+static inline void copy_body(uint8_t *copy, const uint8_t *body, size_t len, const uint8_t *end)
+{
+    if (len > 32 || round8(len) > (size_t)(end - body)) {
+        memcpy(copy, body, len);
+        return;
+    }
+    for (size_t i = 0; i < len; i += 8)
+        memcpy(copy + i, body + i, 8);
+}
+
+/* The copy's n cells, each with its NUL: as redwi_row_parse(). What is behind a value, the next length or the byte
+ * behind the copy, is not needed any more when it is written; so is what is behind a NULL, or ahead of the first. */
+static inline bool cut_cells(uint8_t *copy, size_t len, redw_slice *cell, size_t n)
+{
+    int64_t left = (int64_t)len - 2 - 4 * (int64_t)n;
+    uint8_t *p = copy + 2;
+
+    if (left < 0 || redwi_load16(copy) != n)
+        return false;
+    for (; n > 0; n--, cell++) {
+        int64_t value_len = redwi_load32(p);
+        *p = '\0';
+        p += 4;
+        if (value_len > left) {
+            if (value_len != UINT32_MAX)
+                return false;
+            *cell = (redw_slice){NULL, 0};
+            continue;
+        }
+        *cell = (redw_slice){(const char *)p, (size_t)value_len};
+        p += value_len;
+        left -= value_len;
+    }
+    *p = '\0';
+    return left == 0;
+}
+
+/* end: as far as may be read behind it. */
+static inline int add_row(redw_result *r, const uint8_t *body, size_t len, const uint8_t *end, uint64_t max_bytes)
 {
     size_t n = r->set.ncolumns, cells_bytes = n * sizeof(redw_slice);
     int rc;
 
-    if (r->bytes > max_bytes || len > SIZE_MAX / 2)
+    if (r->bytes > max_bytes || len > INT32_MAX)
         return REDW_EFULL;
     size_t need = cells_bytes + round8(len + 1);
     if (r->nrows == r->index_cap && (rc = reserve_index(r, max_bytes)) != 0)
@@ -139,13 +179,9 @@ static inline int add_row(redw_result *r, const uint8_t *body, size_t len, uint6
         return rc;
     redw_slice *cells = (redw_slice *)(void *)r->room;
     uint8_t *copy = r->room + cells_bytes;
-    memcpy(copy, body, len);
-    if (!redwi_row_parse(copy, len, cells, n))
+    copy_body(copy, body, len, end);
+    if (!cut_cells(copy, len, cells, n))
         return REDW_EPROTOCOL;
-    for (size_t i = 0; i < n; i++) {
-        if (cells[i].ptr)
-            copy[(size_t)((const uint8_t *)cells[i].ptr - copy) + cells[i].len] = '\0';
-    }
     r->room += need;
     if (r->nrows == 0)
         r->set.first = cells;
@@ -163,7 +199,7 @@ int redwi_result_add_rows(redw_result *r, const uint8_t **p, const uint8_t *end,
         size_t len = redwi_load32(at + 1);
         if (len < 4 || len > (size_t)(end - at) - 1)
             break;
-        rc = r->nrows < max_rows ? add_row(r, at + DATA_ROW_HEADER, len - 4, max_bytes) : REDW_EFULL;
+        rc = r->nrows < max_rows ? add_row(r, at + DATA_ROW_HEADER, len - 4, end, max_bytes) : REDW_EFULL;
         if (rc)
             break;
         at += 1 + len;
@@ -327,9 +363,10 @@ redw_rows redw_result_rows(const redw_result *r)
 
 bool redw_result_first(const redw_result *r, redw_row *row)
 {
-    redw_rows rows = redw_result_rows(r);
-
-    return !r->error && redw_rows_next(&rows, row);
+    if (r->error || r->nrows == 0)
+        return false;
+    *row = (redw_row){.cells = r->set.first, .ncells = r->set.ncolumns, .priv_ = {r->set.columns, &r->set}};
+    return true;
 }
 
 redw_result *redw_result_keep(const redw_result *r)

@@ -327,6 +327,67 @@ START_TEST(a_malformed_row_is_refused_and_changes_nothing)
 }
 END_TEST
 
+static uint32_t next_random(uint64_t *seed)
+{
+    *seed = *seed * 6364136223846793005u + 1442695040888963407u;
+    return (uint32_t)(*seed >> 33);
+}
+
+/* Three cells of up to 15 bytes, or NULL, as one message with up to three bytes changed, at the end of its block. */
+static uint8_t *some_row(uint64_t *seed, size_t *len)
+{
+    static const uint8_t values[] = {0, 1, 2, 3, 4, 5, 7, 15, 0x7f, 0x80, 0xfe, 0xff};
+    redw_slice cells[3];
+
+    for (size_t i = 0; i < 3; i++) {
+        size_t n = next_random(seed) % 17;
+        cells[i] = n == 16 ? (redw_slice){NULL, 0} : (redw_slice){text + i, n};
+    }
+    redwi_buf_take(&wire, redwi_buf_len(&wire));
+    redwi_be_put_data_row(&wire, cells, 3);
+    *len = redwi_buf_len(&wire);
+    uint8_t *row = malloc(*len);
+    ck_assert_ptr_nonnull(row);
+    memcpy(row, redwi_buf_front(&wire), *len);
+    for (uint32_t k = next_random(seed) % 4; k > 0; k--)
+        row[5 + next_random(seed) % (*len - 5)] = values[next_random(seed) % sizeof values];
+    return row;
+}
+
+START_TEST(rows_are_taken_and_refused_as_those_of_a_stream)
+{
+    uint64_t seed = 20240229, taken = 0;
+    size_t rounds = 50000;
+    bool same = true;
+
+    memset(text, 'x', 100);
+    ck_assert_int_eq(columns(3, false), 0);
+    for (size_t round = 0; round < rounds && same; round++) {
+        size_t len;
+        uint8_t *row = some_row(&seed, &len);
+        const uint8_t *p = row;
+        redw_slice cells[3];
+        struct redwi_rowset set = {.ncolumns = 3, .cells = cells};
+        redw_rows stream = redwi_rows_streamed(&set, row, row + len);
+        redw_row streamed;
+        bool sound = redw_rows_next(&stream, &streamed);
+
+        same = redwi_result_add_rows(res, &p, row + len, UINT64_MAX, UINT64_MAX) == (sound ? 0 : REDW_EPROTOCOL);
+        taken += sound;
+        const redw_slice *kept = taken > 0 ? res->index[taken - 1] : NULL;
+        for (size_t i = 0; sound && same && i < 3; i++)
+            same = kept[i].len == cells[i].len && !kept[i].ptr == !cells[i].ptr &&
+                   (!kept[i].ptr || (memcmp(kept[i].ptr, cells[i].ptr, cells[i].len) == 0 &&
+                                     kept[i].ptr[kept[i].len] == '\0'));
+        free(row);
+    }
+    ck_assert(same);
+    ck_assert_uint_eq(redw_result_row_count(res), taken);
+    ck_assert_uint_gt(taken, rounds / 10);
+    ck_assert_uint_lt(taken, rounds - rounds / 10);
+}
+END_TEST
+
 START_TEST(rows_are_taken_as_far_as_they_are_whole_and_allowed)
 {
     redw_slice cell = {"x", 1};
@@ -476,6 +537,7 @@ int main(void)
     tcase_add_test(t, allocations_grow_with_the_logarithm_of_rows);
     tcase_add_test(t, the_bound_holds_to_the_byte_and_rows_before_it_stay);
     tcase_add_test(t, a_malformed_row_is_refused_and_changes_nothing);
+    tcase_add_test(t, rows_are_taken_and_refused_as_those_of_a_stream);
     tcase_add_test(t, rows_are_taken_as_far_as_they_are_whole_and_allowed);
     tcase_add_test(t, a_failed_allocation_changes_nothing_and_a_later_one_goes_on);
     tcase_add_test(t, the_affected_count_is_read_from_counting_tags_only);

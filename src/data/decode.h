@@ -7,6 +7,7 @@
 #define REDWI_DATA_DECODE_H
 
 #include <redw/base.h>
+#include <string.h>
 
 int redwi_text_bool(const char *p, size_t n, bool *out);      /* t, f, true, false, 1, 0 */
 int redwi_text_int64(const char *p, size_t n, int64_t *out);  /* [+-]digits */
@@ -23,5 +24,26 @@ int redwi_binary_float(const char *p, size_t n, double *out); /* 4 or 8 bytes */
 
 /* NULL, or what is wrong: for parameters. Valid UTF-8 without NUL bytes. */
 const char *redwi_utf8_fault(const char *p, size_t n);
+/* Copies n bytes. True: all of them are ASCII and none is NUL, seen on the way, which costs a short text half of what
+ * copying and looking do; false: not so, or too few to tell, and redwi_utf8_fault() is to be asked. */
+static inline bool redwi_copy_ascii(char *to, const char *from, size_t n)
+{
+    const uint64_t ones = UINT64_C(0x0101010101010101);
+    uint64_t word, odd;
+    if (n < sizeof word) {
+        memcpy(to, from, n);
+        return false;
+    }
+    /* The last word first, which the others may overlap. A zero byte borrows and so sets a top bit. */
+    memcpy(&word, from + n - sizeof word, sizeof word);
+    memcpy(to + n - sizeof word, &word, sizeof word);
+    odd = word | (word - ones);
+    for (size_t i = 0; i < n - sizeof word; i += sizeof word) {
+        memcpy(&word, from + i, sizeof word);
+        memcpy(to + i, &word, sizeof word);
+        odd |= word | (word - ones);
+    }
+    return (odd & ones << 7) == 0;
+}
 
 #endif

@@ -117,10 +117,9 @@ static int begin(struct redwi_job *j, struct redwi_session *s)
 {
     struct redwi_request *r = request_of(j);
 
-    if (r->slices.begun)
-        return redwi_request_write_slice(r, s);
-    if (j->exclusive && redwi_request_is_large(r)) {
-        look_at_server(r, s);
+    if (j->exclusive && (r->slices.begun || redwi_request_is_large(r))) {
+        if (!r->slices.begun)
+            look_at_server(r, s);
         return redwi_request_write_slice(r, s);
     }
     if (!r->use.stmt && r->nparams == 0 && j->conn->prepared.unwanted == 0)
@@ -164,7 +163,7 @@ struct redwi_heading *redwi_request_heading(struct redwi_request *r, const struc
 }
 
 /* owned NULL: there was no memory for it. */
-static enum redwi_job_flow take_columns(struct redwi_request *r, struct redwi_heading *owned)
+static inline enum redwi_job_flow take_columns(struct redwi_request *r, struct redwi_heading *owned)
 {
     if (r->on_rows)
         return redwi_stream_columns(&r->job, owned);
@@ -181,8 +180,8 @@ static enum redwi_job_flow take_kept_columns(struct redwi_request *r)
     return take_columns(r, redwi_use_heading(&r->use, &r->job.client->mem, r->wire, r->server));
 }
 
-/* Of a statement, in the unit that parsed it; or of the unnamed one's portal. */
-static enum redwi_job_flow described(struct redwi_job *j, const struct redwi_columns *columns)
+static __attribute__((noinline)) enum redwi_job_flow described_otherwise(struct redwi_job *j,
+                                                                         const struct redwi_columns *columns)
 {
     struct redwi_request *r = request_of(j);
 
@@ -191,6 +190,19 @@ static enum redwi_job_flow described(struct redwi_job *j, const struct redwi_col
     if (redwi_use_described(&r->use, j, columns, r->server))
         return redwi_request_stop(r, REDW_ENOMEM, REDW_CLASS_OUT_OF_MEMORY, "columns");
     return take_kept_columns(r);
+}
+
+/* Of a statement, in the unit that parsed it; or of the unnamed one's portal, nearly always as what was described last
+ * on this connection, and to be gathered. */
+static enum redwi_job_flow described(struct redwi_job *j, const struct redwi_columns *columns)
+{
+    struct redwi_request *r = request_of(j);
+    struct redwi_heading *last = j->conn->heading;
+
+    if (r->use.entry || r->on_rows || r->result->heading || !redwi_heading_is(last, columns, r->server))
+        return described_otherwise(j, columns);
+    redwi_result_set_heading(r->result, redwi_heading_keep(last));
+    return REDWI_JOB_GO;
 }
 
 static enum redwi_job_flow bound(struct redwi_job *j)
@@ -250,6 +262,21 @@ static redw_error *notice(struct redwi_job *j, redw_error *owned)
     return owned;
 }
 
+/* What lies behind it, the SQL. Words, if they are few: explicit_bzero() takes 29 instructions for the shortest. The
+ * last may reach behind the text, but not behind the block. */
+static inline void wipe_text(struct redwi_request *r)
+{
+    volatile uint64_t *p = (volatile uint64_t *)(r + 1);
+    size_t n = r->bytes - sizeof *r;
+
+    if (n > 64) {
+        redwi_wipe(r + 1, n);
+        return;
+    }
+    for (size_t i = 0; i < n; i += sizeof *p)
+        *p++ = 0;
+}
+
 void redwi_request_free(redw_client *c, struct redwi_request *r)
 {
     if (r->job.error)
@@ -260,7 +287,7 @@ void redwi_request_free(redw_client *c, struct redwi_request *r)
         redwi_params_free(&c->work, r->params, r->nparams);
     if (redwi_result_end(r->result))
         redwi_spares_free(&c->spares, &c->work, r->result, REDWI_RESULT_BLOCK);
-    redwi_wipe(r + 1, r->bytes - sizeof *r); /* what lies behind it, the SQL */
+    wipe_text(r);
     redwi_spares_free(&c->spares, &c->work, r, r->bytes);
 }
 
@@ -283,7 +310,7 @@ static void finish(struct redwi_job *j)
     drop(j);
 }
 
-static const struct redwi_job_ops gather_ops = {
+const struct redwi_job_ops redwi_gather_ops = {
     .begin = begin,
     .next = next,
     .parameter_types = parameter_types,
@@ -337,6 +364,6 @@ static const struct redwi_job_ops portal_ops = {
 const struct redwi_job_ops *redwi_request_ops(bool streamed, enum redw_way way)
 {
     if (!streamed)
-        return &gather_ops;
+        return &redwi_gather_ops;
     return way == REDW_WAY_CURSOR ? &cursor_ops : way == REDW_WAY_PORTAL ? &portal_ops : &stream_ops;
 }

@@ -22,27 +22,30 @@ struct redwi_slices {
 
 struct redwi_request {
     struct redwi_job job; /* behind this struct: oids, formats and sql */
-    size_t bytes;         /* of the block */
-    struct redw_result *result;
-    redw_done_fn *done;
-    void *ctx;
     enum redw_flow (*on_columns)(const redw_result *head, void *ctx); /* streams */
     enum redw_flow (*on_rows)(redw_rows *rows, void *ctx);            /* NULL: gathered */
     redw_param *params;
     size_t nparams;
     uint32_t *oids;   /* room for nparams, filled when sent */
     uint8_t *formats;
-    const char *sql;  /* a copy behind this struct, with the label in front; or its statement's */
-    size_t sql_len;
     size_t label_len; /* of the comment, which is ASCII */
     struct redwi_use use;
     enum redw_wire wire;
-    struct redwi_slices slices;
     enum redwi_server server;   /* whose forms values have; known when sent */
+    bool in_rows, resumed; /* redw_resume was called from inside on_rows */
+
+    /* What is above is zero in the beginning, what is here is set. */
+    size_t bytes;         /* of the block */
+    struct redw_result *result;
+    redw_done_fn *done;
+    void *ctx;
+    const char *sql;  /* a copy behind this struct, with the label in front; or its statement's */
+    size_t sql_len;
     enum redw_outcome on_error; /* what an ErrorResponse proves, by first keyword (design H11) */
     uint64_t max_rows, max_bytes;
-    bool in_rows, resumed; /* redw_resume was called from inside on_rows */
-    struct redwi_walk walk; /* streams by cursor or portal */
+
+    struct redwi_slices slices; /* begun is set, the rest when it begins */
+    struct redwi_walk walk;     /* streams by cursor or portal; set for streams */
 };
 
 /* Checks, copies, hands to the pool: redw_submit with h NULL, else redw_stream. */
@@ -50,6 +53,7 @@ redw_id redwi_request_submit(redw_client *c, const struct redw_request *rq,
                              const struct redw_stream_handler *h, redw_done_fn *fn, void *ctx);
 
 /* What drives a request: gathered, or streamed in a way. */
+extern const struct redwi_job_ops redwi_gather_ops;
 const struct redwi_job_ops *redwi_request_ops(bool streamed, enum redw_way way);
 /* Wipes its text; the handle, the result and the error are given back, blocks to the client's spares. */
 void redwi_request_free(redw_client *c, struct redwi_request *r);

@@ -14,9 +14,7 @@
 #include <string.h>
 
 #define DATA_ROW_HEADER 5u /* 'D' and the length word */
-#define CHUNK_BYTES_MIN 4096u
 #define CHUNK_BYTES_MAX 262144u
-#define INDEX_FIRST     8u /* entries of the index that lies in the block */
 
 struct redwi_chunk {
     struct redwi_chunk *next;
@@ -26,26 +24,6 @@ struct redwi_chunk {
 static size_t round8(size_t n)
 {
     return (n + 7) & ~(size_t)7;
-}
-
-redw_result *redwi_result_init(void *block, const struct redw_allocator *mem)
-{
-    redw_result *r = block;
-
-    atomic_init(&r->refs, 1);
-    r->mem = *mem;
-    r->index = (redw_slice **)(void *)((uint8_t *)block + round8(sizeof *r));
-    r->index_cap = INDEX_FIRST;
-    r->room = (uint8_t *)(r->index + INDEX_FIRST);
-    r->room_end = (uint8_t *)block + REDWI_RESULT_BLOCK;
-    r->next_chunk = CHUNK_BYTES_MIN;
-    r->bytes = REDWI_RESULT_BLOCK;
-    r->way = REDW_WAY_ROWS;
-    /* In two halves: for more than 96 bytes gcc has a slow loop (rep stos). */
-    memset(&r->nrows, 0, offsetof(redw_result, chunks) - offsetof(redw_result, nrows));
-    memset(&r->chunks, 0, offsetof(redw_result, tag) - offsetof(redw_result, chunks));
-    r->tag[0] = '\0';
-    return r;
 }
 
 redw_result *redwi_result_create(const struct redw_allocator *mem)
@@ -107,7 +85,7 @@ int redwi_result_describe_stream(redw_result *r, struct redwi_heading *owned)
 /* Room for one more row in the index: first in the block, then on its own, doubling. */
 static int reserve_index(redw_result *r, uint64_t max_bytes)
 {
-    bool in_block = r->index_cap == INDEX_FIRST;
+    bool in_block = r->index_cap == REDWI_INDEX_FIRST;
     uint64_t left = r->bytes < max_bytes ? (max_bytes - r->bytes) / sizeof *r->index : 0;
     uint64_t more = r->index_cap < left ? r->index_cap : left;
 
@@ -118,7 +96,7 @@ static int reserve_index(redw_result *r, uint64_t max_bytes)
     if (!index)
         return REDW_ENOMEM;
     if (in_block)
-        memcpy(index, r->index, INDEX_FIRST * sizeof *index);
+        memcpy(index, r->index, REDWI_INDEX_FIRST * sizeof *index);
     r->index = index;
     r->index_cap += more;
     r->bytes += more * sizeof *index;
@@ -246,16 +224,6 @@ int64_t redwi_tag_affected(const char *tag, size_t len)
     return words > 0 && len > words ? redwi_be_tag_count(tag, len) : -1;
 }
 
-/* Its count is read when it is asked for: 70 instructions, more than a tenth of what a small result costs. */
-void redwi_result_tag(redw_result *r, const char *tag, size_t len)
-{
-    size_t n = len < sizeof r->tag - 1 ? len : sizeof r->tag - 1;
-
-    memcpy(r->tag, tag, n);
-    r->tag[n] = '\0';
-    r->tag_len = n == len ? len : 0;
-}
-
 void redwi_result_notice_add(redw_result *r, redw_error *owned)
 {
     if (!r->notices && r->nnotices < REDWI_NOTICES_KEPT)
@@ -377,29 +345,19 @@ redw_result *redw_result_keep(const redw_result *r)
     return kept;
 }
 
-bool redwi_result_end(redw_result *r)
+void redwi_result_empty(redw_result *r)
 {
-    /* Whose reference is the only one needs no atomic step: nobody else can take another. */
-    if (atomic_load_explicit(&r->refs, memory_order_acquire) != 1 &&
-        atomic_fetch_sub_explicit(&r->refs, 1, memory_order_acq_rel) != 1)
-        return false;
     while (r->chunks) {
         struct redwi_chunk *next = r->chunks->next;
         redwi_free(&r->mem, r->chunks);
         r->chunks = next;
     }
-    if (r->index_cap > INDEX_FIRST)
+    if (r->index_cap > REDWI_INDEX_FIRST)
         redwi_free(&r->mem, r->index);
-    if (r->notices) {
-        for (size_t i = 0; i < r->nnotices; i++)
-            redw_error_release(r->notices[i]);
-        redwi_free(&r->mem, r->notices);
-    }
-    if (r->error)
-        redw_error_release(r->error);
-    if (r->heading)
-        redwi_heading_release(r->heading);
-    return true;
+    for (size_t i = 0; i < r->nnotices; i++)
+        redw_error_release(r->notices[i]);
+    redwi_free(&r->mem, r->notices);
+    redw_error_release(r->error);
 }
 
 void redw_result_release(redw_result *r)

@@ -124,9 +124,10 @@ int redwi_request_write_slice(struct redwi_request *r, struct redwi_session *s)
 
     if (!b)
         return REDW_ENOMEM;
-    if (!r->slices.begun)
+    if (!r->slices.begun) {
         base = redwi_buf_mark(b);
-    r->slices.begun = true;
+        r->slices = (struct redwi_slices){.begun = true};
+    }
     while (r->slices.step != DONE && budget > 0 && !b->failed)
         advance(r, b, base, &budget);
     if (r->slices.step != DONE && !b->failed)

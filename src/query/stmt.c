@@ -31,11 +31,9 @@ static int tell(struct redw_diag *why, int code, const char *fmt, ...)
 
 const char *redwi_sql_fault(const char *sql, size_t *len)
 {
-    if (!sql)
-        return "NULL";
-    if (*len == 0)
-        *len = strnlen(sql, REDWI_SQL_BYTES_MAX + 1);
-    return *len > REDWI_SQL_BYTES_MAX ? "longer than 16777216 bytes" : redwi_utf8_fault(sql, *len);
+    const char *fault = redwi_sql_length_fault(sql, len);
+
+    return fault ? fault : redwi_utf8_fault(sql, *len);
 }
 
 redw_id redwi_stmt_check(redw_client *c, const redw_stmt *s, const char *sql, size_t nparams)

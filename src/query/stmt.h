@@ -17,7 +17,7 @@
 #include "pool/client.h"
 #include <redw/statement.h>
 
-#define REDWI_SQL_BYTES_MAX ((size_t)16 << 20) /* redwi_sql_fault() has it in words */
+#define REDWI_SQL_BYTES_MAX ((size_t)16 << 20) /* redwi_sql_length_fault() has it in words */
 
 struct redw_stmt {
     struct redwi_statement of; /* of.client NULL: it was destroyed */
@@ -37,7 +37,16 @@ redw_stmt *redwi_stmt_keep(redw_stmt *s);
 /* What a ParameterDescription said. Without memory for it nothing is learnt this time. */
 void redwi_stmt_learn(redw_stmt *s, const uint8_t *oids, size_t len);
 
-/* What is wrong with the text of one statement; NULL: nothing. *len 0: it ends with NUL, and is measured. */
+/* What is wrong with the length of one statement's text; NULL: nothing. *len 0: it ends with NUL, and is measured. */
+static inline const char *redwi_sql_length_fault(const char *sql, size_t *len)
+{
+    if (!sql)
+        return "NULL";
+    if (*len == 0)
+        *len = strnlen(sql, REDWI_SQL_BYTES_MAX + 1);
+    return *len > REDWI_SQL_BYTES_MAX ? "longer than 16777216 bytes" : NULL;
+}
+/* The same with its characters. */
 const char *redwi_sql_fault(const char *sql, size_t *len);
 
 /* Either sql or s, and s of this client and with as many parameters, if that is known: 0. Else a refusal. */

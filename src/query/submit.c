@@ -8,6 +8,7 @@
  */
 #include "query/request.h"
 
+#include "data/decode.h"
 #include "data/params.h"
 #include "pool/options.h"
 #include "wire/mem.h"
@@ -69,10 +70,15 @@ static const struct redw_request *read_request(struct redw_request *room, const 
 }
 
 /* As most requests are: nothing but a text, deadlines and bounds is set. */
-static bool is_plain(const struct redw_request *rq)
+static inline bool is_plain(const struct redw_request *rq)
 {
-    return !rq->nparams && !rq->stmt && !rq->query_group && !rq->label && rq->wire == REDW_WIRE_TEXT &&
+    return rq->size == sizeof *rq && !rq->nparams && !rq->stmt && !rq->query_group && !rq->label && rq->wire == REDW_WIRE_TEXT &&
            rq->priority == REDW_PRIORITY_NORMAL && rq->way == REDW_WAY_AUTO && rq->fetch_rows == 0;
+}
+
+static redw_id refuse_sql(redw_client *c, const char *fault)
+{
+    return redwi_client_refuse(c, REDW_EINVAL, "sql: %s", fault);
 }
 
 /* *len: of its own text; it has one, or a statement. */
@@ -82,7 +88,7 @@ static redw_id check_text(redw_client *c, const struct redw_request *rq, size_t 
     if (rq->stmt)
         return redwi_stmt_check(c, rq->stmt, rq->sql, rq->nparams);
     const char *fault = redwi_sql_fault(rq->sql, len);
-    return fault ? redwi_client_refuse(c, REDW_EINVAL, "sql: %s", fault) : 0;
+    return fault ? refuse_sql(c, fault) : 0;
 }
 
 /* What else a request may have; len: of its text. */
@@ -147,14 +153,10 @@ struct layout {
     size_t oids, formats, sql, group, bytes;
 };
 
-static struct layout lay_out(const struct redw_request *rq, bool plain, size_t sql_len)
+static struct layout lay_out(const struct redw_request *rq, size_t sql_len)
 {
     struct layout at = {.oids = sizeof(struct redwi_request)};
 
-    at.formats = at.sql = at.oids;
-    at.group = at.bytes = at.sql + sql_len + 1;
-    if (plain)
-        return at;
     at.formats = at.oids + rq->nparams * sizeof(uint32_t);
     at.sql = at.formats + rq->nparams;
     at.group = at.sql + (rq->stmt ? 0 : label_bytes(rq) + sql_len + 1);
@@ -171,17 +173,24 @@ static void take_statement(struct redwi_request *r, redw_stmt *stmt)
     r->on_error = stmt->on_error;
 }
 
+/* A copy of it has been made, behind the label. */
+static inline void have_sql(struct redwi_request *r, char *copy, size_t label_len, size_t len)
+{
+    r->label_len = label_len;
+    r->sql = copy;
+    r->sql_len = label_len + len;
+    copy[label_len + len] = '\0';
+    r->on_error = redwi_request_error_proves(copy + label_len, len);
+}
+
 static void take_sql(struct redwi_request *r, const struct redw_request *rq, char *copy, size_t len)
 {
-    if (rq->label) {
-        r->label_len = label_bytes(rq);
-        snprintf(copy, r->label_len + 1, "/* %s */ ", rq->label);
-    }
-    memcpy(copy + r->label_len, rq->sql, len);
-    r->sql_len = r->label_len + len;
-    copy[r->sql_len] = '\0';
-    r->sql = copy;
-    r->on_error = redwi_request_error_proves(rq->sql, len);
+    size_t label_len = label_bytes(rq);
+
+    if (rq->label)
+        snprintf(copy, label_len + 1, "/* %s */ ", rq->label);
+    memcpy(copy + label_len, rq->sql, len);
+    have_sql(r, copy, label_len, len);
 }
 
 static bool take_params(redw_client *c, struct redwi_request *r, const struct redw_request *rq)
@@ -207,29 +216,53 @@ static bool take_rest(redw_client *c, struct redwi_request *r, const struct redw
     return take_params(c, r, rq);
 }
 
-/* NULL: no memory. */
-static struct redwi_request *create(redw_client *c, const struct redw_request *rq, bool plain, size_t sql_len)
+/* In parts: for more bytes at once gcc has a slow loop (rep stos), and the C library's memset() takes 50
+ * instructions, this 16. */
+static inline void clear(struct redwi_request *r)
 {
-    const struct layout at = lay_out(rq, plain, sql_len);
-    char *p = redwi_spares_alloc(&c->spares, &c->work, at.bytes);
-    void *block = p ? redwi_spares_alloc(&c->spares, &c->work, REDWI_RESULT_BLOCK) : NULL;
+    enum { PART = 64, BYTES = offsetof(struct redwi_request, bytes) };
+    _Static_assert(BYTES > 3 * PART && BYTES <= 4 * PART, "four parts");
+    char *p = (char *)r;
+
+    memset(p, 0, PART);
+    memset(p + PART, 0, PART);
+    memset(p + 2 * PART, 0, PART);
+    memset(p + 3 * PART, 0, BYTES - 3 * PART);
+    r->slices.begun = false;
+}
+
+/* A request of nothing, with its result. NULL: no memory. */
+static inline __attribute__((always_inline)) struct redwi_request *create_blank(redw_client *c, size_t bytes)
+{
+    struct redwi_request *r = redwi_spares_alloc(&c->spares, &c->work, bytes);
+    void *block = r ? redwi_spares_alloc(&c->spares, &c->work, REDWI_RESULT_BLOCK) : NULL;
 
     if (!block) {
-        if (p)
-            redwi_spares_free(&c->spares, &c->work, p, at.bytes);
+        if (r)
+            redwi_spares_free(&c->spares, &c->work, r, bytes);
         return NULL;
     }
-    struct redwi_request *r = (struct redwi_request *)(void *)p;
-    memset(r, 0, at.formats); /* not of a size known here, for which gcc has a slow loop of 60 instructions */
-    r->bytes = at.bytes;
+    clear(r);
+    r->bytes = bytes;
     r->result = redwi_result_init(block, &c->work);
     r->job.rank = NORMAL_RANK;
     r->job.query_group = c->settings.query_group; /* the client's lives as long as any request */
+    return r;
+}
+
+/* NULL: no memory. */
+static struct redwi_request *create(redw_client *c, const struct redw_request *rq, size_t sql_len)
+{
+    const struct layout at = lay_out(rq, sql_len);
+    struct redwi_request *r = create_blank(c, at.bytes);
+
+    if (!r)
+        return NULL;
     if (rq->stmt)
         take_statement(r, rq->stmt);
     else
-        take_sql(r, rq, p + at.sql, sql_len);
-    if (!plain && !take_rest(c, r, rq, &at)) {
+        take_sql(r, rq, (char *)r + at.sql, sql_len);
+    if (!take_rest(c, r, rq, &at)) {
         redwi_request_free(c, r);
         return NULL;
     }
@@ -247,6 +280,41 @@ static void set_stream(struct redwi_request *r, const struct redw_request *rq, c
     r->job.long_rows = rq->way == REDW_WAY_AUTO || rq->way == REDW_WAY_ROWS;
 }
 
+/* All it needs is there, but for what drives it. */
+static inline redw_id hand_over(redw_client *c, struct redwi_request *r, const struct redw_request *rq,
+                             redw_done_fn *fn, void *ctx)
+{
+    r->done = fn;
+    r->ctx = ctx;
+    r->max_rows = rq->max_rows ? rq->max_rows : UINT64_MAX;
+    r->max_bytes = rq->max_bytes ? rq->max_bytes : REDWI_RESULT_BYTES_MAX;
+    r->job.submitted_us = c->entry_us = c->loop.now_us(c->loop.ctx);
+    r->job.deadline_us = redwi_request_deadline(c, rq->timeout_ms, rq->deadline_ms, r->job.submitted_us);
+    redw_id id = redwi_client_accept(c, &r->job);
+    if (id < 0)
+        redwi_request_free(c, r);
+    return id;
+}
+
+/* As nearly all are; the same as below without what such a one has not. */
+static redw_id submit_plain(redw_client *c, const struct redw_request *rq, redw_done_fn *fn, void *ctx)
+{
+    size_t len = rq->sql_len;
+    const char *fault = redwi_sql_length_fault(rq->sql, &len);
+    struct redwi_request *r = fault ? NULL : create_blank(c, sizeof *r + len + 1);
+
+    if (!r)
+        return fault ? refuse_sql(c, fault) : redwi_client_refuse_memory(c);
+    if (!redwi_copy_ascii((char *)(r + 1), rq->sql, len) && (fault = redwi_utf8_fault(rq->sql, len)) != NULL) {
+        redwi_request_free(c, r);
+        return refuse_sql(c, fault);
+    }
+    have_sql(r, (char *)(r + 1), 0, len);
+    r->job.ops = &redwi_gather_ops;
+    r->job.exclusive = len > REDWI_SLICE_BYTES; /* redwi_request_is_large() */
+    return hand_over(c, r, rq, fn, ctx);
+}
+
 redw_id redwi_request_submit(redw_client *c, const struct redw_request *caller_rq,
                              const struct redw_stream_handler *h, redw_done_fn *fn, void *ctx)
 {
@@ -259,31 +327,24 @@ redw_id redwi_request_submit(redw_client *c, const struct redw_request *caller_r
     if (!rq)
         return redwi_client_refuse(c, REDW_EINVAL,
                                    "request: size is wrong, or a field newer than this library is set");
-    bool plain = !h && is_plain(rq);
     redw_id id = check_text(c, rq, &sql_len);
-    if (id || (!plain && (id = check_rest(c, rq, h != NULL, sql_len)) != 0))
+    if (id || (id = check_rest(c, rq, h != NULL, sql_len)) != 0)
         return id;
-    struct redwi_request *r = create(c, rq, plain, sql_len);
+    struct redwi_request *r = create(c, rq, sql_len);
     if (!r)
         return redwi_client_refuse_memory(c);
-    r->done = fn;
-    r->ctx = ctx;
-    r->max_rows = rq->max_rows ? rq->max_rows : UINT64_MAX;
-    r->max_bytes = rq->max_bytes ? rq->max_bytes : REDWI_RESULT_BYTES_MAX;
     r->job.ops = redwi_request_ops(h != NULL, rq->way);
     r->job.exclusive = redwi_request_is_large(r);
     if (h)
         set_stream(r, rq, h);
-    r->job.submitted_us = c->entry_us = c->loop.now_us(c->loop.ctx);
-    r->job.deadline_us = redwi_request_deadline(c, rq->timeout_ms, rq->deadline_ms, r->job.submitted_us);
-    if ((id = redwi_client_accept(c, &r->job)) < 0)
-        redwi_request_free(c, r);
-    return id;
+    return hand_over(c, r, rq, fn, ctx);
 }
 
 redw_id redw_submit(redw_client *c, const struct redw_request *rq, redw_done_fn *fn, void *ctx)
 {
     if (!fn)
         return redwi_client_refuse(c, REDW_EINVAL, "submit: fn is NULL");
+    if (rq && is_plain(rq))
+        return submit_plain(c, rq, fn, ctx);
     return redwi_request_submit(c, rq, NULL, fn, ctx);
 }

@@ -45,7 +45,7 @@ const char *redwi_way_fault(const struct redw_request *rq, bool streamed)
 
 void redwi_way_init(struct redwi_request *r, enum redw_way way, uint32_t fetch_rows)
 {
-    r->walk.fetch_rows = fetch_rows ? fetch_rows : REDWI_FETCH_ROWS;
+    r->walk = (struct redwi_walk){.fetch_rows = fetch_rows ? fetch_rows : REDWI_FETCH_ROWS};
     r->result->way = way == REDW_WAY_AUTO ? REDW_WAY_ROWS : way;
 }
 

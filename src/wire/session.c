@@ -498,7 +498,14 @@ static bool may_receive(struct redwi_session *s)
     return false;
 }
 
-void redwi_session_received(struct redwi_session *s, size_t n)
+static void note_top(struct redwi_session *s)
+{
+    if (s->in.tail > s->in.top)
+        s->in.top = s->in.tail;
+}
+
+/* Before the login is done, or somebody looks on, or nothing came. */
+__attribute__((noinline)) static void received_with_care(struct redwi_session *s, size_t n)
 {
     if (s->phase == REDWI_PHASE_DEAD)
         return;
@@ -512,9 +519,18 @@ void redwi_session_received(struct redwi_session *s, size_t n)
     }
     if (may_receive(s))
         redwi_buf_added(&s->in, n);
-    if (s->in.tail > s->in.top)
-        s->in.top = s->in.tail;
+    note_top(s);
     s->in_login |= !redwi_session_logged_in(s);
+}
+
+void redwi_session_received(struct redwi_session *s, size_t n)
+{
+    if (!n || s->traces || !redwi_session_logged_in(s)) {
+        received_with_care(s, n);
+        return;
+    }
+    redwi_buf_added(&s->in, n);
+    note_top(s);
 }
 
 void redwi_session_ended(struct redwi_session *s, redw_error *why)

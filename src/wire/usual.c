@@ -132,9 +132,9 @@ NOINLINE enum redwi_ev_kind rest(struct redwi_session *s, struct redwi_ev *ev)
 {
     if (!is_at_rest(s))
         return redwi_session_next_of_all(s, ev);
+    ev->kind = REDWI_EV_NONE;
     if (s->in.shared)
         redwi_buf_rest(&s->in);
-    ev->kind = REDWI_EV_NONE;
     return REDWI_EV_NONE;
 }
 

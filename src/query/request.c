@@ -240,9 +240,10 @@ static enum redwi_job_flow gather_rows(struct redwi_job *j, const uint8_t *p, co
     *corrupt = false;
     *taken = p;
     int rc = redwi_result_add_rows(r->result, taken, end, r->max_rows, r->max_bytes);
-    if (rc == REDW_ENOMEM && redwi_client_spare_memory(j->client))
-        rc = redwi_result_add_rows(r->result, taken, end, r->max_rows, r->max_bytes);
     if (!rc)
+        return REDWI_JOB_GO;
+    if (rc == REDW_ENOMEM && redwi_client_spare_memory(j->client) &&
+        !(rc = redwi_result_add_rows(r->result, taken, end, r->max_rows, r->max_bytes)))
         return REDWI_JOB_GO;
     enum redwi_job_flow flow = row_failed(r, rc, corrupt);
     if (!*corrupt)

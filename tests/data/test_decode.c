@@ -364,6 +364,28 @@ START_TEST(every_code_point_is_accepted_in_its_shortest_form_alone)
 }
 END_TEST
 
+START_TEST(a_copy_tells_whether_it_is_ascii_without_a_nul)
+{
+    static const uint8_t others[] = {0, 1, 0x7f, 0x80, 0x81, 0xff};
+    for (size_t n = 0; n < 40; n++) {
+        for (size_t at = 0; at < (n ? n : 1); at++) {
+            for (size_t i = 0; i < sizeof others; i++) {
+                char text[40], copy[48];
+                memset(text, 'a', sizeof text);
+                memset(copy, '#', sizeof copy);
+                if (n)
+                    text[at] = (char)others[i];
+                bool ascii = redwi_copy_ascii(copy, fence_behind(text, n), n);
+                if (ascii != (n >= 8 && others[i] > 0 && others[i] < 0x80))
+                    ck_abort_msg("%zu bytes, %#x at %zu: %d", n, others[i], at, ascii);
+                if (memcmp(copy, text, n) != 0 || copy[n] != '#')
+                    ck_abort_msg("%zu bytes: not the same", n);
+            }
+        }
+    }
+}
+END_TEST
+
 START_TEST(a_fault_in_a_text_is_found_wherever_it_stands)
 {
     static const char *const faults[] = {"\x80",
@@ -422,6 +444,7 @@ int main(void)
     tcase_add_test(t, binary_values_have_exactly_their_type_s_width);
     tcase_add_test(t, binary_numbers_are_their_bytes);
     tcase_add_test(t, every_code_point_is_accepted_in_its_shortest_form_alone);
+    tcase_add_test(t, a_copy_tells_whether_it_is_ascii_without_a_nul);
     tcase_add_test(t, a_fault_in_a_text_is_found_wherever_it_stands);
     SRunner *r = srunner_create(s);
     srunner_run_all(r, CK_ENV);

@@ -468,6 +468,29 @@ START_TEST(close_flush_copy_and_function_call)
 }
 END_TEST
 
+START_TEST(a_short_tag_is_what_the_reader_of_tags_takes)
+{
+    for (size_t n = 0; n < 24; n++) {
+        /* A block of its own: not a byte behind it is read. */
+        uint8_t *tag = malloc(n + 1);
+        redw_slice read;
+        for (size_t at = 0; at <= n; at++) {
+            static const uint8_t others[] = {0, 1, 0x7f, 0x80, 0x81, 0xff};
+            for (size_t i = 0; i < sizeof others; i++) {
+                memset(tag, 'x', n);
+                tag[n] = 0;
+                tag[at] = others[i];
+                bool is = redwi_be_is_short_tag(tag, n);
+                if (is != (n >= 8 && n <= 16 && redwi_be_command_complete(tag, n + 1, &read)))
+                    ck_abort_msg("%zu bytes, %#x at %zu: %d", n, others[i], at, is);
+            }
+        }
+        free(tag);
+    }
+    ck_assert(!redwi_be_is_short_tag(NULL, SIZE_MAX)); /* a length word below 5 */
+}
+END_TEST
+
 /* Five messages in one put: byte for byte what the writers of each put, and nothing at all where one of them fails. */
 START_TEST(a_whole_request_without_a_name_is_what_its_messages_are)
 {
@@ -1788,6 +1811,7 @@ int main(void)
     tcase_add_test(t, query_parse_describe_execute_sync_terminate);
     tcase_add_test(t, passwords_digests_and_tokens);
     tcase_add_test(t, close_flush_copy_and_function_call);
+    tcase_add_test(t, a_short_tag_is_what_the_reader_of_tags_takes);
     tcase_add_test(t, a_whole_request_without_a_name_is_what_its_messages_are);
     tcase_add_test(t, bind_carries_its_values_in_place);
     tcase_add_test(t, bind_with_impossible_counts_and_lengths_is_refused);

@@ -364,6 +364,88 @@ START_TEST(a_unit_that_was_not_ended_is_not_sent)
 }
 END_TEST
 
+/* Parse to Sync at once: the same bytes as in parts, the same answers, and nothing where it cannot be. */
+START_TEST(a_whole_unit_is_queued_at_once_or_not_at_all)
+{
+    struct solo r;
+    size_t n, whole_n;
+    uint8_t parts[256];
+    solo_init(&r);
+    ck_assert_int_eq(redwi_session_create(&r.s, &r.config), 0);
+    ck_assert_int_eq(redwi_session_unnamed(r.s, &tag_b, "x", 1, false, 0), REDW_ENOMEM); /* not logged in */
+    redwi_session_free(r.s);
+    solo_reach(&r, SOLO_AT_IDLE);
+    ck_assert_int_eq(solo_queue_unit(&r, &solo_unit, "select 1"), 0);
+    const uint8_t *out = redwi_session_output(r.s, &n);
+    ck_assert_uint_le(n, sizeof parts);
+    memcpy(parts, out, n);
+    redwi_fe_query(redwi_session_unit_begin(r.s), "x", 1); /* was never ended */
+    ck_assert_int_eq(redwi_session_unnamed(r.s, &tag_b, "select 1", 8, false, REDW_OUTCOME_NOT_EXECUTED), 0);
+    out = redwi_session_output(r.s, &whole_n);
+    ck_assert_uint_eq(whole_n, 2 * n);
+    ck_assert_mem_eq(out + n, parts, n);
+    ck_assert(redwi_session_take_back(r.s, &tag_b));
+    ck_assert_int_eq(redwi_session_unnamed(r.s, &tag_b, "", SIZE_MAX, false, 0), REDW_EFULL);
+    r.memory.fail_at = r.memory.calls + 1;
+    static const char large[100000];
+    ck_assert_int_eq(redwi_session_unnamed(r.s, &tag_b, large, sizeof large, false, 0), REDW_ENOMEM);
+    ck_assert_uint_eq(redwi_session_units(r.s), 1);
+    ck_assert_uint_eq(solo_send_all(&r), n);
+    ck_assert_int_eq(redwi_session_unnamed(r.s, &tag_b, "select 1", 8, false, REDW_OUTCOME_NOT_EXECUTED), 0);
+    solo_send_all(&r);
+    for (size_t unit = 1; unit <= 2; unit++) {
+        SOLO_FEED(&r, '1', "");
+        SOLO_FEED(&r, '2', "");
+        SOLO_FEED(&r, 'T', SOLO_ONE_COLUMN);
+        SOLO_FEED(&r, 'D', SOLO_ONE_ROW);
+        SOLO_FEED(&r, 'C', "SELECT 1\0");
+        SOLO_FEED(&r, 'Z', "I");
+        ck_assert_uint_eq(r.seen.ready, unit);
+    }
+    ck_assert_uint_eq(r.seen.rows, 2);
+    ck_assert_ptr_eq(r.seen.unit, &tag_b);
+    solo_free(&r);
+}
+END_TEST
+
+/* What comes behind ParseComplete and BindComplete in one piece, and what comes instead of them. */
+START_TEST(answers_in_one_piece_are_what_they_are_one_by_one)
+{
+    static const struct {
+        size_t n;
+        const char *bytes;
+        size_t columns, errors, fatal;
+    } table[] = {
+#define PIECE(bytes) sizeof(bytes) - 1, bytes
+        {PIECE("1\0\0\0\4" "2\0\0\0\4" "T\0\0\0\x1a" SOLO_ONE_COLUMN), 1, 0, 0},
+        {PIECE("1\0\0\0\4" "2\0\0\0\4" "n\0\0\0\4"), 0, 0, 0},
+        {PIECE("1\0\0\0\4" "2\0\0\0\4"), 0, 0, 0},
+        {PIECE("1\0\0\0\4" "E\0\0\0\x17" SOLO_SOME_ERROR "\0"), 0, 1, 0},
+        {PIECE("1\0\0\0\4" "2\0\0\0\5" "T\0\0\0\x1a"), 0, 0, 1},
+        {PIECE("1\0\0\0\4" "1\0\0\0\4" "T\0\0\0\x1a"), 0, 0, 1},
+        {PIECE("2\0\0\0\4" "1\0\0\0\4" "T\0\0\0\x1a"), 0, 0, 1},
+        {PIECE("1\0\0\0\4" "2\0\0\0\4" "T\0\0\0\x05" "\0"), 0, 0, 1},
+        {PIECE("1\0\0\0\4" "2\0\0\0\4" "D\0\0\0\x0b" SOLO_ONE_ROW), 0, 0, 1},
+#undef PIECE
+    };
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+        struct solo r;
+        solo_init(&r);
+        solo_reach(&r, SOLO_AT_ROWS); /* so the columns are known */
+        SOLO_FEED(&r, 'C', "SELECT 0\0");
+        SOLO_FEED(&r, 'Z', "I");
+        ck_assert_int_eq(redwi_session_unnamed(r.s, &tag_b, "select 1", 8, false, REDW_OUTCOME_NOT_EXECUTED), 0);
+        solo_send_all(&r);
+        size_t columns = r.seen.columns;
+        solo_feed(&r, table[i].bytes, table[i].n);
+        ck_assert_msg(r.seen.columns - columns == table[i].columns, "%zu: columns", i);
+        ck_assert_msg(r.seen.errors == table[i].errors, "%zu: errors", i);
+        ck_assert_msg(r.seen.fatal == table[i].fatal, "%zu: fatal", i);
+        solo_free(&r);
+    }
+}
+END_TEST
+
 START_TEST(a_unit_of_which_nothing_was_sent_can_be_taken_back)
 {
     struct solo r;
@@ -840,6 +922,8 @@ int main(void)
     tcase_add_test(c, a_row_the_owner_finds_malformed_ends_the_session);
     tcase_add_test(c, the_outcome_depends_on_the_first_byte_of_the_unit);
     tcase_add_test(c, a_unit_that_was_not_ended_is_not_sent);
+    tcase_add_test(c, a_whole_unit_is_queued_at_once_or_not_at_all);
+    tcase_add_test(c, answers_in_one_piece_are_what_they_are_one_by_one);
     tcase_add_test(c, a_unit_of_which_nothing_was_sent_can_be_taken_back);
     tcase_add_test(c, a_unit_may_be_written_in_parts_while_the_session_lives);
     tcase_add_test(c, a_unit_with_something_behind_it_in_the_output_is_not_taken_back);

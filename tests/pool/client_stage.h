@@ -7,6 +7,7 @@
 #define TESTS_POOL_CLIENT_STAGE_H
 
 #include "pool/fake_conn.h"
+#include "support/heap.h"
 #include "support/loop_virtual.h"
 #include "wire/mem.h"
 
@@ -18,36 +19,6 @@
 
 static struct vloop *loop;
 static redw_client *client;
-static struct {
-    size_t out, left;
-    bool limited;
-} heap;
-
-static inline void *heap_resize(void *ctx, void *p, size_t n)
-{
-    (void)ctx;
-    if (heap.limited && heap.left-- == 0) {
-        heap.left = 0;
-        return NULL;
-    }
-    heap.out += p == NULL;
-    return realloc(p, n);
-}
-
-static inline void *heap_alloc(void *ctx, size_t n)
-{
-    return heap_resize(ctx, NULL, n);
-}
-
-static inline void heap_release(void *ctx, void *p)
-{
-    (void)ctx;
-    heap.out -= p != NULL;
-    free(p);
-}
-
-static const struct redw_allocator heap_table = {sizeof heap_table, NULL, heap_alloc, heap_resize,
-                                                 heap_release};
 
 /* What became of each job, by its name, and all of it in order: "a" finished, "(a)" dropped. */
 static struct seen {

@@ -9,6 +9,7 @@
 
 #include "pool/fake_conn.h"
 #include "query/request.h"
+#include "support/heap.h"
 #include "support/loop_virtual.h"
 #include "wire/be_read.h"
 #include "wire/be_write.h"
@@ -96,37 +97,6 @@ const char *redwi_session_parameter(const struct redwi_session *s, const char *n
 
 static struct vloop *loop;
 static redw_client *client;
-static struct {
-    size_t out, calls, left;
-    bool limited;
-} heap;
-
-static inline void *heap_resize(void *ctx, void *p, size_t n)
-{
-    (void)ctx;
-    if (heap.limited && heap.left == 0)
-        return NULL;
-    heap.left--;
-    heap.calls++;
-    heap.out += p == NULL;
-    return realloc(p, n);
-}
-
-static inline void *heap_alloc(void *ctx, size_t n)
-{
-    return heap_resize(ctx, NULL, n);
-}
-
-static inline void heap_release(void *ctx, void *p)
-{
-    (void)ctx;
-    heap.out -= p != NULL;
-    free(p);
-}
-
-static const struct redw_allocator heap_table = {sizeof heap_table, NULL, heap_alloc, heap_resize,
-                                                 heap_release};
-
 static unsigned dones;
 static redw_result *last; /* of the last final callback, kept */
 static struct redwi_buf rows_wire, columns_wire;

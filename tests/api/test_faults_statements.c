@@ -4,9 +4,7 @@
  * was inserted is counted by the server.
  */
 #include "api/lab_stage.h"
-
-#include <errno.h>
-#include <stdio.h>
+#include "support/sweep.h"
 
 static void ledger(void)
 {
@@ -50,14 +48,14 @@ static bool run_session(int *inserted, int *perhaps)
 }
 
 /* One session with one fault. False: it has not so many calls. */
-static bool survive(enum fault_class c, uint64_t n, enum fault_mode mode, struct fault_kind kind)
+static bool survive(const struct sweep_point *p)
 {
     int inserted = 0, perhaps = 0;
     struct redw_diag why;
     char text[96];
 
     lab_open(&r);
-    fault_arm(&r.fault, c, n, mode, kind);
+    fault_arm(&r.fault, p->c, p->n, p->mode, p->kind);
     int rc = lab_client(&r, REDW_OPTIONS(.uri = pg_server()->unixuri, .password = pg_server()->password, .pool_max = 1),
                         &why);
     bool ok = rc == 0 && run_session(&inserted, &perhaps);
@@ -78,44 +76,19 @@ static bool survive(enum fault_class c, uint64_t n, enum fault_mode mode, struct
 }
 
 /* Of short transfers and of broken connections one each: test_faults.c has all. */
-static bool is_spared(const struct fault_kind *k)
-{
-    return k->bytes > 1 || (k->error != 0 && k->error != ECONNRESET && k->error != EINTR && k->error != EAGAIN);
-}
-
-static uint64_t sweep(enum fault_class c, enum fault_mode mode, struct fault_kind kind)
-{
-    uint64_t n = 1;
-
-    while (survive(c, n, mode, kind))
-        n++;
-    return n - 1;
-}
+static const struct sweep statements = {.name = "statements", .run = survive, .trimmed = true};
 
 START_TEST(E05_every_allocation_may_fail)
 {
     ledger();
-    for (int mode = FAULT_ONCE; mode <= FAULT_STICKY; mode++)
-        printf("statements: %llu allocations\n",
-               (unsigned long long)sweep(FAULT_ALLOC, (enum fault_mode)mode, FAULT_NO_MEMORY));
+    sweep_allocations(&statements);
 }
 END_TEST
 
 START_TEST(E05_the_connection_may_be_cut_in_every_phase)
 {
-    static const enum fault_class classes[] = {FAULT_RECV, FAULT_SEND};
-
     ledger();
-    for (size_t i = 0; i < 2; i++) {
-        size_t n;
-        const struct fault_kind *kinds = fault_kinds(classes[i], &n);
-        for (size_t k = 0; k < n; k++) {
-            if (!is_spared(&kinds[k]))
-                printf("statements: %llu times %s %s\n",
-                       (unsigned long long)sweep(classes[i], FAULT_ONCE, kinds[k]), fault_class_name(classes[i]),
-                       kinds[k].name);
-        }
-    }
+    sweep_calls(&statements, FAULT_RECV);
 }
 END_TEST
 

@@ -5,6 +5,8 @@
  */
 #include "api/pipeline_desk.h"
 
+/* --- in flight together --- */
+
 START_TEST(requests_leave_together_and_each_is_answered_in_its_turn)
 {
     start_with(REDW_OPTIONS(.pool_max = 1, .pipeline_max = 8), 1);
@@ -128,6 +130,8 @@ START_TEST(a_stream_has_its_connection_to_itself_and_is_not_overtaken)
 }
 END_TEST
 
+/* --- who is next --- */
+
 START_TEST(the_highest_priority_goes_first_and_within_one_the_oldest)
 {
     static const struct {
@@ -182,6 +186,8 @@ START_TEST(a_low_priority_that_never_comes_to_its_turn_ends_at_its_deadline)
     finish();
 }
 END_TEST
+
+/* --- what callbacks submit --- */
 
 static unsigned chained;
 static void chain(const redw_result *res, void *ctx)

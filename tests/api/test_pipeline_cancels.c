@@ -182,6 +182,8 @@ START_TEST(a_forgotten_one_in_the_middle_is_read_over)
 }
 END_TEST
 
+/* --- verdicts --- */
+
 START_TEST(a_cancel_of_what_waits_was_not_sent_and_of_what_is_done_came_late)
 {
     start_with(REDW_OPTIONS(.pool_max = 1), 1);

@@ -5,6 +5,8 @@
  */
 #include "api/pipeline_desk.h"
 
+/* --- the connection ends --- */
+
 START_TEST(a_cut_in_the_middle_is_unknown_for_what_was_sent_and_not_sent_for_the_rest)
 {
     start_with(REDW_OPTIONS(.pool_max = 1, .pipeline_max = 8), 1);
@@ -75,6 +77,8 @@ START_TEST(behind_a_transaction_left_open_nobody_knows_and_who_waits_gets_anothe
     finish();
 }
 END_TEST
+
+/* --- the client ends --- */
 
 START_TEST(closing_lets_what_is_in_flight_finish)
 {

@@ -169,6 +169,8 @@ START_TEST(E02_statements_without_rows_and_rows_without_columns)
 }
 END_TEST
 
+/* --- streams --- */
+
 struct stream {
     unsigned done, columns, rows;
     bool pause_at_columns, pause_at_rows, failed, binary;
@@ -249,6 +251,8 @@ START_TEST(E02_streams_run_statements_and_tell_their_columns_once_before_the_row
     finish();
 }
 END_TEST
+
+/* --- REDW_WIRE_AUTO --- */
 
 #define MANY                                                                                                     \
     "select true as b, 7::int2, 7::int4, 7::int8, 1.5::float4, 1.5::float8, 12.34::numeric(10,2) as n, "         \

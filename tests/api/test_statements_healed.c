@@ -69,6 +69,8 @@ START_TEST(E05_an_error_of_the_same_name_from_inside_the_statement_is_not_retrie
 }
 END_TEST
 
+/* --- several connections, several in flight --- */
+
 START_TEST(E05_one_handle_serves_three_connections_at_once_and_each_prepares_it_once)
 {
     struct answer a[9];

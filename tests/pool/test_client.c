@@ -5,6 +5,8 @@
  */
 #include "pool/client_stage.h"
 
+/* --- assigning and opening --- */
+
 START_TEST(jobs_get_connections_in_the_order_of_submission)
 {
     open_client(2, 0);
@@ -148,6 +150,8 @@ START_TEST(ids_are_never_reused_and_stale_ones_are_not_found)
 }
 END_TEST
 
+/* --- ready --- */
+
 START_TEST(ready_reports_an_open_connection_without_occupying_it)
 {
     open_client(5, 1);
@@ -193,6 +197,8 @@ START_TEST(ready_reports_failure_timeout_and_can_be_taken_back)
     ck_assert_int_eq(vloop_holds(loop), 0);
 }
 END_TEST
+
+/* --- making one --- */
 
 START_TEST(create_names_what_is_wrong_and_leaves_nothing)
 {

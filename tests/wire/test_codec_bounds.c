@@ -5,6 +5,8 @@
  */
 #include "wire/codec_stand.h"
 
+/* --- when written --- */
+
 /* The sums are refused before a byte is read or written: none of these sizes exists in memory. */
 START_TEST(what_cannot_be_said_in_one_message_is_refused_when_written)
 {
@@ -158,6 +160,8 @@ START_TEST(a_message_that_does_not_fit_fails_the_writer_and_what_was_there_stays
     redwi_buf_free(&b);
 }
 END_TEST
+
+/* --- when read --- */
 
 START_TEST(each_server_message_has_its_limits)
 {

@@ -31,11 +31,11 @@ static struct redwi_job *first_job(struct redwi_link *list)
 /* Who is next; some job must wait. */
 static struct redwi_job *first_waiting(redw_client *c)
 {
-    unsigned rank = 0;
+    struct redwi_link *rank = c->waiting;
 
-    while (redwi_list_empty(&c->waiting[rank]))
+    while (redwi_list_empty(rank))
         rank++;
-    return first_job(&c->waiting[rank]);
+    return first_job(rank);
 }
 
 static struct redwi_conn *first_conn(struct redwi_link *list)
@@ -74,20 +74,13 @@ void redwi_pool_settle_hold(redw_client *c)
     (hold ? c->loop.hold : c->loop.release)(c->loop.ctx);
 }
 
-static void ask_for_turn(redw_client *c)
+void redwi_pool_ask_for_turn(redw_client *c)
 {
     if (c->turn_asked)
         return;
     c->turn_asked = true;
     c->loop.turn_request(c->loop.ctx, c->turn);
     redwi_pool_settle_hold(c);
-}
-
-void redwi_pool_want_turn(redw_client *c)
-{
-    c->steps_due = true;
-    if (c->depth == 0)
-        ask_for_turn(c);
 }
 
 /* --- jobs --- */
@@ -99,6 +92,13 @@ static void say_whose_memory(redw_client *c, struct redwi_job *j)
 
     redw_error_release(j->error);
     j->error = e;
+}
+
+static inline void now_done(redw_client *c, struct redwi_job *j)
+{
+    redwi_list_move_back(&c->done, &j->link);
+    j->conn = NULL;
+    j->state = REDWI_JOB_DONE;
 }
 
 void redwi_pool_end(redw_client *c, struct redwi_job *j, redw_error *owned)
@@ -113,10 +113,7 @@ void redwi_pool_end(redw_client *c, struct redwi_job *j, redw_error *owned)
         j->error = owned;
     if (j->error && redw_error_code(j->error) == REDW_ENOMEM)
         say_whose_memory(c, j);
-    redwi_list_remove(&j->link);
-    redwi_list_append(&c->done, &j->link);
-    j->conn = NULL;
-    j->state = REDWI_JOB_DONE;
+    now_done(c, j);
     if (c->depth == 0)
         redwi_pool_want_turn(c);
 }
@@ -170,22 +167,38 @@ void redwi_pool_free(struct redwi_conn *conn)
 
 /* --- connections --- */
 
-void redwi_pool_move(redw_client *c, struct redwi_conn *conn, enum redwi_place place)
+static bool somebody_waits(const redw_client *c)
 {
-    if (conn->place != REDWI_AT_NONE) {
-        redwi_list_remove(&conn->link);
-        c->counts[conn->place]--;
-    }
-    conn->place = (int)place;
+    return c->nwaiting > 0 || !redwi_list_empty(&c->connects);
+}
+
+static inline void count_at(redw_client *c, struct redwi_conn *conn, enum redwi_place place)
+{
+    c->counts[conn->place]--;
     c->counts[place]++;
-    /* The idle connection used last is given out first: it is the one most likely to be alive. */
-    if (place == REDWI_AT_IDLE)
-        redwi_list_prepend(&c->places[place], &conn->link);
-    else
-        redwi_list_append(&c->places[place], &conn->link);
-    bool of_use = c->nwaiting > 0 || !redwi_list_empty(&c->connects) || c->closing;
-    if (place == REDWI_AT_CLOSED || (place == REDWI_AT_IDLE && of_use))
+    conn->place = (int)place;
+}
+
+/* The idle connection used last is given out first: it is the one most likely to be alive. */
+static inline void move_to_idle(redw_client *c, struct redwi_conn *conn)
+{
+    count_at(c, conn, REDWI_AT_IDLE);
+    redwi_list_move_front(&c->places[REDWI_AT_IDLE], &conn->link);
+    if (somebody_waits(c) || c->closing)
         redwi_pool_want_turn(c);
+}
+
+static inline void move_to_busy(redw_client *c, struct redwi_conn *conn)
+{
+    count_at(c, conn, REDWI_AT_BUSY);
+    redwi_list_move_back(&c->places[REDWI_AT_BUSY], &conn->link);
+}
+
+static void move_to_closed(redw_client *c, struct redwi_conn *conn)
+{
+    count_at(c, conn, REDWI_AT_CLOSED);
+    redwi_list_move_back(&c->places[REDWI_AT_CLOSED], &conn->link);
+    redwi_pool_want_turn(c);
 }
 
 static void taken_out(redw_client *c, struct redwi_conn *conn)
@@ -194,7 +207,7 @@ static void taken_out(redw_client *c, struct redwi_conn *conn)
         conn->corked = false;
         redwi_list_remove(&conn->cork_link);
     }
-    redwi_pool_move(c, conn, REDWI_AT_CLOSED);
+    move_to_closed(c, conn);
 }
 
 void redwi_pool_close(redw_client *c, struct redwi_conn *conn, bool politely)
@@ -205,7 +218,7 @@ void redwi_pool_close(redw_client *c, struct redwi_conn *conn, bool politely)
 
 /* Idle, unless a cancel is still on its way to it. A late CancelRequest would stop somebody else's
  * statement. */
-static void has_nothing_to_do(redw_client *c, struct redwi_conn *conn)
+static inline void has_nothing_to_do(redw_client *c, struct redwi_conn *conn)
 {
     conn->ask_again_us = 0;
     if (conn->cancel)
@@ -215,19 +228,24 @@ static void has_nothing_to_do(redw_client *c, struct redwi_conn *conn)
     if (conn->spoiled)
         redwi_pool_close(c, conn, true);
     else
-        redwi_pool_move(c, conn, REDWI_AT_IDLE);
+        move_to_idle(c, conn);
 }
 
-void redwi_pool_unit_ended(redw_client *c, struct redwi_conn *conn)
+static inline void unit_ended(redw_client *c, struct redwi_conn *conn)
 {
-    if (conn->state == REDWI_CONN_CLOSED) /* it ended in a transaction */
-        taken_out(c, conn);
-    else if (conn->state == REDWI_CONN_IDLE)
+    if (conn->state == REDWI_CONN_IDLE)
         has_nothing_to_do(c, conn);
+    else if (conn->state == REDWI_CONN_CLOSED) /* it ended in a transaction */
+        taken_out(c, conn);
     else if (conn->given_up)
         redwi_cancel_look(c, conn);
     else if (c->nwaiting > 0)
         redwi_pool_want_turn(c);
+}
+
+void redwi_pool_unit_ended(redw_client *c, struct redwi_conn *conn)
+{
+    unit_ended(c, conn);
 }
 
 /* From half of it to all of it, by chance: clients that were refused together do not come back together. */
@@ -270,11 +288,6 @@ static bool may_pass(const redw_error *why)
 static bool may_retry(const redw_client *c, const redw_error *why)
 {
     return c->nattempts <= c->settings.connect_retries && may_pass(why) && c->open_after_us < c->connect_until_us;
-}
-
-static bool somebody_waits(const redw_client *c)
-{
-    return c->nwaiting > 0 || !redwi_list_empty(&c->connects);
 }
 
 static void connecting_is_over(redw_client *c)
@@ -338,7 +351,7 @@ static void on_ready(void *owner, struct redwi_conn *conn)
 
     c->connect_failing = false;
     connecting_is_over(c);
-    redwi_pool_move(c, conn, REDWI_AT_IDLE);
+    move_to_idle(c, conn);
 }
 
 /* The server does not say who had a statement stopped; this client knows what it asked for. */
@@ -351,17 +364,24 @@ static void tell_who_cancelled(redw_client *c, struct redwi_job *j)
     j->error = e;
 }
 
+static void ended_otherwise(redw_client *c, struct redwi_conn *conn, struct redwi_job *j)
+{
+    if (j->cancelled) {
+        redwi_cancel_judge(conn, j, false);
+        tell_who_cancelled(c, j);
+    }
+    redwi_pool_end(c, j, NULL);
+}
+
 static void on_ended(void *owner, struct redwi_conn *conn, struct redwi_job *j)
 {
     redw_client *c = client_of(owner);
 
-    if (j && j->cancelled) {
-        redwi_cancel_judge(conn, j, false);
-        tell_who_cancelled(c, j);
-    }
-    if (j)
-        redwi_pool_end(c, j, NULL);
-    redwi_pool_unit_ended(c, conn);
+    if (j && (j->error || j->cancelled))
+        ended_otherwise(c, conn, j);
+    else if (j)
+        now_done(c, j);
+    unit_ended(c, conn);
 }
 
 static void on_stopped(void *owner, struct redwi_conn *conn, struct redwi_job *j)
@@ -501,7 +521,9 @@ struct redwi_conn *redwi_pool_open(redw_client *c, struct redwi_conn *cancels)
     conn->cancels = cancels;
     if (cancels)
         cancels->cancel = conn;
-    redwi_pool_move(c, conn, cancels ? REDWI_AT_SIDE : REDWI_AT_OPENING);
+    conn->place = cancels ? REDWI_AT_SIDE : REDWI_AT_OPENING;
+    c->counts[conn->place]++;
+    redwi_list_append(&c->places[conn->place], &conn->link);
     return conn;
 }
 
@@ -522,7 +544,7 @@ static void end_pauses(redw_client *c)
 
 static void report_open(redw_client *c)
 {
-    while (is_open(c) && !redwi_list_empty(&c->connects))
+    while (!redwi_list_empty(&c->connects) && is_open(c))
         redwi_pool_end(c, first_job(&c->connects), NULL);
 }
 
@@ -581,11 +603,11 @@ static int give(redw_client *c, struct redwi_job *j, struct redwi_conn *conn)
     c->nwaiting--;
     j->state = REDWI_JOB_ACTIVE;
     if (conn->place == REDWI_AT_IDLE)
-        redwi_pool_move(c, conn, REDWI_AT_BUSY);
+        move_to_busy(c, conn);
     return 0;
 }
 
-static void assign(redw_client *c, int64_t now_us)
+static inline void assign(redw_client *c, int64_t now_us)
 {
     while (c->nwaiting > 0) {
         struct redwi_job *j = first_waiting(c);
@@ -664,6 +686,14 @@ static void finish_close(redw_client *c)
         fn(c->closed_ctx);
 }
 
+static inline void serve_waiting(redw_client *c, int64_t now_us)
+{
+    report_open(c);
+    assign(c, now_us);
+    if (somebody_waits(c))
+        open_more(c, now_us);
+}
+
 /* What was changed since the last time is acted upon. */
 static void take_steps(redw_client *c)
 {
@@ -673,12 +703,13 @@ static void take_steps(redw_client *c)
     if (c->closing && now_us >= c->drain_us)
         redwi_cancel_all(c);
     c->flush_due = true;
-    end_pauses(c);
-    report_open(c);
-    assign(c, now_us);
-    open_more(c, now_us);
+    if (!redwi_list_empty(&c->resuming))
+        end_pauses(c);
+    if (somebody_waits(c))
+        serve_waiting(c, now_us);
     c->flush_due = false;
-    flush_corked(c);
+    if (!redwi_list_empty(&c->corked))
+        flush_corked(c);
     if (close_may_finish(c))
         finish_close(c);
 }
@@ -738,7 +769,7 @@ void redwi_pool_leave(redw_client *c)
     }
     free_closed(c);
     if (c->steps_due || close_may_finish(c))
-        ask_for_turn(c);
+        redwi_pool_ask_for_turn(c);
     redwi_pool_settle_hold(c);
 }
 

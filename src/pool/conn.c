@@ -69,14 +69,17 @@ void redwi_conn_set_state(struct redwi_conn *c, enum redwi_conn_state state)
     c->state = state;
 }
 
-static void take_off(struct redwi_conn *c, struct redwi_job *job)
+static void stop_starting(struct redwi_conn *c)
 {
-    struct redwi_conn_private *p = c->priv;
-    if (p->starting == job) {
-        redwi_session_unit_drop(c->session);
-        redwi_ahead_take_back(&p->ahead, c->session, c);
-        p->starting = NULL;
-    }
+    redwi_session_unit_drop(c->session);
+    redwi_ahead_take_back(&c->priv->ahead, c->session, c);
+    c->priv->starting = NULL;
+}
+
+static inline void take_off(struct redwi_conn *c, struct redwi_job *job)
+{
+    if (c->priv->starting == job)
+        stop_starting(c);
     redwi_list_remove(&job->conn_link);
     c->njobs--;
     job->conn = NULL;
@@ -91,7 +94,7 @@ struct redwi_job *redwi_conn_take_job(struct redwi_conn *c)
 }
 
 /* By what is on it. */
-static void settle(struct redwi_conn *c)
+static inline void settle(struct redwi_conn *c)
 {
     if (c->njobs)
         redwi_conn_set_state(c, REDWI_CONN_BUSY);

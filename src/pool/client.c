@@ -20,6 +20,9 @@
 #define TIMERS            4u     /* of a client */
 #define WATCHER_BYTES_MAX 65536u /* far beyond any loop's, far below any overflow */
 
+/* What accepting a job seldom comes to. */
+#define NOINLINE static __attribute__((noinline))
+
 /* --- the table of ids --- */
 
 /* Ids are a serial number, so those of jobs accepted together are in lists of their own. */
@@ -36,7 +39,7 @@ static void put(redw_client *c, struct redwi_job *j)
     *list = j;
 }
 
-static bool make_slots(redw_client *c)
+NOINLINE bool make_slots(redw_client *c)
 {
     uint32_t old = c->nslots, n = old ? old * 2 : SLOTS_FIRST;
     struct redwi_job **from = c->slots, **to = n ? redwi_alloc_array(&c->mem, n, sizeof *to) : NULL;
@@ -103,7 +106,7 @@ static inline bool queue_is_full(const redw_client *c)
 }
 
 /* What did not let a job in. */
-static redw_id refuse(redw_client *c)
+NOINLINE redw_id refuse(redw_client *c)
 {
     if (c->closing || c->destroying)
         return redwi_client_refuse(c, REDW_ECLOSED, "the client is %s",

@@ -18,6 +18,9 @@
 #include <stdio.h>
 #include <string.h>
 
+/* What an entry seldom comes to: what it does come to saves fewer registers then. */
+#define NOINLINE static __attribute__((noinline))
+
 static redw_client *client_of(void *owner)
 {
     return owner;
@@ -118,7 +121,7 @@ void redwi_pool_end(redw_client *c, struct redwi_job *j, redw_error *owned)
         redwi_pool_want_turn(c);
 }
 
-void redwi_pool_finish(redw_client *c, struct redwi_job *j)
+static inline void finish(redw_client *c, struct redwi_job *j)
 {
     redwi_list_remove(&j->link);
     if (j->forgotten) {
@@ -127,6 +130,11 @@ void redwi_pool_finish(redw_client *c, struct redwi_job *j)
     }
     redwi_client_unlist(c, j);
     j->ops->finish(j);
+}
+
+void redwi_pool_finish(redw_client *c, struct redwi_job *j)
+{
+    finish(c, j);
 }
 
 /* how: put in front of why, or NULL */
@@ -143,7 +151,7 @@ static void fail_waiting(redw_client *c, const redw_error *why, const char *how)
 
 /* --- closed connections --- */
 
-static void free_closed(redw_client *c)
+NOINLINE void free_closed(redw_client *c)
 {
     struct redwi_link *head = &c->places[REDWI_AT_CLOSED], *l = head->next;
 
@@ -529,7 +537,7 @@ struct redwi_conn *redwi_pool_open(redw_client *c, struct redwi_conn *cancels)
 
 /* --- the turn --- */
 
-static void end_pauses(redw_client *c)
+NOINLINE void end_pauses(redw_client *c)
 {
     struct redwi_link now;
 
@@ -542,7 +550,7 @@ static void end_pauses(redw_client *c)
     }
 }
 
-static void report_open(redw_client *c)
+NOINLINE void report_open(redw_client *c)
 {
     while (!redwi_list_empty(&c->connects) && is_open(c))
         redwi_pool_end(c, first_job(&c->connects), NULL);
@@ -590,9 +598,9 @@ static struct redwi_conn *conn_for(redw_client *c, const struct redwi_job *j)
 }
 
 /* 0, or why the job has ended without. */
-static int give(redw_client *c, struct redwi_job *j, struct redwi_conn *conn)
+static inline int give(redw_client *c, struct redwi_job *j, struct redwi_conn *conn, int64_t now_us)
 {
-    j->sent_us = redwi_client_entry_us(c);
+    j->sent_us = now_us;
     int rc = redwi_conn_start(conn, j);
 
     if (rc) {
@@ -618,7 +626,7 @@ static inline void assign(redw_client *c, int64_t now_us)
         /* Nothing is sent after its deadline, whichever of timer and turn comes first. */
         if (redwi_job_wait_until(j) <= now_us) {
             redwi_pool_end(c, j, redwi_cancel_late(c, j));
-        } else if (give(c, j, conn) == REDW_ENOMEM) {
+        } else if (give(c, j, conn, now_us) == REDW_ENOMEM) {
             /* Its own memory comes back with its callback: the next may have enough then. */
             redwi_pool_want_turn(c);
             return;
@@ -635,7 +643,7 @@ static bool needs_more(const redw_client *c)
     return !redwi_list_empty(&c->connects) && opening == 0 && !is_open(c);
 }
 
-static void open_more(redw_client *c, int64_t now_us)
+NOINLINE void open_more(redw_client *c, int64_t now_us)
 {
     while (needs_more(c)) {
         if (c->connect_failing && c->counts[REDWI_AT_OPENING] > 0)
@@ -669,7 +677,7 @@ static void flush_corked(redw_client *c)
     }
 }
 
-static void finish_close(redw_client *c)
+NOINLINE void finish_close(redw_client *c)
 {
     redw_closed_fn *fn = c->closed_fn;
 
@@ -688,9 +696,12 @@ static void finish_close(redw_client *c)
 
 static inline void serve_waiting(redw_client *c, int64_t now_us)
 {
-    report_open(c);
+    bool connects = !redwi_list_empty(&c->connects);
+
+    if (connects)
+        report_open(c);
     assign(c, now_us);
-    if (somebody_waits(c))
+    if (c->nwaiting > 0 || connects)
         open_more(c, now_us);
 }
 
@@ -705,8 +716,7 @@ static void take_steps(redw_client *c)
     c->flush_due = true;
     if (!redwi_list_empty(&c->resuming))
         end_pauses(c);
-    if (somebody_waits(c))
-        serve_waiting(c, now_us);
+    serve_waiting(c, now_us);
     c->flush_due = false;
     if (!redwi_list_empty(&c->corked))
         flush_corked(c);
@@ -726,31 +736,36 @@ void redwi_pool_enter(redw_client *c)
  * the server works on the first while the others run: half of a pipeline of 100 in one send. */
 #define PORTION 50
 
-static void finish_portion(redw_client *c, struct redwi_link *done)
+/* Up to `last`, which is in the list until it is finished. True: that was reached. */
+static inline bool finish_portion(redw_client *c, const struct redwi_link *last)
 {
-    for (unsigned n = 0; n < PORTION && !redwi_list_empty(done); n++)
-        redwi_pool_finish(c, first_job(done));
+    for (unsigned n = 0; n < PORTION; n++) {
+        struct redwi_link *l = c->done.next;
+        finish(c, REDWI_OF(l, struct redwi_job, link));
+        if (l == last)
+            return true;
+    }
+    return false;
 }
 
 /* Steps that became due inside this entry are taken at its end: what its callbacks submitted leaves at once, without
  * a round of the loop (400 of a ping's instructions). What was submitted outside waits for the turn, in company. */
-static void act_on_changes(redw_client *c)
+static inline void act_on_changes(redw_client *c)
 {
     if (c->steps_due && !c->turn_asked && !c->destroying)
         take_steps(c);
 }
 
 /* What the steps end is finished too, once: a callback that submits and cancels for ever must not keep the loop here. */
-static void finish_entry(redw_client *c)
+static inline void finish_entry(redw_client *c)
 {
-    struct redwi_link done;
-
     for (int round = 0; round < 2; round++) {
-        redwi_list_take(&done, &c->done);
+        const struct redwi_link *last = c->done.prev;
+        bool all = last == &c->done;
         do {
-            finish_portion(c, &done);
+            all = all || finish_portion(c, last);
             act_on_changes(c);
-        } while (!redwi_list_empty(&done));
+        } while (!all);
         if (redwi_list_empty(&c->done))
             return;
     }
@@ -759,18 +774,22 @@ static void finish_entry(redw_client *c)
 
 void redwi_pool_leave(redw_client *c)
 {
-    if (c->depth == 1)
-        finish_entry(c);
-    if (--c->depth > 0)
+    if (c->depth > 1) {
+        c->depth--;
         return;
+    }
+    finish_entry(c);
+    c->depth = 0;
     if (c->destroying) {
         redwi_client_end(c);
         return;
     }
-    free_closed(c);
+    if (c->counts[REDWI_AT_CLOSED] > 0)
+        free_closed(c);
     if (c->steps_due || close_may_finish(c))
         redwi_pool_ask_for_turn(c);
-    redwi_pool_settle_hold(c);
+    if (c->njobs == 0 || !c->held)
+        redwi_pool_settle_hold(c);
 }
 
 void redwi_pool_turn(void *arg)

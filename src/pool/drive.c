@@ -70,10 +70,15 @@ static void logged_in(struct redwi_conn *c, char status)
     config->ops->ready(config->owner, c);
 }
 
+/* What stands for the oldest job when there is none is no unit's tag, for it lies inside the connection, whose own
+ * address is one. */
+_Static_assert(offsetof(struct redwi_conn, jobs) > offsetof(struct redwi_job, conn_link), "job_of() counts on it");
+
 /* Whose event it is; NULL: nobody's any more. */
 static inline struct redwi_job *job_of(const struct redwi_conn *c, const struct redwi_ev *ev)
 {
-    return ev->unit == redwi_conn_job(c) ? ev->unit : NULL;
+    struct redwi_job *oldest = REDWI_OF(c->jobs.next, struct redwi_job, conn_link);
+    return ev->unit == oldest ? oldest : NULL;
 }
 
 /* Of a unit that was sent ahead of a job's. */
@@ -500,11 +505,12 @@ static bool has_mark(const struct redwi_conn *c)
     return ((unsigned)l->mark | l->few | p->in_result | pipeline) && may_wait(p);
 }
 
+/* Who has heard all is neither paused, nor working, nor at the end. */
 static inline void watch(struct redwi_conn *c, bool output)
 {
     struct redwi_conn_private *p = c->priv;
-    bool reads = !(p->ended | c->paused | p->working);
-    watch_for(p, reads * (unsigned)REDW_READ | output * (unsigned)REDW_WRITE);
+    bool reads = p->heard || !(p->ended || c->paused || p->working);
+    watch_for(p, (reads ? REDW_READ : 0u) | (output ? REDW_WRITE : 0u));
 }
 
 void redwi_drive_unwatch(struct redwi_conn *c)
@@ -542,7 +548,7 @@ void redwi_drive_look(struct redwi_conn *c)
 void redwi_drive(struct redwi_conn *c, unsigned recvs)
 {
     struct redwi_conn_private *p = c->priv;
-    bool sent, more, output;
+    bool sent, more;
     if (!has_socket(c))
         return;
     p->transport.came = 0;
@@ -556,9 +562,8 @@ void redwi_drive(struct redwi_conn *c, unsigned recvs)
         more = more && fill(c);
         p->heard &= !more;
         /* Reading may leave something to send although it brought nothing: answers of TLS itself. */
-        output = !sent || (p->transport.tls && output_waits(c));
-    } while (more || (sent && output));
-    watch(c, output);
+    } while (more || (p->transport.tls && sent && output_waits(c)));
+    watch(c, !sent);
     if (has_mark(c))
         settle_mark(c);
 }
@@ -571,9 +576,9 @@ void redwi_drive_flush(struct redwi_conn *c)
         return;
     }
     redwi_transport_wake(&p->transport, 0);
-    bool sent = !output_waits(c) || send_out(c);
+    bool sent = p->broken || send_out(c);
     if (p->broken)
         redwi_drive(c, REDWI_DRIVE_RECVS);
     else
-        watch(c, !sent);
+        watch_for(p, sent ? REDW_READ : REDW_READ | REDW_WRITE); /* as it has heard all */
 }

@@ -178,16 +178,13 @@ NOINLINE bool cleans_up(struct redwi_conn *c, char status)
     return false;
 }
 
-/* Is there another unit of the job, which is the last one now? */
-static inline bool goes_on(struct redwi_conn *c, struct redwi_job *job, char status)
+/* There is another unit of the job, which is the last one now. */
+NOINLINE void goes_on(struct redwi_conn *c, struct redwi_job *job)
 {
     const struct redwi_conn_config *config = &c->priv->config;
-    if (!job->ops->next || !job->ops->next(job, status))
-        return false;
     job->went_on = true;
     redwi_list_move_back(&c->jobs, &job->conn_link);
     config->ops->corked(config->owner, c);
-    return true;
 }
 
 void redwi_conn_unit_ended(struct redwi_conn *c, struct redwi_job *job, char status)
@@ -195,7 +192,11 @@ void redwi_conn_unit_ended(struct redwi_conn *c, struct redwi_job *job, char sta
     const struct redwi_conn_config *config = &c->priv->config;
     if (job && c->prepared.pending)
         redwi_prepared_unit_ended(&c->prepared, job);
-    if (job ? goes_on(c, job, status) : cleans_up(c, status))
+    if (job && job->ops->next && job->ops->next(job, status)) {
+        goes_on(c, job);
+        return;
+    }
+    if (!job && cleans_up(c, status))
         return;
     if (job)
         take_off(c, job);

@@ -209,7 +209,7 @@ static void move_to_closed(redw_client *c, struct redwi_conn *conn)
     redwi_pool_want_turn(c);
 }
 
-static void taken_out(redw_client *c, struct redwi_conn *conn)
+NOINLINE void taken_out(redw_client *c, struct redwi_conn *conn)
 {
     if (conn->corked) {
         conn->corked = false;
@@ -372,7 +372,7 @@ static void tell_who_cancelled(redw_client *c, struct redwi_job *j)
     j->error = e;
 }
 
-static void ended_otherwise(redw_client *c, struct redwi_conn *conn, struct redwi_job *j)
+NOINLINE void ended_otherwise(redw_client *c, struct redwi_conn *conn, struct redwi_job *j)
 {
     if (j->cancelled) {
         redwi_cancel_judge(conn, j, false);
@@ -575,7 +575,7 @@ static bool takes_more(const redw_client *c, const struct redwi_conn *conn)
 }
 
 /* All connections there may be are in use: the one with the least to do, of those that take one more job. */
-static struct redwi_conn *shared_conn(redw_client *c)
+NOINLINE struct redwi_conn *shared_conn(redw_client *c)
 {
     struct redwi_link *head = &c->places[REDWI_AT_BUSY];
     struct redwi_conn *best = NULL;
@@ -756,20 +756,26 @@ static inline void act_on_changes(redw_client *c)
         take_steps(c);
 }
 
+static void finish_done(redw_client *c)
+{
+    const struct redwi_link *last = c->done.prev;
+    bool all = last == &c->done;
+
+    do {
+        all = all || finish_portion(c, last);
+        act_on_changes(c);
+    } while (!all);
+}
+
 /* What the steps end is finished too, once: a callback that submits and cancels for ever must not keep the loop here. */
 static inline void finish_entry(redw_client *c)
 {
-    for (int round = 0; round < 2; round++) {
-        const struct redwi_link *last = c->done.prev;
-        bool all = last == &c->done;
-        do {
-            all = all || finish_portion(c, last);
-            act_on_changes(c);
-        } while (!all);
-        if (redwi_list_empty(&c->done))
-            return;
-    }
-    redwi_pool_want_turn(c);
+    finish_done(c);
+    if (redwi_list_empty(&c->done))
+        return;
+    finish_done(c);
+    if (!redwi_list_empty(&c->done))
+        redwi_pool_want_turn(c);
 }
 
 void redwi_pool_leave(redw_client *c)

@@ -118,28 +118,32 @@ NOINLINE redw_id refuse(redw_client *c)
         c->settings.pool_max);
 }
 
-redw_id redwi_client_accept(redw_client *c, struct redwi_job *j)
+/* A slot is reserved: its id, and its place at the end of a list. */
+static inline redw_id enlist(redw_client *c, struct redwi_job *j, struct redwi_link *list)
 {
-    bool connects_only = j->connects_only;
-
-    if (c->closing || c->destroying || (!connects_only && queue_is_full(c)))
-        return refuse(c);
-    if (!reserve_slot(c))
-        return redwi_client_refuse_memory(c);
-
     j->client = c;
     j->id = c->next_id++;
     j->state = REDWI_JOB_WAITING;
     put(c, j);
     c->njobs++;
-    j->acquire_us = INT64_MAX;
-    if (!connects_only && c->settings.acquire_timeout_ms != REDW_NONE)
-        j->acquire_us = j->submitted_us + (int64_t)c->settings.acquire_timeout_ms * 1000;
     redwi_cancel_look_at(c, redwi_job_wait_until(j));
-    redwi_list_append(connects_only ? &c->connects : &c->waiting[j->rank], &j->link);
-    c->nwaiting += !connects_only;
+    redwi_list_append(list, &j->link);
     redwi_pool_want_turn(c);
     return j->id;
+}
+
+redw_id redwi_client_accept(redw_client *c, struct redwi_job *j)
+{
+    if (c->closing || c->destroying || queue_is_full(c))
+        return refuse(c);
+    if (!reserve_slot(c))
+        return redwi_client_refuse_memory(c);
+
+    j->acquire_us = INT64_MAX;
+    if (c->settings.acquire_timeout_ms != REDW_NONE)
+        j->acquire_us = j->submitted_us + (int64_t)c->settings.acquire_timeout_ms * 1000;
+    c->nwaiting++;
+    return enlist(c, j, &c->waiting[j->rank]);
 }
 
 void redwi_client_resume(redw_client *c, struct redwi_job *j)
@@ -186,6 +190,19 @@ struct ready_job {
     redw_ready_fn *fn;
     void *ctx;
 };
+
+/* As redwi_client_accept(); no queue is long enough to be full of these. */
+static redw_id accept_ready(redw_client *c, struct redwi_job *j)
+{
+    if (c->closing || c->destroying)
+        return refuse(c);
+    if (!reserve_slot(c))
+        return redwi_client_refuse_memory(c);
+
+    j->connects_only = true;
+    j->acquire_us = INT64_MAX;
+    return enlist(c, j, &c->connects);
+}
 
 static void ready_drop(struct redwi_job *j)
 {
@@ -402,10 +419,9 @@ redw_id redw_client_ready(redw_client *c, uint32_t timeout_ms, redw_ready_fn *fn
     r->fn = fn;
     r->ctx = ctx;
     r->job.ops = &ready_ops;
-    r->job.connects_only = true;
     r->job.submitted_us = c->entry_us = c->loop.now_us(c->loop.ctx);
     r->job.deadline_us = timeout_ms == REDW_NONE ? INT64_MAX : r->job.submitted_us + wait_ms * 1000;
-    redw_id id = redwi_client_accept(c, &r->job);
+    redw_id id = accept_ready(c, &r->job);
     if (id < 0)
         redwi_free(&c->mem, r);
     return id;

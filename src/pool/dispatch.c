@@ -121,22 +121,6 @@ void redwi_pool_end(redw_client *c, struct redwi_job *j, redw_error *owned)
         redwi_pool_want_turn(c);
 }
 
-static inline void finish(redw_client *c, struct redwi_job *j)
-{
-    redwi_list_remove(&j->link);
-    if (j->forgotten) {
-        j->ops->drop(j);
-        return;
-    }
-    redwi_client_unlist(c, j);
-    j->ops->finish(j);
-}
-
-void redwi_pool_finish(redw_client *c, struct redwi_job *j)
-{
-    finish(c, j);
-}
-
 /* how: put in front of why, or NULL */
 static void fail_waiting(redw_client *c, const redw_error *why, const char *how)
 {
@@ -180,6 +164,7 @@ static bool somebody_waits(const redw_client *c)
     return c->nwaiting > 0 || !redwi_list_empty(&c->connects);
 }
 
+/* Its link goes where its count does. */
 static inline void count_at(redw_client *c, struct redwi_conn *conn, enum redwi_place place)
 {
     c->counts[conn->place]--;
@@ -196,26 +181,15 @@ static inline void move_to_idle(redw_client *c, struct redwi_conn *conn)
         redwi_pool_want_turn(c);
 }
 
-static inline void move_to_busy(redw_client *c, struct redwi_conn *conn)
-{
-    count_at(c, conn, REDWI_AT_BUSY);
-    redwi_list_move_back(&c->places[REDWI_AT_BUSY], &conn->link);
-}
-
-static void move_to_closed(redw_client *c, struct redwi_conn *conn)
-{
-    count_at(c, conn, REDWI_AT_CLOSED);
-    redwi_list_move_back(&c->places[REDWI_AT_CLOSED], &conn->link);
-    redwi_pool_want_turn(c);
-}
-
 NOINLINE void taken_out(redw_client *c, struct redwi_conn *conn)
 {
     if (conn->corked) {
         conn->corked = false;
         redwi_list_remove(&conn->cork_link);
     }
-    move_to_closed(c, conn);
+    count_at(c, conn, REDWI_AT_CLOSED);
+    redwi_list_move_back(&c->places[REDWI_AT_CLOSED], &conn->link);
+    redwi_pool_want_turn(c);
 }
 
 void redwi_pool_close(redw_client *c, struct redwi_conn *conn, bool politely)
@@ -610,8 +584,10 @@ static inline int give(redw_client *c, struct redwi_job *j, struct redwi_conn *c
     redwi_list_remove(&j->link);
     c->nwaiting--;
     j->state = REDWI_JOB_ACTIVE;
-    if (conn->place == REDWI_AT_IDLE)
-        move_to_busy(c, conn);
+    if (conn->place == REDWI_AT_IDLE) {
+        count_at(c, conn, REDWI_AT_BUSY);
+        redwi_list_move_back(&c->places[REDWI_AT_BUSY], &conn->link);
+    }
     return 0;
 }
 
@@ -741,7 +717,7 @@ static inline bool finish_portion(redw_client *c, const struct redwi_link *last)
 {
     for (unsigned n = 0; n < PORTION; n++) {
         struct redwi_link *l = c->done.next;
-        finish(c, REDWI_OF(l, struct redwi_job, link));
+        redwi_pool_finish(c, REDWI_OF(l, struct redwi_job, link));
         if (l == last)
             return true;
     }
@@ -756,6 +732,7 @@ static inline void act_on_changes(redw_client *c)
         take_steps(c);
 }
 
+/* What is done now, with the steps after each portion. */
 static void finish_done(redw_client *c)
 {
     const struct redwi_link *last = c->done.prev;

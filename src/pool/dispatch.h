@@ -43,15 +43,23 @@ struct redwi_conn *redwi_pool_open(redw_client *c, struct redwi_conn *cancels);
 
 /* Any state but DONE -> DONE, off every connection already; `owned` counts unless j->error is set. */
 void redwi_pool_end(redw_client *c, struct redwi_job *j, redw_error *owned);
-/* Runs the callbacks of what is done, or frees what was forgotten. */
-void redwi_pool_finish(redw_client *c, struct redwi_job *j);
-
 redw_loop_fn redwi_pool_turn, redwi_pool_pace; /* arg: the client */
 
 /* client.c */
 
 /* Its id is stale from now on. */
 void redwi_client_unlist(redw_client *c, const struct redwi_job *j);
+/* Of a job that is done: runs its callback, or frees it if it was forgotten. */
+static inline void redwi_pool_finish(redw_client *c, struct redwi_job *j)
+{
+    redwi_list_remove(&j->link);
+    if (j->forgotten) {
+        j->ops->drop(j);
+        return;
+    }
+    redwi_client_unlist(c, j);
+    j->ops->finish(j);
+}
 /* Destroy, with nothing on the stack. */
 void redwi_client_end(redw_client *c);
 

@@ -38,11 +38,9 @@ static int write_unit(struct redwi_session *s, const struct redw_allocator *mem,
     return code;
 }
 
-int redwi_ahead_put(struct redwi_ahead *a, struct redwi_session *s, const struct redw_allocator *mem, void *tag,
-                    const char *group)
+int redwi_ahead_put_group(struct redwi_ahead *a, struct redwi_session *s, const struct redw_allocator *mem,
+                          void *tag, const char *group)
 {
-    if (!group)
-        group = "";
     if (!differs(a, group) || !redwi_session_is_redshift(s))
         return 0;
     int code = write_unit(s, mem, tag, group);
@@ -76,7 +74,7 @@ void redwi_ahead_ended(struct redwi_ahead *a)
     a->failed = false;
 }
 
-void redwi_ahead_saw(struct redwi_ahead *a, const char *tag, size_t len)
+void redwi_ahead_saw_tag(struct redwi_ahead *a, const char *tag, size_t len)
 {
     bool sets = (len == 3 && memcmp(tag, "SET", 3) == 0) || (len == 5 && memcmp(tag, "RESET", 5) == 0) ||
                 (len > 7 && memcmp(tag, "DISCARD", 7) == 0);

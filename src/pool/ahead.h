@@ -24,17 +24,31 @@ struct redwi_ahead {
     unsigned due; /* units whose ReadyForQuery is to come */
 };
 
+/* The two that every statement calls, and nearly none needs, go on in these. */
+int redwi_ahead_put_group(struct redwi_ahead *a, struct redwi_session *s, const struct redw_allocator *mem,
+                          void *tag, const char *group);
+void redwi_ahead_saw_tag(struct redwi_ahead *a, const char *tag, size_t len);
+
 /* Writes a unit with this tag if `group` (NULL: "") is not what the connection has. 0, or what the session's
  * functions answer, with nothing written. */
-int redwi_ahead_put(struct redwi_ahead *a, struct redwi_session *s, const struct redw_allocator *mem, void *tag,
-                    const char *group);
+static inline int redwi_ahead_put(struct redwi_ahead *a, struct redwi_session *s, const struct redw_allocator *mem,
+                                  void *tag, const char *group)
+{
+    if (!a->touched && (!group || !*group))
+        return 0;
+    return redwi_ahead_put_group(a, s, mem, tag, group ? group : "");
+}
 /* The unit behind was taken back or never written: takes back the one written for it, if it is still there. */
 void redwi_ahead_take_back(struct redwi_ahead *a, struct redwi_session *s, const void *tag);
 /* The session's events: of a unit of these, */
 void redwi_ahead_failed(struct redwi_ahead *a);
 void redwi_ahead_ended(struct redwi_ahead *a);
 /* ...the command tag of any other: a SET of the application's; and the end of one that was not watched. */
-void redwi_ahead_saw(struct redwi_ahead *a, const char *tag, size_t len);
+static inline void redwi_ahead_saw(struct redwi_ahead *a, const char *tag, size_t len)
+{
+    if (a->touched)
+        redwi_ahead_saw_tag(a, tag, len);
+}
 void redwi_ahead_doubt(struct redwi_ahead *a);
 
 #endif

@@ -226,10 +226,8 @@ static void active_is_late(redw_client *c, struct redwi_job *j)
     redwi_pool_end(c, j, unanswered(c, j, outcome, conn));
 }
 
-void redwi_cancel_look_at(redw_client *c, int64_t us)
+void redwi_cancel_look_earlier(redw_client *c, int64_t us)
 {
-    if (us >= c->look_us)
-        return;
     c->look_us = us;
     c->loop.timer_set(c->loop.ctx, c->deadline_timer, us);
 }

@@ -20,73 +20,67 @@
 #define TIMERS            4u     /* of a client */
 #define WATCHER_BYTES_MAX 65536u /* far beyond any loop's, far below any overflow */
 
+/* What accepting a job seldom comes to. */
+#define NOINLINE static __attribute__((noinline))
+
 /* --- the table of ids --- */
 
-/* Fibonacci hashing spreads serial numbers evenly; plain masking would fill the table in long runs. */
-static uint32_t home_of(const redw_client *c, redw_id id)
+/* Ids are a serial number, so those of jobs accepted together are in lists of their own. */
+static struct redwi_job **list_of(const redw_client *c, redw_id id)
 {
-    int bits_to_drop = __builtin_clzll(c->nslots) + 1; /* 64 - log2(nslots) */
-
-    return (uint32_t)(((uint64_t)id * UINT64_C(0x9E3779B97F4A7C15)) >> bits_to_drop);
+    return &c->slots[(uint64_t)id & (c->nslots - 1)];
 }
 
 static void put(redw_client *c, struct redwi_job *j)
 {
-    uint32_t i = home_of(c, j->id);
+    struct redwi_job **list = list_of(c, j->id);
 
-    while (c->slots[i])
-        i = (i + 1) & (c->nslots - 1);
-    c->slots[i] = j;
+    j->id_next = *list;
+    *list = j;
 }
 
-/* Room for one more; the table stays at most half full. */
-static int reserve_slot(redw_client *c)
+NOINLINE bool make_slots(redw_client *c)
 {
-    uint32_t old = c->nslots;
-
-    if (c->njobs < old / 2)
-        return 0;
-    uint32_t n = old ? old * 2 : SLOTS_FIRST;
+    uint32_t old = c->nslots, n = old ? old * 2 : SLOTS_FIRST;
     struct redwi_job **from = c->slots, **to = n ? redwi_alloc_array(&c->mem, n, sizeof *to) : NULL;
+
     if (!to)
-        return REDW_ENOMEM;
+        return false;
     c->slots = to;
     c->nslots = n;
     for (uint32_t i = 0; i < old; i++) {
-        if (from[i])
-            put(c, from[i]);
+        for (struct redwi_job *j = from[i], *next; j; j = next) {
+            next = j->id_next;
+            put(c, j);
+        }
     }
     redwi_free(&c->mem, from);
-    return 0;
+    return true;
+}
+
+/* Room for one more: as many lists as there are jobs. */
+static inline bool reserve_slot(redw_client *c)
+{
+    return c->njobs < c->nslots || make_slots(c);
 }
 
 struct redwi_job *redwi_client_find(const redw_client *c, redw_id id)
 {
     if (id <= 0 || c->njobs == 0)
         return NULL;
-    for (uint32_t i = home_of(c, id); c->slots[i]; i = (i + 1) & (c->nslots - 1)) {
-        if (c->slots[i]->id == id)
-            return c->slots[i];
-    }
-    return NULL;
+    struct redwi_job *j = *list_of(c, id);
+    while (j && j->id != id)
+        j = j->id_next;
+    return j;
 }
 
 void redwi_client_unlist(redw_client *c, const struct redwi_job *j)
 {
-    uint32_t mask = c->nslots - 1, hole = home_of(c, j->id);
+    struct redwi_job **at = list_of(c, j->id);
 
-    while (c->slots[hole] != j)
-        hole = (hole + 1) & mask;
-    /* Close the gap: whoever was pushed past the hole moves back into it, so that a search may stop at
-     * the first empty slot. */
-    for (uint32_t i = (hole + 1) & mask; c->slots[i]; i = (i + 1) & mask) {
-        uint32_t home = home_of(c, c->slots[i]->id);
-        if (((i - home) & mask) < ((i - hole) & mask))
-            continue;
-        c->slots[hole] = c->slots[i];
-        hole = i;
-    }
-    c->slots[hole] = NULL;
+    while (*at != j)
+        at = &(*at)->id_next;
+    *at = j->id_next;
     c->njobs--;
 }
 
@@ -104,45 +98,52 @@ redw_id redwi_client_refuse(redw_client *c, int code, const char *fmt, ...)
 }
 
 /* Jobs that an idle connection will take in the next turn do not wait. */
-static bool queue_is_full(const redw_client *c)
+static inline bool queue_is_full(const redw_client *c)
 {
     uint32_t idle = c->counts[REDWI_AT_IDLE];
 
     return c->nwaiting >= idle && c->nwaiting - idle >= c->settings.queue_max;
 }
 
-redw_id redwi_client_accept(redw_client *c, struct redwi_job *j)
+/* What did not let a job in. */
+NOINLINE redw_id refuse(redw_client *c)
 {
     if (c->closing || c->destroying)
         return redwi_client_refuse(c, REDW_ECLOSED, "the client is %s",
                                    c->closed_ran ? "closed" : "closing");
-    if (!j->connects_only && queue_is_full(c))
-        return redwi_client_refuse(
-            c, REDW_EFULL,
-            "queue_max %u: %u requests wait; %u connections in use, %u being opened, pool_max %u",
-            c->settings.queue_max, c->nwaiting, c->counts[REDWI_AT_BUSY], c->counts[REDWI_AT_OPENING],
-            c->settings.pool_max);
-    if (reserve_slot(c))
-        return redwi_client_refuse_memory(c);
+    return redwi_client_refuse(
+        c, REDW_EFULL,
+        "queue_max %u: %u requests wait; %u connections in use, %u being opened, pool_max %u",
+        c->settings.queue_max, c->nwaiting, c->counts[REDWI_AT_BUSY], c->counts[REDWI_AT_OPENING],
+        c->settings.pool_max);
+}
 
+/* A slot is reserved: its id, and its place at the end of a list. */
+static inline redw_id enlist(redw_client *c, struct redwi_job *j, struct redwi_link *list)
+{
     j->client = c;
     j->id = c->next_id++;
     j->state = REDWI_JOB_WAITING;
     put(c, j);
     c->njobs++;
-    j->acquire_us = INT64_MAX;
-    if (!j->connects_only && c->settings.acquire_timeout_ms != REDW_NONE)
-        j->acquire_us = j->submitted_us + (int64_t)c->settings.acquire_timeout_ms * 1000;
     redwi_cancel_look_at(c, redwi_job_wait_until(j));
-    if (j->connects_only) {
-        redwi_list_append(&c->connects, &j->link);
-    } else {
-        redwi_list_append(&c->waiting[j->rank], &j->link);
-        c->nwaiting++;
-    }
+    redwi_list_append(list, &j->link);
     redwi_pool_want_turn(c);
-    redwi_pool_settle_hold(c);
     return j->id;
+}
+
+redw_id redwi_client_accept(redw_client *c, struct redwi_job *j)
+{
+    if (c->closing || c->destroying || queue_is_full(c))
+        return refuse(c);
+    if (!reserve_slot(c))
+        return redwi_client_refuse_memory(c);
+
+    j->acquire_us = INT64_MAX;
+    if (c->settings.acquire_timeout_ms != REDW_NONE)
+        j->acquire_us = j->submitted_us + (int64_t)c->settings.acquire_timeout_ms * 1000;
+    c->nwaiting++;
+    return enlist(c, j, &c->waiting[j->rank]);
 }
 
 void redwi_client_resume(redw_client *c, struct redwi_job *j)
@@ -189,6 +190,19 @@ struct ready_job {
     redw_ready_fn *fn;
     void *ctx;
 };
+
+/* As redwi_client_accept(); no queue is long enough to be full of these. */
+static redw_id accept_ready(redw_client *c, struct redwi_job *j)
+{
+    if (c->closing || c->destroying)
+        return refuse(c);
+    if (!reserve_slot(c))
+        return redwi_client_refuse_memory(c);
+
+    j->connects_only = true;
+    j->acquire_us = INT64_MAX;
+    return enlist(c, j, &c->connects);
+}
 
 static void ready_drop(struct redwi_job *j)
 {
@@ -405,10 +419,9 @@ redw_id redw_client_ready(redw_client *c, uint32_t timeout_ms, redw_ready_fn *fn
     r->fn = fn;
     r->ctx = ctx;
     r->job.ops = &ready_ops;
-    r->job.connects_only = true;
     r->job.submitted_us = c->entry_us = c->loop.now_us(c->loop.ctx);
     r->job.deadline_us = timeout_ms == REDW_NONE ? INT64_MAX : r->job.submitted_us + wait_ms * 1000;
-    redw_id id = redwi_client_accept(c, &r->job);
+    redw_id id = accept_ready(c, &r->job);
     if (id < 0)
         redwi_free(&c->mem, r);
     return id;

@@ -18,7 +18,7 @@
 #include "wire/budget.h"
 #include "wire/buffers.h"
 
-/* What a connection is to the pool. Every change goes through redwi_pool_move (pool/dispatch.h). */
+/* What a connection is to the pool. Every change is one of the moves in dispatch.c. */
 enum redwi_place {
     REDWI_AT_NONE = 0,
     REDWI_AT_OPENING, /* not logged in yet */
@@ -55,8 +55,8 @@ struct redw_client {
     struct redwi_link resuming;   /* ACTIVE jobs whose pause ends in the next turn */
     struct redwi_link done;       /* jobs to finish */
 
-    /* Accepted jobs by id: open addressing with linear probing, at most half full; nslots is a power of
-     * two. Ids are a serial number, so none is ever used twice. */
+    /* Accepted jobs by id: lists by id_next, at least as many as there are jobs; nslots is a power of two. Ids are
+     * a serial number, so none is ever used twice. */
     struct redwi_job **slots;
     uint32_t nslots;
     uint32_t njobs;               /* accepted and not finished: holds the loop while > 0 */

@@ -18,6 +18,9 @@
 #include <errno.h>
 #include <stdio.h>
 
+/* What the end of a unit seldom comes to: what it does come to saves fewer registers then. */
+#define NOINLINE static __attribute__((noinline))
+
 const char *redwi_conn_state_name(enum redwi_conn_state s)
 {
     switch (s) {
@@ -69,14 +72,17 @@ void redwi_conn_set_state(struct redwi_conn *c, enum redwi_conn_state state)
     c->state = state;
 }
 
-static void take_off(struct redwi_conn *c, struct redwi_job *job)
+NOINLINE void stop_starting(struct redwi_conn *c)
 {
-    struct redwi_conn_private *p = c->priv;
-    if (p->starting == job) {
-        redwi_session_unit_drop(c->session);
-        redwi_ahead_take_back(&p->ahead, c->session, c);
-        p->starting = NULL;
-    }
+    redwi_session_unit_drop(c->session);
+    redwi_ahead_take_back(&c->priv->ahead, c->session, c);
+    c->priv->starting = NULL;
+}
+
+static inline void take_off(struct redwi_conn *c, struct redwi_job *job)
+{
+    if (c->priv->starting == job)
+        stop_starting(c);
     redwi_list_remove(&job->conn_link);
     c->njobs--;
     job->conn = NULL;
@@ -91,7 +97,7 @@ struct redwi_job *redwi_conn_take_job(struct redwi_conn *c)
 }
 
 /* By what is on it. */
-static void settle(struct redwi_conn *c)
+static inline void settle(struct redwi_conn *c)
 {
     if (c->njobs)
         redwi_conn_set_state(c, REDWI_CONN_BUSY);
@@ -110,7 +116,7 @@ static bool may_say_goodbye(const struct redwi_conn *c)
     return logged_in && !c->priv->broken && !c->priv->ended && redwi_session_units(c->session) == 0;
 }
 
-static void shut(struct redwi_conn *c, bool politely)
+NOINLINE void shut(struct redwi_conn *c, bool politely)
 {
     struct redwi_conn_private *p = c->priv;
     const struct redw_loop *loop = p->config.loop;
@@ -130,8 +136,16 @@ static void shut(struct redwi_conn *c, bool politely)
     redwi_conn_set_state(c, REDWI_CONN_CLOSED);
 }
 
+/* Nothing is on it any more. A transaction that is open would reach the next job. */
+static inline void at_rest(struct redwi_conn *c, char status)
+{
+    redwi_conn_stop_timer(c);
+    if (status != 'I')
+        shut(c, true);
+}
+
 /* Its server process keeps the transaction: what is behind in flight would become a part of it. */
-static void left_in_transaction(struct redwi_conn *c)
+NOINLINE void left_in_transaction(struct redwi_conn *c)
 {
     const struct redwi_conn_config *config = &c->priv->config;
     const struct redwi_err_spec spec = {
@@ -146,7 +160,7 @@ static void left_in_transaction(struct redwi_conn *c)
 
 /* After a job that was abandoned: have its units ended, does it leave a transaction, are its own words for
  * that written? False: nothing is left to be waited for. */
-static bool cleans_up(struct redwi_conn *c, char status)
+NOINLINE bool cleans_up(struct redwi_conn *c, char status)
 {
     struct redwi_conn_private *p = c->priv;
     const struct redwi_conn_config *config = &p->config;
@@ -164,17 +178,22 @@ static bool cleans_up(struct redwi_conn *c, char status)
     return false;
 }
 
+/* There is another unit of the job, which is the last one now. */
+NOINLINE void goes_on(struct redwi_conn *c, struct redwi_job *job)
+{
+    const struct redwi_conn_config *config = &c->priv->config;
+    job->went_on = true;
+    redwi_list_move_back(&c->jobs, &job->conn_link);
+    config->ops->corked(config->owner, c);
+}
+
 void redwi_conn_unit_ended(struct redwi_conn *c, struct redwi_job *job, char status)
 {
     const struct redwi_conn_config *config = &c->priv->config;
     if (job && c->prepared.pending)
         redwi_prepared_unit_ended(&c->prepared, job);
     if (job && job->ops->next && job->ops->next(job, status)) {
-        job->went_on = true;
-        /* Its unit is the last one now. */
-        redwi_list_remove(&job->conn_link);
-        redwi_list_append(&c->jobs, &job->conn_link);
-        config->ops->corked(config->owner, c);
+        goes_on(c, job);
         return;
     }
     if (!job && cleans_up(c, status))
@@ -182,13 +201,10 @@ void redwi_conn_unit_ended(struct redwi_conn *c, struct redwi_job *job, char sta
     if (job)
         take_off(c, job);
     settle(c);
-    bool more = c->state != REDWI_CONN_IDLE, open = status != 'I';
-    if (!more)
-        redwi_conn_stop_timer(c);
-    if (!more && open)
-        shut(c, true);
+    if (c->state == REDWI_CONN_IDLE)
+        at_rest(c, status);
     config->ops->ended(config->owner, c, job);
-    if (more && open && c->state != REDWI_CONN_CLOSED)
+    if (status != 'I' && c->state != REDWI_CONN_CLOSED)
         left_in_transaction(c);
 }
 

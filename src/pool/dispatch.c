@@ -18,6 +18,9 @@
 #include <stdio.h>
 #include <string.h>
 
+/* What an entry seldom comes to: what it does come to saves fewer registers then. */
+#define NOINLINE static __attribute__((noinline))
+
 static redw_client *client_of(void *owner)
 {
     return owner;
@@ -31,11 +34,11 @@ static struct redwi_job *first_job(struct redwi_link *list)
 /* Who is next; some job must wait. */
 static struct redwi_job *first_waiting(redw_client *c)
 {
-    unsigned rank = 0;
+    struct redwi_link *rank = c->waiting;
 
-    while (redwi_list_empty(&c->waiting[rank]))
+    while (redwi_list_empty(rank))
         rank++;
-    return first_job(&c->waiting[rank]);
+    return first_job(rank);
 }
 
 static struct redwi_conn *first_conn(struct redwi_link *list)
@@ -74,20 +77,13 @@ void redwi_pool_settle_hold(redw_client *c)
     (hold ? c->loop.hold : c->loop.release)(c->loop.ctx);
 }
 
-static void ask_for_turn(redw_client *c)
+void redwi_pool_ask_for_turn(redw_client *c)
 {
     if (c->turn_asked)
         return;
     c->turn_asked = true;
     c->loop.turn_request(c->loop.ctx, c->turn);
     redwi_pool_settle_hold(c);
-}
-
-void redwi_pool_want_turn(redw_client *c)
-{
-    c->steps_due = true;
-    if (c->depth == 0)
-        ask_for_turn(c);
 }
 
 /* --- jobs --- */
@@ -99,6 +95,13 @@ static void say_whose_memory(redw_client *c, struct redwi_job *j)
 
     redw_error_release(j->error);
     j->error = e;
+}
+
+static inline void now_done(redw_client *c, struct redwi_job *j)
+{
+    redwi_list_move_back(&c->done, &j->link);
+    j->conn = NULL;
+    j->state = REDWI_JOB_DONE;
 }
 
 void redwi_pool_end(redw_client *c, struct redwi_job *j, redw_error *owned)
@@ -113,23 +116,9 @@ void redwi_pool_end(redw_client *c, struct redwi_job *j, redw_error *owned)
         j->error = owned;
     if (j->error && redw_error_code(j->error) == REDW_ENOMEM)
         say_whose_memory(c, j);
-    redwi_list_remove(&j->link);
-    redwi_list_append(&c->done, &j->link);
-    j->conn = NULL;
-    j->state = REDWI_JOB_DONE;
+    now_done(c, j);
     if (c->depth == 0)
         redwi_pool_want_turn(c);
-}
-
-void redwi_pool_finish(redw_client *c, struct redwi_job *j)
-{
-    redwi_list_remove(&j->link);
-    if (j->forgotten) {
-        j->ops->drop(j);
-        return;
-    }
-    redwi_client_unlist(c, j);
-    j->ops->finish(j);
 }
 
 /* how: put in front of why, or NULL */
@@ -146,7 +135,7 @@ static void fail_waiting(redw_client *c, const redw_error *why, const char *how)
 
 /* --- closed connections --- */
 
-static void free_closed(redw_client *c)
+NOINLINE void free_closed(redw_client *c)
 {
     struct redwi_link *head = &c->places[REDWI_AT_CLOSED], *l = head->next;
 
@@ -170,31 +159,37 @@ void redwi_pool_free(struct redwi_conn *conn)
 
 /* --- connections --- */
 
-void redwi_pool_move(redw_client *c, struct redwi_conn *conn, enum redwi_place place)
+static bool somebody_waits(const redw_client *c)
 {
-    if (conn->place != REDWI_AT_NONE) {
-        redwi_list_remove(&conn->link);
-        c->counts[conn->place]--;
-    }
-    conn->place = (int)place;
+    return c->nwaiting > 0 || !redwi_list_empty(&c->connects);
+}
+
+/* Its link goes where its count does. */
+static inline void count_at(redw_client *c, struct redwi_conn *conn, enum redwi_place place)
+{
+    c->counts[conn->place]--;
     c->counts[place]++;
-    /* The idle connection used last is given out first: it is the one most likely to be alive. */
-    if (place == REDWI_AT_IDLE)
-        redwi_list_prepend(&c->places[place], &conn->link);
-    else
-        redwi_list_append(&c->places[place], &conn->link);
-    bool of_use = c->nwaiting > 0 || !redwi_list_empty(&c->connects) || c->closing;
-    if (place == REDWI_AT_CLOSED || (place == REDWI_AT_IDLE && of_use))
+    conn->place = (int)place;
+}
+
+/* The idle connection used last is given out first: it is the one most likely to be alive. */
+static inline void move_to_idle(redw_client *c, struct redwi_conn *conn)
+{
+    count_at(c, conn, REDWI_AT_IDLE);
+    redwi_list_move_front(&c->places[REDWI_AT_IDLE], &conn->link);
+    if (somebody_waits(c) || c->closing)
         redwi_pool_want_turn(c);
 }
 
-static void taken_out(redw_client *c, struct redwi_conn *conn)
+NOINLINE void taken_out(redw_client *c, struct redwi_conn *conn)
 {
     if (conn->corked) {
         conn->corked = false;
         redwi_list_remove(&conn->cork_link);
     }
-    redwi_pool_move(c, conn, REDWI_AT_CLOSED);
+    count_at(c, conn, REDWI_AT_CLOSED);
+    redwi_list_move_back(&c->places[REDWI_AT_CLOSED], &conn->link);
+    redwi_pool_want_turn(c);
 }
 
 void redwi_pool_close(redw_client *c, struct redwi_conn *conn, bool politely)
@@ -205,7 +200,7 @@ void redwi_pool_close(redw_client *c, struct redwi_conn *conn, bool politely)
 
 /* Idle, unless a cancel is still on its way to it. A late CancelRequest would stop somebody else's
  * statement. */
-static void has_nothing_to_do(redw_client *c, struct redwi_conn *conn)
+static inline void has_nothing_to_do(redw_client *c, struct redwi_conn *conn)
 {
     conn->ask_again_us = 0;
     if (conn->cancel)
@@ -215,19 +210,24 @@ static void has_nothing_to_do(redw_client *c, struct redwi_conn *conn)
     if (conn->spoiled)
         redwi_pool_close(c, conn, true);
     else
-        redwi_pool_move(c, conn, REDWI_AT_IDLE);
+        move_to_idle(c, conn);
 }
 
-void redwi_pool_unit_ended(redw_client *c, struct redwi_conn *conn)
+static inline void unit_ended(redw_client *c, struct redwi_conn *conn)
 {
-    if (conn->state == REDWI_CONN_CLOSED) /* it ended in a transaction */
-        taken_out(c, conn);
-    else if (conn->state == REDWI_CONN_IDLE)
+    if (conn->state == REDWI_CONN_IDLE)
         has_nothing_to_do(c, conn);
+    else if (conn->state == REDWI_CONN_CLOSED) /* it ended in a transaction */
+        taken_out(c, conn);
     else if (conn->given_up)
         redwi_cancel_look(c, conn);
     else if (c->nwaiting > 0)
         redwi_pool_want_turn(c);
+}
+
+void redwi_pool_unit_ended(redw_client *c, struct redwi_conn *conn)
+{
+    unit_ended(c, conn);
 }
 
 /* From half of it to all of it, by chance: clients that were refused together do not come back together. */
@@ -270,11 +270,6 @@ static bool may_pass(const redw_error *why)
 static bool may_retry(const redw_client *c, const redw_error *why)
 {
     return c->nattempts <= c->settings.connect_retries && may_pass(why) && c->open_after_us < c->connect_until_us;
-}
-
-static bool somebody_waits(const redw_client *c)
-{
-    return c->nwaiting > 0 || !redwi_list_empty(&c->connects);
 }
 
 static void connecting_is_over(redw_client *c)
@@ -338,7 +333,7 @@ static void on_ready(void *owner, struct redwi_conn *conn)
 
     c->connect_failing = false;
     connecting_is_over(c);
-    redwi_pool_move(c, conn, REDWI_AT_IDLE);
+    move_to_idle(c, conn);
 }
 
 /* The server does not say who had a statement stopped; this client knows what it asked for. */
@@ -351,17 +346,24 @@ static void tell_who_cancelled(redw_client *c, struct redwi_job *j)
     j->error = e;
 }
 
+NOINLINE void ended_otherwise(redw_client *c, struct redwi_conn *conn, struct redwi_job *j)
+{
+    if (j->cancelled) {
+        redwi_cancel_judge(conn, j, false);
+        tell_who_cancelled(c, j);
+    }
+    redwi_pool_end(c, j, NULL);
+}
+
 static void on_ended(void *owner, struct redwi_conn *conn, struct redwi_job *j)
 {
     redw_client *c = client_of(owner);
 
-    if (j && j->cancelled) {
-        redwi_cancel_judge(conn, j, false);
-        tell_who_cancelled(c, j);
-    }
-    if (j)
-        redwi_pool_end(c, j, NULL);
-    redwi_pool_unit_ended(c, conn);
+    if (j && (j->error || j->cancelled))
+        ended_otherwise(c, conn, j);
+    else if (j)
+        now_done(c, j);
+    unit_ended(c, conn);
 }
 
 static void on_stopped(void *owner, struct redwi_conn *conn, struct redwi_job *j)
@@ -501,13 +503,15 @@ struct redwi_conn *redwi_pool_open(redw_client *c, struct redwi_conn *cancels)
     conn->cancels = cancels;
     if (cancels)
         cancels->cancel = conn;
-    redwi_pool_move(c, conn, cancels ? REDWI_AT_SIDE : REDWI_AT_OPENING);
+    conn->place = cancels ? REDWI_AT_SIDE : REDWI_AT_OPENING;
+    c->counts[conn->place]++;
+    redwi_list_append(&c->places[conn->place], &conn->link);
     return conn;
 }
 
 /* --- the turn --- */
 
-static void end_pauses(redw_client *c)
+NOINLINE void end_pauses(redw_client *c)
 {
     struct redwi_link now;
 
@@ -520,9 +524,9 @@ static void end_pauses(redw_client *c)
     }
 }
 
-static void report_open(redw_client *c)
+NOINLINE void report_open(redw_client *c)
 {
-    while (is_open(c) && !redwi_list_empty(&c->connects))
+    while (!redwi_list_empty(&c->connects) && is_open(c))
         redwi_pool_end(c, first_job(&c->connects), NULL);
 }
 
@@ -545,7 +549,7 @@ static bool takes_more(const redw_client *c, const struct redwi_conn *conn)
 }
 
 /* All connections there may be are in use: the one with the least to do, of those that take one more job. */
-static struct redwi_conn *shared_conn(redw_client *c)
+NOINLINE struct redwi_conn *shared_conn(redw_client *c)
 {
     struct redwi_link *head = &c->places[REDWI_AT_BUSY];
     struct redwi_conn *best = NULL;
@@ -568,9 +572,9 @@ static struct redwi_conn *conn_for(redw_client *c, const struct redwi_job *j)
 }
 
 /* 0, or why the job has ended without. */
-static int give(redw_client *c, struct redwi_job *j, struct redwi_conn *conn)
+static inline int give(redw_client *c, struct redwi_job *j, struct redwi_conn *conn, int64_t now_us)
 {
-    j->sent_us = redwi_client_entry_us(c);
+    j->sent_us = now_us;
     int rc = redwi_conn_start(conn, j);
 
     if (rc) {
@@ -580,12 +584,14 @@ static int give(redw_client *c, struct redwi_job *j, struct redwi_conn *conn)
     redwi_list_remove(&j->link);
     c->nwaiting--;
     j->state = REDWI_JOB_ACTIVE;
-    if (conn->place == REDWI_AT_IDLE)
-        redwi_pool_move(c, conn, REDWI_AT_BUSY);
+    if (conn->place == REDWI_AT_IDLE) {
+        count_at(c, conn, REDWI_AT_BUSY);
+        redwi_list_move_back(&c->places[REDWI_AT_BUSY], &conn->link);
+    }
     return 0;
 }
 
-static void assign(redw_client *c, int64_t now_us)
+static inline void assign(redw_client *c, int64_t now_us)
 {
     while (c->nwaiting > 0) {
         struct redwi_job *j = first_waiting(c);
@@ -596,7 +602,7 @@ static void assign(redw_client *c, int64_t now_us)
         /* Nothing is sent after its deadline, whichever of timer and turn comes first. */
         if (redwi_job_wait_until(j) <= now_us) {
             redwi_pool_end(c, j, redwi_cancel_late(c, j));
-        } else if (give(c, j, conn) == REDW_ENOMEM) {
+        } else if (give(c, j, conn, now_us) == REDW_ENOMEM) {
             /* Its own memory comes back with its callback: the next may have enough then. */
             redwi_pool_want_turn(c);
             return;
@@ -613,7 +619,7 @@ static bool needs_more(const redw_client *c)
     return !redwi_list_empty(&c->connects) && opening == 0 && !is_open(c);
 }
 
-static void open_more(redw_client *c, int64_t now_us)
+NOINLINE void open_more(redw_client *c, int64_t now_us)
 {
     while (needs_more(c)) {
         if (c->connect_failing && c->counts[REDWI_AT_OPENING] > 0)
@@ -647,7 +653,7 @@ static void flush_corked(redw_client *c)
     }
 }
 
-static void finish_close(redw_client *c)
+NOINLINE void finish_close(redw_client *c)
 {
     redw_closed_fn *fn = c->closed_fn;
 
@@ -664,6 +670,17 @@ static void finish_close(redw_client *c)
         fn(c->closed_ctx);
 }
 
+static inline void serve_waiting(redw_client *c, int64_t now_us)
+{
+    bool connects = !redwi_list_empty(&c->connects);
+
+    if (connects)
+        report_open(c);
+    assign(c, now_us);
+    if (c->nwaiting > 0 || connects)
+        open_more(c, now_us);
+}
+
 /* What was changed since the last time is acted upon. */
 static void take_steps(redw_client *c)
 {
@@ -673,12 +690,12 @@ static void take_steps(redw_client *c)
     if (c->closing && now_us >= c->drain_us)
         redwi_cancel_all(c);
     c->flush_due = true;
-    end_pauses(c);
-    report_open(c);
-    assign(c, now_us);
-    open_more(c, now_us);
+    if (!redwi_list_empty(&c->resuming))
+        end_pauses(c);
+    serve_waiting(c, now_us);
     c->flush_due = false;
-    flush_corked(c);
+    if (!redwi_list_empty(&c->corked))
+        flush_corked(c);
     if (close_may_finish(c))
         finish_close(c);
 }
@@ -695,51 +712,67 @@ void redwi_pool_enter(redw_client *c)
  * the server works on the first while the others run: half of a pipeline of 100 in one send. */
 #define PORTION 50
 
-static void finish_portion(redw_client *c, struct redwi_link *done)
+/* Up to `last`, which is in the list until it is finished. True: that was reached. */
+static inline bool finish_portion(redw_client *c, const struct redwi_link *last)
 {
-    for (unsigned n = 0; n < PORTION && !redwi_list_empty(done); n++)
-        redwi_pool_finish(c, first_job(done));
+    for (unsigned n = 0; n < PORTION; n++) {
+        struct redwi_link *l = c->done.next;
+        redwi_pool_finish(c, REDWI_OF(l, struct redwi_job, link));
+        if (l == last)
+            return true;
+    }
+    return false;
 }
 
 /* Steps that became due inside this entry are taken at its end: what its callbacks submitted leaves at once, without
  * a round of the loop (400 of a ping's instructions). What was submitted outside waits for the turn, in company. */
-static void act_on_changes(redw_client *c)
+static inline void act_on_changes(redw_client *c)
 {
     if (c->steps_due && !c->turn_asked && !c->destroying)
         take_steps(c);
 }
 
-/* What the steps end is finished too, once: a callback that submits and cancels for ever must not keep the loop here. */
-static void finish_entry(redw_client *c)
+/* What is done now, with the steps after each portion. */
+static void finish_done(redw_client *c)
 {
-    struct redwi_link done;
+    const struct redwi_link *last = c->done.prev;
+    bool all = last == &c->done;
 
-    for (int round = 0; round < 2; round++) {
-        redwi_list_take(&done, &c->done);
-        do {
-            finish_portion(c, &done);
-            act_on_changes(c);
-        } while (!redwi_list_empty(&done));
-        if (redwi_list_empty(&c->done))
-            return;
-    }
-    redwi_pool_want_turn(c);
+    do {
+        all = all || finish_portion(c, last);
+        act_on_changes(c);
+    } while (!all);
+}
+
+/* What the steps end is finished too, once: a callback that submits and cancels for ever must not keep the loop here. */
+static inline void finish_entry(redw_client *c)
+{
+    finish_done(c);
+    if (redwi_list_empty(&c->done))
+        return;
+    finish_done(c);
+    if (!redwi_list_empty(&c->done))
+        redwi_pool_want_turn(c);
 }
 
 void redwi_pool_leave(redw_client *c)
 {
-    if (c->depth == 1)
-        finish_entry(c);
-    if (--c->depth > 0)
+    if (c->depth > 1) {
+        c->depth--;
         return;
+    }
+    finish_entry(c);
+    c->depth = 0;
     if (c->destroying) {
         redwi_client_end(c);
         return;
     }
-    free_closed(c);
+    if (c->counts[REDWI_AT_CLOSED] > 0)
+        free_closed(c);
     if (c->steps_due || close_may_finish(c))
-        ask_for_turn(c);
-    redwi_pool_settle_hold(c);
+        redwi_pool_ask_for_turn(c);
+    if (c->njobs == 0 || !c->held)
+        redwi_pool_settle_hold(c);
 }
 
 void redwi_pool_turn(void *arg)

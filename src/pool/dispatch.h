@@ -18,12 +18,19 @@
 void redwi_pool_enter(redw_client *c);
 void redwi_pool_leave(redw_client *c);
 
-void redwi_pool_want_turn(redw_client *c);
+void redwi_pool_ask_for_turn(redw_client *c); /* for redwi_pool_want_turn() */
+
+/* Something changed that the steps have to act on: at the end of this entry, or in a turn. */
+static inline void redwi_pool_want_turn(redw_client *c)
+{
+    c->steps_due = true;
+    if (c->depth == 0)
+        redwi_pool_ask_for_turn(c);
+}
 /* Holds the loop, or lets it go, by what is outstanding. At the end of public functions; a no-op inside
  * callbacks, where leave does it. */
 void redwi_pool_settle_hold(redw_client *c);
 
-void redwi_pool_move(redw_client *c, struct redwi_conn *conn, enum redwi_place place);
 /* Closes a connection without a job and takes it out of the pool. */
 void redwi_pool_close(redw_client *c, struct redwi_conn *conn, bool politely);
 /* CLOSED, in no list, and no side connection to it under way: its memory. */
@@ -36,15 +43,23 @@ struct redwi_conn *redwi_pool_open(redw_client *c, struct redwi_conn *cancels);
 
 /* Any state but DONE -> DONE, off every connection already; `owned` counts unless j->error is set. */
 void redwi_pool_end(redw_client *c, struct redwi_job *j, redw_error *owned);
-/* Runs the callbacks of what is done, or frees what was forgotten. */
-void redwi_pool_finish(redw_client *c, struct redwi_job *j);
-
 redw_loop_fn redwi_pool_turn, redwi_pool_pace; /* arg: the client */
 
 /* client.c */
 
 /* Its id is stale from now on. */
 void redwi_client_unlist(redw_client *c, const struct redwi_job *j);
+/* Of a job that is done: runs its callback, or frees it if it was forgotten. */
+static inline void redwi_pool_finish(redw_client *c, struct redwi_job *j)
+{
+    redwi_list_remove(&j->link);
+    if (j->forgotten) {
+        j->ops->drop(j);
+        return;
+    }
+    redwi_client_unlist(c, j);
+    j->ops->finish(j);
+}
 /* Destroy, with nothing on the stack. */
 void redwi_client_end(redw_client *c);
 
@@ -52,7 +67,13 @@ void redwi_client_end(redw_client *c);
 
 /* One timer looks after all deadlines: a request that is answered in time, as nearly all are, costs no call of the
  * loop for it (300 of a ping's 8,200 instructions). It may go off when nobody is late. */
-void redwi_cancel_look_at(redw_client *c, int64_t us); /* somebody is late at us */
+void redwi_cancel_look_earlier(redw_client *c, int64_t us); /* for redwi_cancel_look_at() */
+/* Somebody is late at us. */
+static inline void redwi_cancel_look_at(redw_client *c, int64_t us)
+{
+    if (us < c->look_us)
+        redwi_cancel_look_earlier(c, us);
+}
 redw_loop_fn redwi_cancel_deadlines; /* arg: the client, somebody of whose may be late */
 redw_loop_fn redwi_cancel_drained;   /* arg: the client whose drain is over */
 redw_error *redwi_cancel_late(redw_client *c, const struct redwi_job *j); /* a waiting job's deadline */

@@ -70,10 +70,15 @@ static void logged_in(struct redwi_conn *c, char status)
     config->ops->ready(config->owner, c);
 }
 
+/* What stands for the oldest job when there is none is no unit's tag, for it lies inside the connection, whose own
+ * address is one. */
+_Static_assert(offsetof(struct redwi_conn, jobs) > offsetof(struct redwi_job, conn_link), "job_of() counts on it");
+
 /* Whose event it is; NULL: nobody's any more. */
-static struct redwi_job *job_of(const struct redwi_conn *c, const struct redwi_ev *ev)
+static inline struct redwi_job *job_of(const struct redwi_conn *c, const struct redwi_ev *ev)
 {
-    return ev->unit && ev->unit == redwi_conn_job(c) ? ev->unit : NULL;
+    struct redwi_job *oldest = REDWI_OF(c->jobs.next, struct redwi_job, conn_link);
+    return ev->unit == oldest ? oldest : NULL;
 }
 
 /* Of a unit that was sent ahead of a job's. */
@@ -83,21 +88,15 @@ static bool is_ahead(const struct redwi_conn *c, const struct redwi_ev *ev)
 }
 
 /* Does what a callback of the job answered, unless it took its job away meanwhile. */
-static void follow(struct redwi_conn *c, struct redwi_job *job, enum redwi_job_flow flow)
+static inline void follow(struct redwi_conn *c, struct redwi_job *job, enum redwi_job_flow flow)
 {
     const struct redwi_conn_config *config = &c->priv->config;
-    if (!job || job->conn != c)
+    if (flow == REDWI_JOB_GO || job->conn != c)
         return;
-    switch (flow) {
-    case REDWI_JOB_GO:
-        break;
-    case REDWI_JOB_PAUSE:
+    if (flow == REDWI_JOB_PAUSE)
         c->paused = true;
-        break;
-    case REDWI_JOB_STOP:
+    else
         config->ops->stopped(config->owner, c, job);
-        break;
-    }
 }
 
 static void give_parameter_types(struct redwi_conn *c, const struct redwi_ev *ev)
@@ -135,25 +134,27 @@ static void give_rows(struct redwi_conn *c, const struct redwi_ev *ev)
     struct redwi_conn_private *p = c->priv;
     struct redwi_job *job = job_of(c, ev);
     const uint8_t *taken = ev->data;
-    bool corrupt = !job;
-    enum redwi_job_flow flow = REDWI_JOB_GO;
-    if (job) {
-        p->in_rows = true;
-        flow = job->ops->rows(job, ev->data, ev->data + ev->len, &taken, &corrupt);
-        p->in_rows = false;
+    bool corrupt = false;
+    if (!job) {
+        redwi_session_corrupt(c->session, "malformed value");
+        return;
     }
+    p->in_rows = true;
+    enum redwi_job_flow flow = job->ops->rows(job, ev->data, ev->data + ev->len, &taken, &corrupt);
+    p->in_rows = false;
     if (c->state == REDWI_CONN_CLOSED)
         return;
-    bool stuck = job && flow == REDWI_JOB_GO && job->conn == c && taken == ev->data;
+    bool stuck = taken == ev->data && flow == REDWI_JOB_GO && job->conn == c;
     if (corrupt || stuck) {
         redwi_session_corrupt(c->session, corrupt ? "malformed value" : "nobody takes the rows");
         return;
     }
-    p->in_result |= job && job->conn == c && job->long_rows;
+    p->in_result |= job->long_rows && job->conn == c;
     redwi_session_rows_taken(c->session, taken);
-    if (p->dropped)
+    if (p->dropped) {
         redwi_session_discard(c->session, p->dropped);
-    p->dropped = NULL;
+        p->dropped = NULL;
+    }
     follow(c, job, flow);
 }
 
@@ -191,7 +192,8 @@ static void give_error(struct redwi_conn *c, const struct redwi_ev *ev)
 static void give_tag(struct redwi_conn *c, const struct redwi_ev *ev)
 {
     struct redwi_job *job = job_of(c, ev);
-    redwi_drive_result_ended(c);
+    if (c->priv->in_result)
+        redwi_drive_result_ended(c);
     if (!is_ahead(c, ev))
         redwi_ahead_saw(&c->priv->ahead, (const char *)ev->data, ev->len);
     if (job)
@@ -221,11 +223,17 @@ static bool has_socket(const struct redwi_conn *c)
     return c->state > REDWI_CONN_DIALING && c->state < REDWI_CONN_CLOSED;
 }
 
-/* Before its callback can take the job. */
-static void count_answer(struct redwi_conn_private *p, const struct redwi_job *job)
+static void unit_ended(struct redwi_conn *c, const struct redwi_ev *ev)
 {
-    if (job && !p->answers++)
+    struct redwi_conn_private *p = c->priv;
+    struct redwi_job *job = job_of(c, ev);
+    if (!job && is_ahead(c, ev))
+        redwi_ahead_ended(&p->ahead);
+    else if (!job)
+        redwi_ahead_doubt(&p->ahead);
+    else if (p->answers++ == 0)
         p->asked_us = job->sent_us;
+    redwi_conn_unit_ended(c, job, ev->status);
 }
 
 /* True: the session wants more input. */
@@ -274,12 +282,7 @@ static bool take_events(struct redwi_conn *c)
         case REDWI_EV_PARAMETER:
             break;
         case REDWI_EV_READY:
-            if (is_ahead(c, &ev))
-                redwi_ahead_ended(&c->priv->ahead);
-            else if (!ev.unit)
-                redwi_ahead_doubt(&c->priv->ahead);
-            count_answer(c->priv, job_of(c, &ev));
-            redwi_conn_unit_ended(c, job_of(c, &ev), ev.status);
+            unit_ended(c, &ev);
             break;
         case REDWI_EV_FATAL:
             fatal(c, ev.error);
@@ -289,12 +292,18 @@ static bool take_events(struct redwi_conn *c)
     return false;
 }
 
-/* Output. False: the socket takes no more now. */
+/* Output. */
+
+static inline bool output_waits(const struct redwi_conn *c)
+{
+    const struct redwi_conn_private *p = c->priv;
+    return redwi_transport_waits(&p->transport, c->session) && !p->broken && !p->ended;
+}
+
+/* False: the socket takes no more now. */
 static bool send_out(struct redwi_conn *c)
 {
     struct redwi_conn_private *p = c->priv;
-    if (p->broken || p->ended || !redwi_transport_waits(&p->transport, c->session))
-        return true;
     switch (redwi_transport_write(&p->transport, c->session, &p->broken)) {
     case REDWI_MOVED_WAIT:
         return false;
@@ -307,12 +316,6 @@ static bool send_out(struct redwi_conn *c)
 }
 
 /* Input. */
-
-static bool output_waits(const struct redwi_conn *c)
-{
-    const struct redwi_conn_private *p = c->priv;
-    return !p->broken && !p->ended && redwi_transport_waits(&p->transport, c->session);
-}
 
 /* A side connection that has said all it had to say: whatever ends it now, it did its work. */
 static bool side_is_done(const struct redwi_conn *c)
@@ -380,12 +383,10 @@ static void tls_is_up(struct redwi_conn *c)
 static enum redwi_moved read_in(struct redwi_conn *c, redw_error **why)
 {
     struct redwi_conn_private *p = c->priv;
-    size_t got = 0;
     enum redwi_moved moved;
     if (!p->transport.tls || p->transport.secured) {
-        moved = redwi_transport_read(&p->transport, c->session, &got, why);
-        p->parsed += got;
-        p->lowat.reads += got && p->in_result;
+        moved = redwi_transport_read(&p->transport, c->session, why);
+        p->lowat.reads += moved == REDWI_MOVED && p->in_result;
         return moved;
     }
     moved = redwi_transport_handshake(&p->transport, why);
@@ -408,7 +409,7 @@ static bool fill(struct redwi_conn *c)
 {
     struct redwi_conn_private *p = c->priv;
     redw_error *why = NULL;
-    if (p->parsed >= PARSED_MAX) {
+    if (p->transport.came >= PARSED_MAX) {
         if (p->transport.more || p->broken)
             request_turn(c); /* of these the socket does not remind us */
         return false;
@@ -437,7 +438,7 @@ static bool fill(struct redwi_conn *c)
 static void tick(struct redwi_conn_private *p, bool on)
 {
     const struct redw_loop *loop = p->config.loop;
-    if (on && p->ticking && !p->parsed)
+    if (on && p->ticking && !p->transport.came)
         return;
     if (on)
         loop->timer_set(loop->ctx, p->tick, loop->now_us(loop->ctx) + REDWI_LOWAT_WAIT_US);
@@ -446,11 +447,12 @@ static void tick(struct redwi_conn_private *p, bool on)
     p->ticking = on;
 }
 
-static void watch_for(struct redwi_conn_private *p, unsigned events)
+static inline void watch_for(struct redwi_conn_private *p, unsigned events)
 {
     const struct redw_loop *loop = p->config.loop;
-    if (events != p->watched)
-        loop->io_set(loop->ctx, p->io, p->transport.fd, events);
+    if (events == p->watched)
+        return;
+    loop->io_set(loop->ctx, p->io, p->transport.fd, events);
     p->watched = events;
 }
 
@@ -480,9 +482,9 @@ static void settle_mark(struct redwi_conn *c)
     struct redwi_conn_private *p = c->priv;
     unsigned left = c->given_up ? 0 : c->njobs;
     const struct redw_loop *loop = p->config.loop;
-    if (p->parsed && p->answers + left >= REDWI_LOWAT_UNITS) {
+    if (p->transport.came && p->answers + left >= REDWI_LOWAT_UNITS) {
         int64_t took_us = p->answers ? loop->now_us(loop->ctx) - p->asked_us : 0;
-        redwi_lowat_heard(&p->lowat, p->parsed, p->answers, left, took_us);
+        redwi_lowat_heard(&p->lowat, p->transport.came, p->answers, left, took_us);
     }
     lowered(c, redwi_lowat_settle(&p->lowat, p->sys, p->transport.fd, p->in_result, left));
     tick(p, p->lowat.mark && (p->watched & REDW_READ));
@@ -503,10 +505,11 @@ static bool has_mark(const struct redwi_conn *c)
     return ((unsigned)l->mark | l->few | p->in_result | pipeline) && may_wait(p);
 }
 
-static void watch(struct redwi_conn *c, bool output)
+/* Who has heard all is neither paused, nor working, nor at the end. */
+static inline void watch(struct redwi_conn *c, bool output)
 {
     struct redwi_conn_private *p = c->priv;
-    bool reads = !p->ended && !c->paused && !p->working;
+    bool reads = p->heard || !(p->ended || c->paused || p->working);
     watch_for(p, (reads ? REDW_READ : 0u) | (output ? REDW_WRITE : 0u));
 }
 
@@ -537,7 +540,7 @@ void redwi_drive_look(struct redwi_conn *c)
 {
     struct redwi_conn_private *p = c->priv;
     redwi_drive(c, REDWI_DRIVE_RECVS);
-    if (!has_socket(c) || !p->lowat.mark || p->parsed >= (waits_for_rows(p) ? REDWI_LOWAT_BYTES : 1))
+    if (!has_socket(c) || !p->lowat.mark || p->transport.came >= (waits_for_rows(p) ? REDWI_LOWAT_BYTES : 1))
         return;
     lower_mark(c);
 }
@@ -545,23 +548,22 @@ void redwi_drive_look(struct redwi_conn *c)
 void redwi_drive(struct redwi_conn *c, unsigned recvs)
 {
     struct redwi_conn_private *p = c->priv;
-    bool sent, more, output;
+    bool sent, more;
     if (!has_socket(c))
         return;
-    p->parsed = 0;
+    p->transport.came = 0;
     p->answers = 0;
     redwi_transport_wake(&p->transport, recvs);
     do {
         more = p->heard || take_events(c);
         if (!has_socket(c))
             return;
-        sent = send_out(c);
+        sent = !output_waits(c) || send_out(c);
         more = more && fill(c);
         p->heard &= !more;
         /* Reading may leave something to send although it brought nothing: answers of TLS itself. */
-        output = !sent || (p->transport.tls && output_waits(c));
-    } while (more || (sent && output));
-    watch(c, output);
+    } while (more || (p->transport.tls && sent && output_waits(c)));
+    watch(c, !sent);
     if (has_mark(c))
         settle_mark(c);
 }
@@ -574,9 +576,9 @@ void redwi_drive_flush(struct redwi_conn *c)
         return;
     }
     redwi_transport_wake(&p->transport, 0);
-    bool sent = send_out(c);
+    bool sent = p->broken || send_out(c);
     if (p->broken)
         redwi_drive(c, REDWI_DRIVE_RECVS);
     else
-        watch(c, !sent);
+        watch_for(p, sent ? REDW_READ : REDW_READ | REDW_WRITE); /* as it has heard all */
 }

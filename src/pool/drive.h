@@ -27,7 +27,6 @@ struct redwi_conn_private {
     void *io, *timer, *turn;
     void *tick;         /* the look at a socket whose low-water mark is up */
     int64_t started_us;
-    size_t parsed;      /* bytes that went into the session in this wake-up */
     unsigned answers;   /* units that ended in it, by jobs that were on the connection */
     int64_t asked_us;   /* when the first of them was given to it */
     redw_error *broken; /* sending failed: what the server said last is still read, then this is the end */

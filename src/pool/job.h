@@ -71,6 +71,7 @@ struct redwi_job {
     struct redwi_link link;       /* WAITING: in a waiting list; ACTIVE: resuming, or none; DONE: done list */
     struct redwi_link conn_link;  /* ACTIVE: among the jobs of its connection */
     redw_id id;
+    struct redwi_job *id_next;    /* in the client's table of ids */
     enum redwi_job_state state;
     bool cancelled;               /* redw_cancel was called */
     enum redw_cancel_verdict verdict; /* what became of that */

@@ -39,6 +39,19 @@ static inline void redwi_list_prepend(struct redwi_link *head, struct redwi_link
 {
     redwi_list_append(head->next, l);
 }
+/* From the list it is in to another, or to its other end. */
+static inline void redwi_list_move_back(struct redwi_link *head, struct redwi_link *l)
+{
+    l->prev->next = l->next;
+    l->next->prev = l->prev;
+    redwi_list_append(head, l);
+}
+static inline void redwi_list_move_front(struct redwi_link *head, struct redwi_link *l)
+{
+    l->prev->next = l->next;
+    l->next->prev = l->prev;
+    redwi_list_prepend(head, l);
+}
 /* Moves all of `from` into the empty list `to`: iterate over what was taken, so that callbacks may add. */
 static inline void redwi_list_take(struct redwi_link *to, struct redwi_link *from)
 {

@@ -54,7 +54,7 @@ static int64_t clock_us(clockid_t clock)
 {
     struct timespec t;
     clock_gettime(clock, &t);
-    return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
+    return (int64_t)t.tv_sec * 1000000 + (uint32_t)t.tv_nsec / 1000;
 }
 
 static int64_t now_us(void *ctx)

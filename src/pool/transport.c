@@ -7,9 +7,6 @@
 
 #include <errno.h>
 
-/* Bytes sent in one wake-up, at most. */
-#define SENDS_MAX ((size_t)1 << 20)
-
 static redw_error *os_failed(const struct redwi_transport *t, const char *doing)
 {
     const struct redwi_err_spec spec = {
@@ -38,15 +35,9 @@ void redwi_transport_close(struct redwi_transport *t)
     t->fd = -1;
 }
 
-void redwi_transport_wake(struct redwi_transport *t, unsigned recvs)
-{
-    t->recvs = recvs;
-    t->sends = SENDS_MAX;
-}
-
 /* One portion from the socket. Another recv is worth its call only if this one filled the room. */
 static inline enum redwi_moved receive(struct redwi_transport *t, void *p, size_t room, size_t *got,
-                                redw_error **why)
+                                       redw_error **why)
 {
     while (t->recvs) {
         t->recvs--;
@@ -71,7 +62,7 @@ static inline enum redwi_moved receive(struct redwi_transport *t, void *p, size_
 
 /* Sends up to n bytes, *sent tells how many; MOVED: all of them. */
 static inline enum redwi_moved transmit(struct redwi_transport *t, const uint8_t *p, size_t n, size_t *sent,
-                                 redw_error **why)
+                                        redw_error **why)
 {
     *sent = 0;
     size_t most = n < t->sends ? n : t->sends;
@@ -145,16 +136,16 @@ enum redwi_moved redwi_transport_handshake(struct redwi_transport *t, redw_error
 }
 
 /* Decrypts a portion into the session; needs no socket. WAIT: more ciphertext is wanted. */
-static enum redwi_moved decrypt(struct redwi_transport *t, struct redwi_session *s, size_t *got,
-                                redw_error **why)
+static enum redwi_moved decrypt(struct redwi_transport *t, struct redwi_session *s, redw_error **why)
 {
-    size_t room;
+    size_t room, got = 0;
     uint8_t *p = redwi_session_input(s, &room);
     if (!p)
         return REDWI_MOVED;
-    switch (redwi_tls_read(t->tls, p, room, got, why)) {
+    switch (redwi_tls_read(t->tls, p, room, &got, why)) {
     case REDWI_TLS_DONE:
-        redwi_session_received(s, *got);
+        redwi_session_received(s, got);
+        t->came += got;
         return REDWI_MOVED;
     case REDWI_TLS_WANT_INPUT:
         redwi_session_received(s, 0);
@@ -167,11 +158,10 @@ static enum redwi_moved decrypt(struct redwi_transport *t, struct redwi_session 
     }
 }
 
-static enum redwi_moved read_secured(struct redwi_transport *t, struct redwi_session *s, size_t *got,
-                                     redw_error **why)
+static enum redwi_moved read_secured(struct redwi_transport *t, struct redwi_session *s, redw_error **why)
 {
     for (;;) {
-        enum redwi_moved moved = t->more ? decrypt(t, s, got, why) : REDWI_MOVED_WAIT;
+        enum redwi_moved moved = t->more ? decrypt(t, s, why) : REDWI_MOVED_WAIT;
         if (moved != REDWI_MOVED_WAIT)
             return moved;
         moved = receive_records(t, why);
@@ -181,18 +171,17 @@ static enum redwi_moved read_secured(struct redwi_transport *t, struct redwi_ses
     }
 }
 
-enum redwi_moved redwi_transport_read(struct redwi_transport *t, struct redwi_session *s, size_t *got,
-                                      redw_error **why)
+enum redwi_moved redwi_transport_read(struct redwi_transport *t, struct redwi_session *s, redw_error **why)
 {
-    size_t room;
-    *got = 0;
+    size_t room, got = 0;
     if (t->tls)
-        return read_secured(t, s, got, why);
+        return read_secured(t, s, why);
     uint8_t *p = redwi_session_input(s, &room);
     if (!p)
         return REDWI_MOVED;
-    enum redwi_moved moved = receive(t, p, room, got, why);
-    redwi_session_received(s, *got);
+    enum redwi_moved moved = receive(t, p, room, &got, why);
+    redwi_session_received(s, got);
+    t->came += got;
     return moved;
 }
 

@@ -23,6 +23,7 @@ struct redwi_transport {
     bool more;             /* the filter may hold bytes that were not read yet */
     unsigned recvs;        /* calls of recv still allowed */
     size_t sends;          /* bytes still allowed to be sent */
+    size_t came;           /* bytes that went into the session since its owner set this to 0 */
 };
 
 enum redwi_moved {
@@ -39,8 +40,15 @@ void redwi_transport_open(struct redwi_transport *t, const struct redw_allocator
 /* Frees the filter and closes the descriptor; again is allowed. */
 void redwi_transport_close(struct redwi_transport *t);
 
+/* Bytes sent in one wake-up, at most. */
+#define REDWI_TRANSPORT_SENDS ((size_t)1 << 20)
+
 /* A new wake-up: `recvs` calls of recv are allowed from now on. */
-void redwi_transport_wake(struct redwi_transport *t, unsigned recvs);
+static inline void redwi_transport_wake(struct redwi_transport *t, unsigned recvs)
+{
+    t->recvs = recvs;
+    t->sends = REDWI_TRANSPORT_SENDS;
+}
 
 /* Puts the filter in front; 0, or the code and *why of redwi_tls_create(). Then handshake until MOVED: each
  * call goes as far as the socket allows. */
@@ -48,10 +56,8 @@ int redwi_transport_secure(struct redwi_transport *t, struct redwi_tls_ctx *ctx,
                            int64_t wall_us, struct redw_diag *why);
 enum redwi_moved redwi_transport_handshake(struct redwi_transport *t, redw_error **why);
 
-/* Brings one portion into the session; *got: its bytes (0 with MOVED: the session has no memory and says
- * so itself). */
-enum redwi_moved redwi_transport_read(struct redwi_transport *t, struct redwi_session *s, size_t *got,
-                                      redw_error **why);
+/* Brings one portion into the session (of no bytes with MOVED: the session has no memory and says so itself). */
+enum redwi_moved redwi_transport_read(struct redwi_transport *t, struct redwi_session *s, redw_error **why);
 /* Sends what the session has to send. */
 enum redwi_moved redwi_transport_write(struct redwi_transport *t, struct redwi_session *s, redw_error **why);
 /* Is there anything to send? */

@@ -544,16 +544,18 @@ void redwi_session_ended(struct redwi_session *s, redw_error *why)
 }
 
 /* What may be sent: whole messages of a living session. */
-static size_t sendable(const struct redwi_session *s)
+static inline size_t sendable(const struct redwi_session *s)
 {
     if (s->phase == REDWI_PHASE_DEAD)
         return 0;
     return s->unit_open ? s->unit_at : redwi_buf_len(&s->out);
 }
 
-bool redwi_session_has_output(const struct redwi_session *s)
+_Static_assert(offsetof(struct redwi_session, out) == 0, "redwi_session_has_output() counts on it");
+
+size_t redwi_session_sendable(const struct redwi_session *s)
 {
-    return sendable(s) > 0;
+    return sendable(s);
 }
 
 const uint8_t *redwi_session_output(const struct redwi_session *s, size_t *n)

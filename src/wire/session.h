@@ -75,7 +75,13 @@ void redwi_session_received(struct redwi_session *s, size_t n);
 void redwi_session_ended(struct redwi_session *s, redw_error *why);
 
 const uint8_t *redwi_session_output(const struct redwi_session *s, size_t *n);
-bool redwi_session_has_output(const struct redwi_session *s);
+size_t redwi_session_sendable(const struct redwi_session *s); /* how much that is */
+/* Asked several times in each wake-up, when nearly always there is none: a session begins with its output's buffer. */
+static inline bool redwi_session_has_output(const struct redwi_session *s)
+{
+    const struct redwi_buf *out = (const void *)s;
+    return redwi_buf_len(out) > 0 && redwi_session_sendable(s) > 0;
+}
 void redwi_session_sent(struct redwi_session *s, size_t n);
 
 enum redwi_ev_kind {

@@ -36,9 +36,9 @@ enum redwi_phase {
 };
 
 struct redwi_session {
+    struct redwi_buf out, in; /* out is the first: redwi_session_has_output() */
     struct redwi_session_config config;
     enum redwi_phase phase;
-    struct redwi_buf in, out;
     bool in_login;   /* `in` has, or had, what came before the login was done */
     size_t need;     /* whole length of the message in front, once its header passed; 0: not known yet */
     size_t row_max;  /* largest length word of a DataRow */

@@ -304,6 +304,53 @@ START_TEST(a_callback_during_destroy_may_forget_and_cancel_but_not_submit)
 }
 END_TEST
 
+static void forget_c_cancel_d(char name)
+{
+    if (name != 'a')
+        return;
+    ck_assert_int_eq(redw_forget(client, ids_by_name['c']), 0);
+    ck_assert_int_eq(redw_cancel(client, add('d')), 0);
+}
+
+/* The last of them marks how far the callbacks of an entry go. */
+START_TEST(a_callback_may_forget_the_last_of_those_that_are_done)
+{
+    open_client(1, 0);
+    for (char name = 'a'; name <= 'c'; name++)
+        ids_by_name[(int)name] = add(name);
+    settle();
+    on_finish = forget_c_cancel_d;
+    fake_break(fakes[0], REDW_ECONNECT, "connect: refused");
+    ck_assert_str_eq(story, "ab(c)d");
+    settle();
+    ck_assert_str_eq(story, "ab(c)d");
+    ck_assert_int_eq(vloop_holds(loop), 0);
+}
+END_TEST
+
+/* More than are finished between two steps. */
+START_TEST(a_callback_may_submit_while_many_others_are_due)
+{
+    open_client(1, 0);
+    for (int i = 0; i < 120; i++)
+        add(i == 10 ? 'a' : i == 60 ? 'e' : 'x');
+    settle();
+    on_finish = submit_again;
+    memset(seen, 0, sizeof seen);
+    fake_break(fakes[0], REDW_ECONNECT, "connect: refused");
+    ck_assert_int_eq(seen['x'].finished + seen['a'].finished + seen['e'].finished, 120);
+    ck_assert_uint_eq(nfakes, 2); /* one more is opened, for what 'a' has submitted */
+    fake_ready(fakes[1]);
+    for (char name = 'b'; name <= 'e'; name++) {
+        settle();
+        ck_assert_int_eq(*job_on(fakes[1]), name);
+        fake_end(fakes[1], NULL);
+    }
+    settle();
+    ck_assert_int_eq(vloop_holds(loop), 0);
+}
+END_TEST
+
 START_TEST(in_a_forks_child_destroy_calls_nobody)
 {
     open_client_with(2, 2);
@@ -345,6 +392,8 @@ int main(void)
     tcase_add_test(t, a_callback_may_close_or_destroy_the_client);
     tcase_add_test(t, the_closed_callback_may_destroy_the_client);
     tcase_add_test(t, a_callback_during_destroy_may_forget_and_cancel_but_not_submit);
+    tcase_add_test(t, a_callback_may_forget_the_last_of_those_that_are_done);
+    tcase_add_test(t, a_callback_may_submit_while_many_others_are_due);
     tcase_add_test(t, in_a_forks_child_destroy_calls_nobody);
     suite_add_tcase(suite, t);
     SRunner *runner = srunner_create(suite);

@@ -140,6 +140,7 @@ static void as_a_cell(const char *text, size_t n)
 {
     redw_decimal want, got;
     struct redw_column c = {.name = "x", .type = REDW_NUMERIC, .oid = 1700, .typmod = -1};
+    c.priv_[REDWI_COLUMN_FORM] = redwi_form(c.type, c.binary);
     const struct redwi_rowset set = {.columns = &c, .ncolumns = 1};
     static const int precisions[] = {0, -1, 4, 15, 38, 39};
     static unsigned turn;

@@ -41,16 +41,28 @@ static inline int cell_of(const redw_row *row, size_t col, enum redw_type type, 
     return out->ptr ? REDW_OK : REDW_NULL;
 }
 
-int redw_row_date(const redw_row *row, size_t col, redw_date *out)
+/* Apart, so that what is met most saves no register. */
+#define NOINLINE static __attribute__((noinline))
+
+NOINLINE int any_date(const redw_row *row, size_t col, redw_date *out)
 {
     struct value v;
     *out = (redw_date){0};
     int rc = cell_of(row, col, REDW_DATE, &v);
     if (rc != REDW_OK)
         return rc;
-    if (v.column->binary)
-        return redwi_binary_date(v.ptr, v.len, out);
-    return redwi_fast_day(v.ptr, v.len, &out->days) ? REDW_OK : redwi_text_date(v.ptr, v.len, out);
+    return v.column->binary ? redwi_binary_date(v.ptr, v.len, out) : redwi_text_date(v.ptr, v.len, out);
+}
+
+/* In text, as most are; so it is with the timestamp. NULL has no length that a date has. */
+int redw_row_date(const redw_row *row, size_t col, redw_date *out)
+{
+    if (redwi_row_form(row, col) == redwi_form(REDW_DATE, false)) {
+        const redw_slice *cell = &row->cells[col];
+        if (redwi_fast_day(cell->ptr, cell->len, &out->days))
+            return REDW_OK;
+    }
+    return any_date(row, col, out);
 }
 
 int redw_row_time(const redw_row *row, size_t col, redw_time *out)
@@ -74,16 +86,25 @@ int redw_row_timetz(const redw_row *row, size_t col, redw_timetz *out)
                             : redwi_text_timetz(v.ptr, v.len, out);
 }
 
-int redw_row_timestamp(const redw_row *row, size_t col, redw_timestamp *out)
+NOINLINE int any_timestamp(const redw_row *row, size_t col, redw_timestamp *out)
 {
     struct value v;
     *out = (redw_timestamp){0};
     int rc = cell_of(row, col, REDW_TIMESTAMP, &v);
     if (rc != REDW_OK)
         return rc;
-    if (v.column->binary)
-        return redwi_binary_timestamp(v.ptr, v.len, out);
-    return redwi_fast_moment(v.ptr, v.len, &out->us) ? REDW_OK : redwi_text_timestamp(v.ptr, v.len, out);
+    return v.column->binary ? redwi_binary_timestamp(v.ptr, v.len, out)
+                            : redwi_text_timestamp(v.ptr, v.len, out);
+}
+
+int redw_row_timestamp(const redw_row *row, size_t col, redw_timestamp *out)
+{
+    if (redwi_row_form(row, col) == redwi_form(REDW_TIMESTAMP, false)) {
+        const redw_slice *cell = &row->cells[col];
+        if (redwi_fast_moment(cell->ptr, cell->len, &out->us))
+            return REDW_OK;
+    }
+    return any_timestamp(row, col, out);
 }
 
 /* abstime, of Redshift's catalogue: seconds since 1970, with three values of their own (nabstime.h of

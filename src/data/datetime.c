@@ -18,7 +18,7 @@
 #define DATE_MIN      (-2440588) /* 4714-11-24 BC, day 0 of the Julian day count */
 #define DATE_MAX      2145042905 /* 5874897-12-31 */
 #define TIMESTAMP_MIN (DATE_MIN * REDWI_DAY)
-#define DAYS_TO_2000  10957 /* from 1970-01-01, where this library counts from */
+#define DAYS_TO_2000  REDWI_DAYS_TO_2000 /* from 1970-01-01, where this library counts from */
 #define US_TO_2000    (DAYS_TO_2000 * REDWI_DAY)
 #define ZONE_LIMIT_S  57600 /* 16 hours: PostgreSQL's TZDISP_LIMIT */
 

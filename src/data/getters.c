@@ -285,6 +285,13 @@ int redw_row_double(const redw_row *row, size_t col, double *out)
     return any_double(row, col, out);
 }
 
+/* A precision below the scale (PostgreSQL 15) or above 38 digits says nothing about a value. */
+static inline uint8_t precision_of(const struct redw_column *c, unsigned scale)
+{
+    unsigned precision = (unsigned)c->precision;
+    return precision - scale <= REDWI_NUMERIC_DIGITS - scale ? (uint8_t)precision : 0;
+}
+
 NOINLINE int any_decimal(const redw_row *row, size_t col, redw_decimal *out)
 {
     *out = (redw_decimal){0};
@@ -304,28 +311,32 @@ NOINLINE int any_decimal(const redw_row *row, size_t col, redw_decimal *out)
     if (!s.ptr)
         return REDW_NULL;
     int rc = numeric(c, s, out);
-    /* A precision below the scale (PostgreSQL 15) or above 38 digits says nothing about this value. */
-    if (rc == REDW_OK && c->precision >= out->scale && c->precision <= REDWI_NUMERIC_DIGITS)
-        out->precision = (uint8_t)c->precision;
+    if (rc == REDW_OK)
+        out->precision = precision_of(c, out->scale);
     return rc;
 }
 
-/* A precision below the scale (PostgreSQL 15) or above 38 digits says nothing about this value. */
 int redw_row_decimal(const redw_row *row, size_t col, redw_decimal *out)
 {
-    if (redwi_row_form(row, col) == redwi_form(REDW_NUMERIC, false)) {
+    unsigned form = redwi_row_form(row, col);
+    if (form == redwi_form(REDW_NUMERIC, false)) {
         const redw_slice *cell = &row->cells[col];
         uint64_t v;
         unsigned scale;
         bool negative;
         if (redwi_led_number(cell->ptr, cell->len, &v, &scale, &negative)) {
-            unsigned precision = (unsigned)column(row, col)->precision;
             *out = (redw_decimal){
                 .lo = v,
                 .scale = (uint8_t)scale,
-                .precision = precision - scale <= REDWI_NUMERIC_DIGITS - scale ? (uint8_t)precision : 0,
+                .precision = precision_of(column(row, col), scale),
                 .negative = negative & (v != 0),
             };
+            return REDW_OK;
+        }
+    } else if (form == redwi_form(REDW_NUMERIC, true) && redwi_column_server(column(row, col)) == REDWI_POSTGRES) {
+        const redw_slice *cell = &row->cells[col];
+        if (redwi_numeric_postgres(cell->ptr, cell->len, out) == REDW_OK) {
+            out->precision = precision_of(column(row, col), out->scale);
             return REDW_OK;
         }
     }

@@ -54,12 +54,17 @@ NOINLINE int any_date(const redw_row *row, size_t col, redw_date *out)
     return v.column->binary ? redwi_binary_date(v.ptr, v.len, out) : redwi_text_date(v.ptr, v.len, out);
 }
 
-/* In text, as most are; so it is with the timestamp. NULL has no length that a date has. */
+/* At once what is like nearly all; so it is with the timestamps. NULL has no length that a date has. */
 int redw_row_date(const redw_row *row, size_t col, redw_date *out)
 {
-    if (redwi_row_form(row, col) == redwi_form(REDW_DATE, false)) {
+    unsigned form = redwi_row_form(row, col);
+    if (form == redwi_form(REDW_DATE, false)) {
         const redw_slice *cell = &row->cells[col];
         if (redwi_fast_day(cell->ptr, cell->len, &out->days))
+            return REDW_OK;
+    } else if (form == redwi_form(REDW_DATE, true)) {
+        const redw_slice *cell = &row->cells[col];
+        if (redwi_fast_binary_day(cell->ptr, cell->len, &out->days))
             return REDW_OK;
     }
     return any_date(row, col, out);
@@ -99,9 +104,14 @@ NOINLINE int any_timestamp(const redw_row *row, size_t col, redw_timestamp *out)
 
 int redw_row_timestamp(const redw_row *row, size_t col, redw_timestamp *out)
 {
-    if (redwi_row_form(row, col) == redwi_form(REDW_TIMESTAMP, false)) {
+    unsigned form = redwi_row_form(row, col);
+    if (form == redwi_form(REDW_TIMESTAMP, false)) {
         const redw_slice *cell = &row->cells[col];
         if (redwi_fast_moment(cell->ptr, cell->len, &out->us))
+            return REDW_OK;
+    } else if (form == redwi_form(REDW_TIMESTAMP, true)) {
+        const redw_slice *cell = &row->cells[col];
+        if (redwi_fast_binary_moment(cell->ptr, cell->len, &out->us))
             return REDW_OK;
     }
     return any_timestamp(row, col, out);
@@ -125,7 +135,7 @@ static int binary_abstime(const char *p, size_t n, redw_timestamptz *out)
     return REDW_OK;
 }
 
-int redw_row_timestamptz(const redw_row *row, size_t col, redw_timestamptz *out)
+NOINLINE int any_timestamptz(const redw_row *row, size_t col, redw_timestamptz *out)
 {
     struct value v;
     *out = (redw_timestamptz){0};
@@ -137,6 +147,16 @@ int redw_row_timestamptz(const redw_row *row, size_t col, redw_timestamptz *out)
     if (v.column->oid == REDWI_OID_ABSTIME)
         return binary_abstime(v.ptr, v.len, out);
     return redwi_binary_timestamptz(v.ptr, v.len, out);
+}
+
+int redw_row_timestamptz(const redw_row *row, size_t col, redw_timestamptz *out)
+{
+    if (redwi_row_form(row, col) == redwi_form(REDW_TIMESTAMPTZ, true)) {
+        const redw_slice *cell = &row->cells[col];
+        if (redwi_fast_binary_moment(cell->ptr, cell->len, &out->us))
+            return REDW_OK;
+    }
+    return any_timestamptz(row, col, out);
 }
 
 int redw_row_interval(const redw_row *row, size_t col, redw_interval *out)

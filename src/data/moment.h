@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Dates and timestamps in the one shape nearly all have, "2024-02-29 12:34:56.789", where each character has
- * its place: one straight run, inlined into the getters. Each says only yes, and writes nothing else but its
- * answer; whatever it does not know is read again by datetime.c, which alone decides what is wrong with it.
+ * its place: one straight run, inlined into the getters. Each says only yes;
+ * whatever it does not know is read again by datetime.c, which alone decides what is wrong with it.
  *
  * Nothing outside of the text is read.
  */
@@ -11,6 +11,7 @@
 
 #include "data/clock.h"
 #include "data/digits.h"
+#include "wire/cursor.h"
 
 #define REDWI_INLINE static inline __attribute__((always_inline))
 
@@ -181,6 +182,27 @@ REDWI_INLINE bool redwi_fast_moment(const char *p, size_t n, int64_t *us)
         return false;
     *us = (days * INT64_C(86400) + redwi_seconds(clock)) * REDWI_SECOND + fraction;
     return true;
+}
+
+/* The binary forms, which count from 2000-01-01, of what lies within 2,800 years of it: not near any bound. */
+#define REDWI_DAYS_TO_2000 10957
+
+REDWI_INLINE bool redwi_fast_binary_day(const char *p, size_t n, int32_t *days)
+{
+    if (n != 4)
+        return false;
+    uint32_t v = redwi_load32((const uint8_t *)p);
+    *days = (int32_t)(v + REDWI_DAYS_TO_2000);
+    return (v + (1U << 20)) >> 21 == 0;
+}
+
+REDWI_INLINE bool redwi_fast_binary_moment(const char *p, size_t n, int64_t *us)
+{
+    if (n != 8)
+        return false;
+    uint64_t v = redwi_load64((const uint8_t *)p);
+    *us = (int64_t)(v + (uint64_t)(REDWI_DAYS_TO_2000 * REDWI_DAY));
+    return (v + (UINT64_C(1) << 57)) >> 58 == 0;
 }
 
 #endif

@@ -43,7 +43,8 @@ const char *redwi_name_of_oid(uint32_t oid);
 enum { REDWI_COLUMN_SERVER = 0, REDWI_COLUMN_FORM = 1 };
 
 /* What the cells of a result's column are, for the getters to see at one look: the type, and in the lowest bit
- * whether they are text as they are. 0, a form unknown, says nothing; columns that are not of a result have it. */
+ * whether they are text as they are. 0 says nothing: columns have it that are not of a result, or unlike others of
+ * their type. */
 static inline uint8_t redwi_form(enum redw_type type, bool binary)
 {
     return (uint8_t)((unsigned)type << 1 | (!binary | (type == REDW_VARCHAR)));

@@ -64,6 +64,8 @@ static const struct want wants[] = {
     {REDW_BOOLEAN, T("f"), OK, ETYPE, ETYPE, ETYPE, 0, 0},
     {REDW_BOOLEAN, T(""), EPROTO, ETYPE, ETYPE, ETYPE, 0, 0},
     {REDW_BOOLEAN, T("x"), EPROTO, ETYPE, ETYPE, ETYPE, 0, 0},
+    {REDW_BOOLEAN, T("n"), EPROTO, ETYPE, ETYPE, ETYPE, 0, 0},
+    {REDW_BOOLEAN, T("false"), OK, ETYPE, ETYPE, ETYPE, 0, 0},
     {REDW_BOOLEAN, B("\x01"), OK, ETYPE, ETYPE, ETYPE, 1, 0},
     {REDW_BOOLEAN, B("\x00"), OK, ETYPE, ETYPE, ETYPE, 0, 0},
     {REDW_BOOLEAN, B("t"), EPROTO, ETYPE, ETYPE, ETYPE, 0, 0},

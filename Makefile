@@ -113,7 +113,7 @@ lint: $(CLANG_STAMPS) structure  ## clang warnings, cppcheck, structure checks
 	cppcheck --quiet --std=c11 --enable=warning,portability --inline-suppr --suppress=missingIncludeSystem \
 		--error-exitcode=1 -D_GNU_SOURCE -Iinclude -Isrc src
 
-structure: $B/$(SONAME)  ## floors, headers, exported symbols, banned calls
+structure: $B/$(SONAME)  ## floors, headers, exported symbols, banned calls, sizes
 	+scripts/check_structure.sh $B/$(SONAME)
 	+scripts/check_install.sh $B
 	scripts/check_rows.sh

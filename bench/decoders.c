@@ -13,6 +13,7 @@
  * Widths vary, so that branch prediction fails as it does in life. Both make the same checksum.
  */
 #include "measure.h"
+#include "random.h"
 
 #include "data/row.h"
 #include "data/types.h"
@@ -30,24 +31,6 @@ static struct {
     char lead[8], text[ROOM];
 } texts[VALUES];
 static redw_slice cells[VALUES];
-
-static uint64_t random_next(uint64_t *state) /* splitmix64 */
-{
-    uint64_t z = *state += 0x9e3779b97f4a7c15u;
-
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-    return z ^ (z >> 31);
-}
-
-/* Every magnitude equally likely, either sign. */
-static int64_t random_int(uint64_t *state, unsigned bits_max)
-{
-    unsigned bits = 1 + (unsigned)(random_next(state) % bits_max);
-    int64_t v = (int64_t)(random_next(state) >> (64 - bits) | UINT64_C(1) << (bits - 1));
-
-    return random_next(state) & 1 ? -v : v;
-}
 
 static void make_int4(char *to, uint64_t *s)
 {

@@ -9,7 +9,6 @@
 #include <err.h>
 #include <ev.h>
 #include <libpq-fe.h>
-#include <stdio.h>
 
 #define CONNS_MAX 1000
 #define REST_S    0.2
@@ -159,11 +158,7 @@ int main(int argc, char **argv)
     r.loop = ev_default_loop(0);
     if (r.args.conns > CONNS_MAX)
         errx(1, "--conns %u: too many", r.args.conns);
-    if (r.args.uri != NULL)
-        snprintf(r.uri, sizeof r.uri, "%s", r.args.uri);
-    else
-        snprintf(r.uri, sizeof r.uri, "postgresql://bench@127.0.0.1:%d/bench?sslmode=%s", r.args.port,
-                 r.args.tls ? "require" : "disable");
+    bench_uri(&r.args, r.uri, sizeof r.uri);
     ev_init(&r.io, on_event);
     r.io.data = &r;
     start_round(&r);

@@ -222,6 +222,16 @@ struct bench_args bench_args(int argc, char **argv)
     return a;
 }
 
+void bench_uri(const struct bench_args *a, char *to, size_t room)
+{
+    int n = a->uri != NULL ? snprintf(to, room, "%s", a->uri)
+                           : snprintf(to, room, "postgresql://bench@127.0.0.1:%d/bench?sslmode=%s", a->port,
+                                      a->tls ? "require" : "disable");
+
+    if (n < 0 || (size_t)n >= room)
+        errx(1, "--uri: too long");
+}
+
 void bench_sql(const struct bench_args *a, uint64_t rows, char *to, size_t room)
 {
     if (a->postgres)

@@ -50,6 +50,9 @@ struct bench_args {
  */
 struct bench_args bench_args(int argc, char **argv);
 
+/* The server's: --uri, or blast's at its port. */
+void bench_uri(const struct bench_args *a, char *to, size_t room);
+
 /* The statement whose result has so many rows of the shape; and how many the warm-up asks for. */
 void bench_sql(const struct bench_args *a, uint64_t rows, char *to, size_t room);
 uint64_t bench_warm_rows(const struct bench_args *a);

@@ -15,7 +15,6 @@
 #include <err.h>
 #include <ev.h>
 #include <redw.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 struct run {
@@ -304,7 +303,7 @@ int main(int argc, char **argv)
         [CONSUME_TOUCH] = &touching, [CONSUME_DECODE] = &decoding, [CONSUME_HASH] = &hashing};
     struct run r = {.args = bench_args(argc, argv)};
     struct redw_diag why;
-    char uri[120];
+    char uri[200];
 
     r.loop = ev_default_loop(0);
     ev_once(r.loop, -1, 0, 0.001, on_first_timer, NULL); /* libev's own memory for it comes before the counting */
@@ -319,8 +318,7 @@ int main(int argc, char **argv)
         r.handler = &pausing;
     ev_init(&r.rest, on_rested);
     r.rest.data = &r;
-    snprintf(uri, sizeof uri, "postgresql://bench@127.0.0.1:%d/bench?sslmode=%s", r.args.port,
-             r.args.tls ? "require" : "disable");
+    bench_uri(&r.args, uri, sizeof uri);
     if (redw_client_create(&r.client, r.loop, REDW_OPTIONS(.uri = uri, .pool_max = 1), &why) != 0)
         errx(1, "create: %s", why.text);
     if (redw_client_ready(r.client, 0, on_ready, &r) < 0)

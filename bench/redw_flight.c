@@ -14,7 +14,6 @@
 #include <err.h>
 #include <ev.h>
 #include <redw.h>
-#include <stdio.h>
 
 #define INFLIGHT_MAX 1000
 
@@ -188,14 +187,14 @@ int main(int argc, char **argv)
 {
     static struct run r;
     struct redw_diag why;
-    char uri[120];
+    char uri[200];
 
     r.args = bench_args(argc, argv);
     if (r.args.inflight > INFLIGHT_MAX || r.args.conns > r.args.inflight || r.args.depth > r.args.inflight)
         errx(1, "--inflight %u --conns %u --depth %u: too many", r.args.inflight, r.args.conns, r.args.depth);
     r.loop = ev_default_loop(0);
     ev_once(r.loop, -1, 0, 0.001, on_first_timer, NULL); /* libev's own memory for it comes before the counting */
-    snprintf(uri, sizeof uri, "postgresql://bench@127.0.0.1:%d/bench?sslmode=disable", r.args.port);
+    bench_uri(&r.args, uri, sizeof uri);
     if (redw_client_create(&r.client, r.loop, REDW_OPTIONS(.uri = uri, .pool_max = r.args.conns,
                                                            .pipeline_max = r.args.depth), &why) != 0 ||
         redw_stmt_create(&r.stmt, r.client, "SELECT $1::int4", &why) != 0)

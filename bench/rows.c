@@ -4,6 +4,8 @@
  */
 #include "rows.h"
 
+#include "random.h"
+
 #include <err.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -13,24 +15,6 @@
 #define CHUNK_BYTES ((size_t)1 << 20)
 #define ROW_BYTES_MAX 4096
 #define CACHED_MAX 32
-
-static uint64_t random_next(uint64_t *state) /* splitmix64 */
-{
-    uint64_t z = *state += 0x9e3779b97f4a7c15u;
-
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-    return z ^ (z >> 31);
-}
-
-/* Every magnitude equally likely, either sign. */
-static int64_t random_int(uint64_t *state, unsigned bits_max)
-{
-    unsigned bits = 1 + (unsigned)(random_next(state) % bits_max);
-    int64_t v = (int64_t)(random_next(state) >> (64 - bits) | UINT64_C(1) << (bits - 1));
-
-    return random_next(state) & 1 ? -v : v;
-}
 
 static uint8_t *put(uint8_t *p, uint64_t v, unsigned bytes)
 {

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Structure as checks: the floors, the public headers, the exported symbols, the calls that do not belong
-# here, the README's example. usage: check_structure.sh SHARED_LIBRARY
+# here, the sizes of files and functions, the README's example. usage: check_structure.sh SHARED_LIBRARY
 set -euo pipefail
 cd "$(dirname "$0")/.."
 library=$1
@@ -40,6 +40,24 @@ while read -r hit; do
     complain "memory goes through wire/mem.h: $hit"
 done < <(grep -nE '\b(malloc|calloc|realloc|free|strdup)[[:space:]]*\(' src/*/*.[ch] | grep -v '^src/wire/mem.c' |
     grep -vE ':[0-9]+:[[:space:]]*(/?\*|//)')
+
+# Sizes: a file is read in one sitting, a function on one screen. The tables of a function, static const, do not
+# count: a row more is nothing more to understand.
+while read -r hit; do
+    complain "$hit"
+done < <(find src tests bench examples -name '*.[ch]' -print0 | xargs -0 awk '
+    FNR == 1 { start = table = 0 }
+    FNR == 801 { print FILENAME " has more than 800 lines" }
+    /^\{/ { start = FNR; rows = 0; name = before; functions++ }
+    start && /^    static const .*\{$/ { table = FNR }
+    table && /^    \};/ { rows += FNR - table; table = 0 }
+    start && /^\}/ {
+        if (FNR - start + 1 - rows > 80)
+            print FILENAME ":" start ": " FNR - start + 1 - rows " lines of a function: " name
+        start = table = 0
+    }
+    { before = $0 }
+    END { if (functions < 2000) print "only " functions + 0 " functions seen: is the check looking at the sources?" }')
 
 # Each public header compiles alone, as C11 and as C++17, without a warning.
 for header in include/redw.h include/redw/*.h; do

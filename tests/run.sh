@@ -30,7 +30,8 @@ run_one() {
 export -f run_one
 failed=0
 for program in "$@"; do
-    printf '%s\0%s\0' "$program" "$logs/$(basename "$program").txt"
+    name=${program#"$tree"/} # with its floor: two floors may each have a test_ways
+    printf '%s\0%s\0' "$program" "$logs/${name//\//-}.txt"
 done | xargs -0 -n 2 -P "$(nproc)" bash -c 'run_one "$0" "$1" || exit 1' || failed=1
 [ "$failed" -eq 0 ] || echo "some test programs failed: see FAILED above"
 exit "$failed"

@@ -4,6 +4,7 @@
  */
 #include "support/lab.h"
 #include "support/pg.h"
+#include "support/sweep.h"
 
 #include <check.h>
 #include <errno.h>
@@ -539,7 +540,7 @@ static void run_session(int *batches, int *perhaps, bool *ok)
     redw_stmt_release(s);
 }
 
-static bool survive(enum fault_class c, uint64_t n, enum fault_mode mode, struct fault_kind kind)
+static bool survive(const struct sweep_point *p)
 {
     int batches = 0, perhaps = 0;
     struct redw_diag why;
@@ -547,7 +548,7 @@ static bool survive(enum fault_class c, uint64_t n, enum fault_mode mode, struct
     char text[96];
 
     lab_open(&r);
-    fault_arm(&r.fault, c, n, mode, kind);
+    fault_arm(&r.fault, p->c, p->n, p->mode, p->kind);
     int rc = lab_client(&r, REDW_OPTIONS(.uri = pg_server()->unixuri, .password = pg_server()->password, .pool_max = 1),
                         &why);
     if (rc == 0)
@@ -569,37 +570,14 @@ static bool survive(enum fault_class c, uint64_t n, enum fault_mode mode, struct
 }
 
 /* Of short transfers and of broken connections one each: test_faults.c has all. */
-static bool is_spared(const struct fault_kind *k)
-{
-    return k->bytes > 1 || (k->error != 0 && k->error != ECONNRESET && k->error != EINTR && k->error != EAGAIN);
-}
-
-static uint64_t sweep(enum fault_class c, enum fault_mode mode, struct fault_kind kind)
-{
-    uint64_t n = 1;
-
-    while (survive(c, n, mode, kind))
-        n++;
-    return n - 1;
-}
+static const struct sweep batches = {.name = "batches", .run = survive, .trimmed = true};
 
 START_TEST(E04_every_allocation_may_fail_and_the_connection_may_be_cut_in_every_phase)
 {
-    static const enum fault_class classes[] = {FAULT_RECV, FAULT_SEND};
-
     start(1);
     finish();
-    for (int mode = FAULT_ONCE; mode <= FAULT_STICKY; mode++)
-        printf("batches: %llu allocations\n",
-               (unsigned long long)sweep(FAULT_ALLOC, (enum fault_mode)mode, FAULT_NO_MEMORY));
-    for (size_t i = 0; i < 2; i++) {
-        size_t n;
-        const struct fault_kind *kinds = fault_kinds(classes[i], &n);
-        for (size_t k = 0; k < n; k++) {
-            if (!is_spared(&kinds[k]))
-                sweep(classes[i], FAULT_ONCE, kinds[k]);
-        }
-    }
+    sweep_allocations(&batches);
+    sweep_calls(&batches, FAULT_RECV);
 }
 END_TEST
 

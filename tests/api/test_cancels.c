@@ -4,8 +4,7 @@
  * requests share: nobody else is hit, and each verdict agrees with what the server wrote into its log. Also
  * several requests in flight at a server that knows nothing of this library.
  */
-#include "support/lab.h"
-#include "support/pg.h"
+#include "api/lab_stage.h"
 
 #include <check.h>
 #include <stdlib.h>
@@ -19,14 +18,6 @@
 #endif
 #define REQUESTS (8 * CANCELS) /* more than it takes */
 #define AT_ONCE  10
-
-static struct lab r;
-
-static void finish(void)
-{
-    ck_assert_msg(!r.late, "the test waited in vain");
-    ck_assert(lab_close(&r));
-}
 
 /* --- chance, the same each time --- */
 

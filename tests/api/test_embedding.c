@@ -4,8 +4,7 @@
  * directory) is after a session as it was before; a connection that broke raises no SIGPIPE.
  * C08, X3: and who stopped a statement, as PostgreSQL shows it.
  */
-#include "support/lab.h"
-#include "support/pg.h"
+#include "api/lab_stage.h"
 
 #include <check.h>
 #include <dirent.h>
@@ -18,14 +17,6 @@
 #include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-static struct lab r;
-
-static void finish(void)
-{
-    ck_assert_msg(!r.late, "the test waited in vain");
-    ck_assert(lab_close(&r));
-}
 
 /* --- what belongs to the process --- */
 

@@ -28,12 +28,7 @@ static uint64_t token; /* of the last insert */
 
 static uint64_t wakeups; /* that a session may have */
 
-#define BROKEN(what, detail) sweep_broken(&r.fault, __FILE__, __LINE__, what, detail)
-#define MUST(cond)                                                                                            \
-    do {                                                                                                      \
-        if (!(cond))                                                                                          \
-            BROKEN(#cond, "");                                                                                \
-    } while (0)
+#define SWEEP_FAULT (&r.fault)
 
 /* --- one session ------------------------------------------------------------------------------------------ */
 

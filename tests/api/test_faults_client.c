@@ -33,12 +33,7 @@
 
 static struct lab r;
 
-#define BROKEN(what, detail) sweep_broken(&r.fault, __FILE__, __LINE__, what, detail)
-#define MUST(cond)                                                                                            \
-    do {                                                                                                      \
-        if (!(cond))                                                                                          \
-            BROKEN(#cond, "");                                                                                \
-    } while (0)
+#define SWEEP_FAULT (&r.fault)
 
 struct scenario {
     const char *name;

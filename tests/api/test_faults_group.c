@@ -40,11 +40,7 @@ static bool ran_elsewhere[REQUESTS];       /* in another group */
 static char group_of[DESK_CONNS][64];      /* of each session */
 static char expected[REQUESTS + 1];
 
-#define MUST(cond)                                                                                            \
-    do {                                                                                                      \
-        if (!(cond))                                                                                          \
-            sweep_broken(&d.lab.fault, __FILE__, __LINE__, #cond, "");                                        \
-    } while (0)
+#define SWEEP_FAULT (&d.lab.fault)
 
 static void on_done(const redw_result *res, void *ctx)
 {

@@ -24,12 +24,7 @@ static bool watched; /* this program's recv and send are counted and may fail */
 static redw_sync *db;
 static const char *uri;
 
-#define BROKEN(what, detail) sweep_broken(&fault, __FILE__, __LINE__, what, detail)
-#define MUST(cond)                                                                                            \
-    do {                                                                                                      \
-        if (!(cond))                                                                                          \
-            BROKEN(#cond, "");                                                                                \
-    } while (0)
+#define SWEEP_FAULT (&fault)
 
 /* --- the system -------------------------------------------------------------------------------------------- */
 

@@ -3,21 +3,12 @@
  * C09: What is reported as not sent stays unsent (reliability: No double execution). The socket takes no byte
  * for a while, the caller gives up, the socket takes bytes again: the server must not see the statement.
  */
-#include "support/lab.h"
-#include "support/pg.h"
+#include "api/lab_stage.h"
+
 #include <check.h>
 #include <errno.h>
 
-static struct lab r;
 static struct answer a;
-
-static void must_answer(const struct redw_request *rq, const char *text)
-{
-    struct answer got = lab_query(&r, rq);
-
-    ck_assert_pstr_eq(answer_text(&got), text);
-    answer_release(&got);
-}
 
 /* A connection that is open and whose socket takes nothing, and a statement written to it. */
 static void block_and_submit(uint32_t timeout_ms)

@@ -319,7 +319,8 @@ static void copy_response(const uint8_t *body, size_t len)
     same(5, body, len);
 }
 
-static void server(char type, const uint8_t *body, size_t len)
+/* What is said about the session. */
+static void server_session(char type, const uint8_t *body, size_t len)
 {
     redw_slice a, b;
     const uint8_t *p;
@@ -327,7 +328,6 @@ static void server(char type, const uint8_t *body, size_t len)
     uint32_t number;
     uint8_t index;
     char status;
-    struct redwi_cursor c;
     struct redwi_notification notification;
     unsigned version;
     switch (type) {
@@ -336,25 +336,6 @@ static void server(char type, const uint8_t *body, size_t len)
             redwi_be_put_notification(&out, notification.pid, notification.channel.ptr, notification.payload.ptr);
             same(5, body, len);
         }
-        break;
-    case 'C':
-        if (redwi_be_command_complete(body, len, &a)) {
-            must(redwi_be_tag_count(a.ptr, a.len) >= -1);
-            redwi_be_put_command_complete(&out, a.ptr);
-            same(5, body, len);
-        }
-        break;
-    case 'D':
-        if (redwi_be_data_row(body, len, &n, &c)) {
-            redwi_be_put_data_row(&out, values, values_of(c, n, values));
-            same(5, body, len);
-        }
-        break;
-    case 'E':
-        fields(body, len);
-        break;
-    case 'G':
-        copy_response(body, len);
         break;
     case 'K':
         if (redwi_be_key_data(body, len, &number, &p, &n)) {
@@ -375,16 +356,6 @@ static void server(char type, const uint8_t *body, size_t len)
             same(5, body, len);
         }
         break;
-    case 'T':
-        for (version = 0; version <= REDWI_ROW_VERSION_MAX; version++)
-            columns(body, len, version);
-        break;
-    case 'V':
-        if (redwi_be_function_result(body, len, &a)) {
-            redwi_be_put_function_result(&out, a);
-            same(5, body, len);
-        }
-        break;
     case 'Z':
         if (redwi_be_ready(body, len, &status)) {
             redwi_be_put_ready(&out, status);
@@ -394,13 +365,6 @@ static void server(char type, const uint8_t *body, size_t len)
     case 'k':
         if (redwi_be_compression_switch(body, len, &index)) {
             redwi_be_put_compression_switch(&out, index);
-            same(5, body, len);
-        }
-        break;
-    case 't':
-        if (redwi_be_parameter_description(body, len, &p, &n)) {
-            load_oids(p, n);
-            redwi_be_put_parameter_description(&out, oids, n);
             same(5, body, len);
         }
         break;
@@ -414,6 +378,55 @@ static void server(char type, const uint8_t *body, size_t len)
         }
         break;
     default:
+        break;
+    }
+}
+
+static void server(char type, const uint8_t *body, size_t len)
+{
+    redw_slice a;
+    const uint8_t *p;
+    size_t n;
+    struct redwi_cursor c;
+    switch (type) {
+    case 'C':
+        if (redwi_be_command_complete(body, len, &a)) {
+            must(redwi_be_tag_count(a.ptr, a.len) >= -1);
+            redwi_be_put_command_complete(&out, a.ptr);
+            same(5, body, len);
+        }
+        break;
+    case 'D':
+        if (redwi_be_data_row(body, len, &n, &c)) {
+            redwi_be_put_data_row(&out, values, values_of(c, n, values));
+            same(5, body, len);
+        }
+        break;
+    case 'E':
+        fields(body, len);
+        break;
+    case 'G':
+        copy_response(body, len);
+        break;
+    case 'T':
+        for (unsigned version = 0; version <= REDWI_ROW_VERSION_MAX; version++)
+            columns(body, len, version);
+        break;
+    case 'V':
+        if (redwi_be_function_result(body, len, &a)) {
+            redwi_be_put_function_result(&out, a);
+            same(5, body, len);
+        }
+        break;
+    case 't':
+        if (redwi_be_parameter_description(body, len, &p, &n)) {
+            load_oids(p, n);
+            redwi_be_put_parameter_description(&out, oids, n);
+            same(5, body, len);
+        }
+        break;
+    default:
+        server_session(type, body, len);
         break;
     }
 }

@@ -3,6 +3,7 @@
  * C10: Results: what goes in comes out, in few allocations, within the bound, and counted.
  */
 #include "query/result.h"
+#include "support/heap.h"
 #include "wire/be_read.h"
 #include "wire/be_write.h"
 #include "wire/mem.h"
@@ -11,37 +12,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static struct {
-    size_t out, calls, bytes, left;
-    bool limited;
-} heap;
-
-static void *heap_resize(void *ctx, void *p, size_t n)
-{
-    (void)ctx;
-    if (heap.limited && heap.left == 0)
-        return NULL;
-    heap.left--;
-    heap.calls++;
-    heap.bytes += n;
-    heap.out += p == NULL;
-    return realloc(p, n);
-}
-
-static void *heap_alloc(void *ctx, size_t n)
-{
-    return heap_resize(ctx, NULL, n);
-}
-
-static void heap_release(void *ctx, void *p)
-{
-    (void)ctx;
-    heap.out -= p != NULL;
-    free(p);
-}
-
-static const struct redw_allocator heap_table = {sizeof heap_table, NULL, heap_alloc, heap_resize,
-                                                 heap_release};
 static struct redwi_buf wire;
 static redw_result *res;
 

@@ -2,7 +2,7 @@
 /*
  * E02, E05: what a statement's use sends and does when it goes wrong, over connections that the test plays
  * (pool/fake_conn.h) and a session that only keeps what was written. What a real server makes of it is in
- * tests/api/test_statements.c.
+ * the tests/api/test_statements programs.
  */
 #include "pool/fake_conn.h"
 #include "query/request.h"

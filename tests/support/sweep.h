@@ -45,4 +45,12 @@ void sweep_calls(const struct sweep *s, enum fault_class from);
 /* Ends the test: what does not hold, and the fault that led to it. */
 _Noreturn void sweep_broken(const struct fault *f, const char *file, int line, const char *what, const char *detail);
 
+/* The same in short, of the fault that the program calls SWEEP_FAULT: `#define SWEEP_FAULT (&r.fault)`. */
+#define BROKEN(what, detail) sweep_broken(SWEEP_FAULT, __FILE__, __LINE__, what, detail)
+#define MUST(cond)                                                                                            \
+    do {                                                                                                      \
+        if (!(cond))                                                                                          \
+            BROKEN(#cond, "");                                                                                \
+    } while (0)
+
 #endif

@@ -54,7 +54,7 @@ struct redw_column {
     int scale;           /* NUMERIC: digits behind the point; -1. PostgreSQL's may be negative */
     int nullable;        /* 1 or 0; -1 */
     bool binary;         /* raw cells of this column are in the binary format */
-    uint8_t priv_;
+    uint8_t priv_[2];
     const char *catalog, *schema, *table, *base_name; /* where it comes from, and its name there */
 };
 

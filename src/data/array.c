@@ -119,6 +119,13 @@ static int open_text(redw_array *it)
     return REDW_OK;
 }
 
+/* Without a form: what is before an element may not be read (data/row.h). */
+static void describe_element(redw_array *it, uint32_t oid)
+{
+    redwi_column_describe(&it->element, oid, -1, redwi_column_server(&it->element));
+    it->element.priv_[REDWI_COLUMN_FORM] = 0;
+}
+
 static int open_binary(redw_array *it)
 {
     struct redwi_cursor c = redwi_cursor_of(it->p_, (size_t)(it->end_ - it->p_));
@@ -134,7 +141,7 @@ static int open_binary(redw_array *it)
         redwi_cursor_u32(&c); /* the first index */
     }
     /* The elements' type is the array's own to say. */
-    redwi_column_describe(&it->element, oid, -1, redwi_column_server(&it->element));
+    describe_element(it, oid);
     it->p_ = (const char *)c.p;
     return c.bad ? REDW_EPROTOCOL : REDW_OK;
 }
@@ -189,7 +196,7 @@ int redw_row_array(const redw_row *row, size_t col, redw_array *out, char *room,
         .room_ = room,
         .form_ = (uint8_t)form,
     };
-    redwi_column_describe(&it.element, redwi_oid_of_element(c->oid), -1, redwi_column_server(c));
+    describe_element(&it, redwi_oid_of_element(c->oid));
     int rc = open_array(&it, form, room_bytes);
     if (rc == REDW_OK)
         *out = it;

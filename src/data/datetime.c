@@ -18,7 +18,7 @@
 #define DATE_MIN      (-2440588) /* 4714-11-24 BC, day 0 of the Julian day count */
 #define DATE_MAX      2145042905 /* 5874897-12-31 */
 #define TIMESTAMP_MIN (DATE_MIN * REDWI_DAY)
-#define DAYS_TO_2000  10957 /* from 1970-01-01, where this library counts from */
+#define DAYS_TO_2000  REDWI_DAYS_TO_2000 /* from 1970-01-01, where this library counts from */
 #define US_TO_2000    (DAYS_TO_2000 * REDWI_DAY)
 #define ZONE_LIMIT_S  57600 /* 16 hours: PostgreSQL's TZDISP_LIMIT */
 
@@ -70,26 +70,37 @@ static struct day day_of(int64_t days)
 /* ---- reading text: the fast path, of which moment.h has the most -------------------------------- */
 
 /* clang-format off */
-#define MONTH(before, last) {{before, last}, {before, last}, {before, last}, {before, last}}
-const struct redwi_month redwi_months[100][4] = {
-    [1] = {{-1, 31}, {0, 31}, {0, 31}, {0, 31}},
-    [2] = {{30, 29}, {31, 28}, {31, 28}, {31, 28}},
-    [3] = MONTH(59, 31), MONTH(90, 30), MONTH(120, 31), MONTH(151, 30), MONTH(181, 31),
-    MONTH(212, 31), MONTH(243, 30), MONTH(273, 31), MONTH(304, 30), MONTH(334, 31),
+#define TEN(of, n) of(n), of(n + 1), of(n + 2), of(n + 3), of(n + 4), of(n + 5), of(n + 6), of(n + 7), of(n + 8), \
+                   of(n + 9)
+#define ALL(of)    TEN(of, 0), TEN(of, 10), TEN(of, 20), TEN(of, 30), TEN(of, 40), TEN(of, 50), TEN(of, 60), \
+                   TEN(of, 70), TEN(of, 80), TEN(of, 90)
+#define CENTURY(c) ((c) * 146097 / 4 - 719528) /* 719,528: what the count says of 1970-01-01 */
+#define YEAR(y)    ((y) * 1461 / 4)
+#define LEAP(y)    ((y) % 4 == 0)
+#define MONTH(before, last) {{before, last}, {before, last}}
+const struct redwi_calendar redwi_calendar = {
+    .century = {ALL(CENTURY)},
+    .of_century = {ALL(YEAR)},
+    .leap = {ALL(LEAP)},
+    .months = {
+        [1] = {{0, 31}, {-1, 31}},
+        [2] = {{31, 28}, {30, 29}},
+        [3] = MONTH(59, 31), MONTH(90, 30), MONTH(120, 31), MONTH(151, 30), MONTH(181, 31),
+        MONTH(212, 31), MONTH(243, 30), MONTH(273, 31), MONTH(304, 30), MONTH(334, 31),
+    },
+    /* "6", "6.7" to "6.789012"; nothing is like the second one, a point without digits. */
+    .fractions = {
+        REDWI_PATTERN('0', 0, 0, 0, 0, 0, 0, 0),
+        REDWI_PATTERN(0, 0, 0, 0, 0, 0, 0, 0xff),
+        REDWI_PATTERN('0', '.', '0', 0, 0, 0, 0, 0),
+        REDWI_PATTERN('0', '.', '0', '0', 0, 0, 0, 0),
+        REDWI_PATTERN('0', '.', '0', '0', '0', 0, 0, 0),
+        REDWI_PATTERN('0', '.', '0', '0', '0', '0', 0, 0),
+        REDWI_PATTERN('0', '.', '0', '0', '0', '0', '0', 0),
+        REDWI_PATTERN('0', '.', '0', '0', '0', '0', '0', '0'),
+    },
 };
 /* clang-format on */
-
-/* "6", "6.7" to "6.789012"; nothing is like the second one, a point without digits. */
-const uint64_t redwi_fraction_patterns[8] = {
-    REDWI_PATTERN('0', 0, 0, 0, 0, 0, 0, 0),
-    REDWI_PATTERN(0, 0, 0, 0, 0, 0, 0, 0xff),
-    REDWI_PATTERN('0', '.', '0', 0, 0, 0, 0, 0),
-    REDWI_PATTERN('0', '.', '0', '0', 0, 0, 0, 0),
-    REDWI_PATTERN('0', '.', '0', '0', '0', 0, 0, 0),
-    REDWI_PATTERN('0', '.', '0', '0', '0', '0', 0, 0),
-    REDWI_PATTERN('0', '.', '0', '0', '0', '0', '0', 0),
-    REDWI_PATTERN('0', '.', '0', '0', '0', '0', '0', '0'),
-};
 
 /* "+02" at the end, as whole hours mostly are, n >= 3; less than 16. */
 static inline bool fast_zone(const char *p, size_t n, int32_t *east_s)

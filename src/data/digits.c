@@ -24,6 +24,8 @@ const struct redwi_lane_constants redwi_lane = {
     .clock_limits = UINT64_C(0x0044000044000068), /* to 0x80 from 60, 60 and 24 */
     .pair = 2561,
     .fraction_past = UINT64_C(0x7676767676767f76),
+    .hundred = 100,
+    .pair_of_year = 2561,
 #ifdef __SSE2__
     .pairs = TWICE(UINT64_C(0x0001000100010001) * 2561),
     .hundreds = TWICE(UINT64_C(0x0001006400010064)),

@@ -39,6 +39,8 @@ struct redwi_lane_constants {
     uint64_t clock, clock_past, clock_pairs, clock_limits; /* "00:00:00" */
     uint64_t pair;                                /* ten times itself and the one behind */
     uint64_t fraction_past;                       /* "0.000000" */
+    uint64_t hundred;
+    uint32_t pair_of_year;                        /* pair again: as one for both it would be kept in a register */
 #ifdef __SSE2__
     __m128i pairs, hundreds, myriads; /* factors of redwi_digits16_value() */
     __m128i tens;                     /* of 16 bits */

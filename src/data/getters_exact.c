@@ -41,16 +41,33 @@ static inline int cell_of(const redw_row *row, size_t col, enum redw_type type, 
     return out->ptr ? REDW_OK : REDW_NULL;
 }
 
-int redw_row_date(const redw_row *row, size_t col, redw_date *out)
+/* Apart, so that what is met most saves no register. */
+#define NOINLINE static __attribute__((noinline))
+
+NOINLINE int any_date(const redw_row *row, size_t col, redw_date *out)
 {
     struct value v;
     *out = (redw_date){0};
     int rc = cell_of(row, col, REDW_DATE, &v);
     if (rc != REDW_OK)
         return rc;
-    if (v.column->binary)
-        return redwi_binary_date(v.ptr, v.len, out);
-    return redwi_fast_day(v.ptr, v.len, &out->days) ? REDW_OK : redwi_text_date(v.ptr, v.len, out);
+    return v.column->binary ? redwi_binary_date(v.ptr, v.len, out) : redwi_text_date(v.ptr, v.len, out);
+}
+
+/* At once what is like nearly all; so it is with the timestamps. NULL has no length that a date has. */
+int redw_row_date(const redw_row *row, size_t col, redw_date *out)
+{
+    unsigned form = redwi_row_form(row, col);
+    if (form == redwi_form(REDW_DATE, false)) {
+        const redw_slice *cell = &row->cells[col];
+        if (redwi_fast_day(cell->ptr, cell->len, &out->days))
+            return REDW_OK;
+    } else if (form == redwi_form(REDW_DATE, true)) {
+        const redw_slice *cell = &row->cells[col];
+        if (redwi_fast_binary_day(cell->ptr, cell->len, &out->days))
+            return REDW_OK;
+    }
+    return any_date(row, col, out);
 }
 
 int redw_row_time(const redw_row *row, size_t col, redw_time *out)
@@ -74,16 +91,30 @@ int redw_row_timetz(const redw_row *row, size_t col, redw_timetz *out)
                             : redwi_text_timetz(v.ptr, v.len, out);
 }
 
-int redw_row_timestamp(const redw_row *row, size_t col, redw_timestamp *out)
+NOINLINE int any_timestamp(const redw_row *row, size_t col, redw_timestamp *out)
 {
     struct value v;
     *out = (redw_timestamp){0};
     int rc = cell_of(row, col, REDW_TIMESTAMP, &v);
     if (rc != REDW_OK)
         return rc;
-    if (v.column->binary)
-        return redwi_binary_timestamp(v.ptr, v.len, out);
-    return redwi_fast_moment(v.ptr, v.len, &out->us) ? REDW_OK : redwi_text_timestamp(v.ptr, v.len, out);
+    return v.column->binary ? redwi_binary_timestamp(v.ptr, v.len, out)
+                            : redwi_text_timestamp(v.ptr, v.len, out);
+}
+
+int redw_row_timestamp(const redw_row *row, size_t col, redw_timestamp *out)
+{
+    unsigned form = redwi_row_form(row, col);
+    if (form == redwi_form(REDW_TIMESTAMP, false)) {
+        const redw_slice *cell = &row->cells[col];
+        if (redwi_fast_moment(cell->ptr, cell->len, &out->us))
+            return REDW_OK;
+    } else if (form == redwi_form(REDW_TIMESTAMP, true)) {
+        const redw_slice *cell = &row->cells[col];
+        if (redwi_fast_binary_moment(cell->ptr, cell->len, &out->us))
+            return REDW_OK;
+    }
+    return any_timestamp(row, col, out);
 }
 
 /* abstime, of Redshift's catalogue: seconds since 1970, with three values of their own (nabstime.h of
@@ -104,7 +135,7 @@ static int binary_abstime(const char *p, size_t n, redw_timestamptz *out)
     return REDW_OK;
 }
 
-int redw_row_timestamptz(const redw_row *row, size_t col, redw_timestamptz *out)
+NOINLINE int any_timestamptz(const redw_row *row, size_t col, redw_timestamptz *out)
 {
     struct value v;
     *out = (redw_timestamptz){0};
@@ -116,6 +147,16 @@ int redw_row_timestamptz(const redw_row *row, size_t col, redw_timestamptz *out)
     if (v.column->oid == REDWI_OID_ABSTIME)
         return binary_abstime(v.ptr, v.len, out);
     return redwi_binary_timestamptz(v.ptr, v.len, out);
+}
+
+int redw_row_timestamptz(const redw_row *row, size_t col, redw_timestamptz *out)
+{
+    if (redwi_row_form(row, col) == redwi_form(REDW_TIMESTAMPTZ, true)) {
+        const redw_slice *cell = &row->cells[col];
+        if (redwi_fast_binary_moment(cell->ptr, cell->len, &out->us))
+            return REDW_OK;
+    }
+    return any_timestamptz(row, col, out);
 }
 
 int redw_row_interval(const redw_row *row, size_t col, redw_interval *out)

@@ -233,7 +233,48 @@ static bool groups_read(const char *p, size_t n, struct groups *g)
     return true;
 }
 
-int redwi_numeric_postgres(const char *p, size_t n, redw_decimal *out)
+/* How an integer of groups becomes one of the announced scale: times 10^zeros, or without so many digits. Division
+ * is a shift and the product with the inverse of 5^-zeros modulo 2^64, which is small only where nothing is left. */
+#define INVERSE_5 UINT64_C(0xcccccccccccccccd)
+#define DROPPED(zeros, inverse, five) {inverse, UINT64_MAX, UINT64_MAX / (five), (1u << (zeros)) - 1, zeros}
+#define PUT(zeros) {UINT64_C(1##zeros), UINT64_MAX / UINT64_C(1##zeros), UINT64_MAX, 0, 0}
+enum { ZEROS_MIN = -3, ZEROS_MAX = 7 };
+static const struct rescale {
+    uint64_t factor, v_max, result_max;
+    unsigned odd; /* bits that are none of a multiple of 2^shift */
+    unsigned shift;
+} rescales[] = {
+    DROPPED(3, INVERSE_5 * INVERSE_5 * INVERSE_5, 125), DROPPED(2, INVERSE_5 * INVERSE_5, 25), DROPPED(1, INVERSE_5, 5),
+    PUT(), PUT(0), PUT(00), PUT(000), PUT(0000), PUT(00000), PUT(000000), PUT(0000000),
+};
+
+/* One to four groups, as most numbers have: in one word, whatever their number, 90 instructions where the general
+ * way takes 290. False says nothing, so of zero and of what is no number. */
+static inline bool few_groups(const char *p, size_t n, redw_decimal *out)
+{
+    if (n - (HEADER + 2) > 6)
+        return false;
+    uint64_t head = redwi_load64((const uint8_t *)p);
+    unsigned ngroups = (unsigned)(n - HEADER) / 2, scale = (unsigned)head & 0xffff, sign = (unsigned)head >> 16;
+    int32_t zeros = GROUP_DIGITS * ((int16_t)(head >> 32) - (int32_t)ngroups + 1) + (int32_t)scale;
+    uint64_t lanes = redwi_load64((const uint8_t *)p + n - 8) & UINT64_MAX >> (64 - 16 * ngroups);
+    /* A lane's top bit shows 10,000 and more. */
+    uint64_t fault = (lanes | (lanes + UINT64_C(0x58f058f058f058f0))) & UINT64_C(0x8000800080008000);
+    if (fault != 0 || (uint16_t)(head >> 48) != ngroups || n % 2 != 0 || scale > DIGITS || (sign | NEGATIVE) != NEGATIVE ||
+        (uint32_t)(zeros - ZEROS_MIN) > ZEROS_MAX - ZEROS_MIN)
+        return false;
+    uint64_t pairs = (lanes & UINT64_C(0x0000ffff0000ffff)) + (lanes >> 16 & UINT64_C(0x0000ffff0000ffff)) * GROUP;
+    uint64_t v = (pairs >> 32) * (GROUP * GROUP) + (pairs & UINT32_MAX);
+    const struct rescale *r = &rescales[zeros - ZEROS_MIN];
+    uint64_t result = (v >> r->shift) * r->factor;
+    if (v == 0 || v > r->v_max || (v & r->odd) != 0 || result > r->result_max)
+        return false;
+    *out = (redw_decimal){.lo = result, .scale = (uint8_t)scale, .negative = sign != 0};
+    return true;
+}
+
+/* Apart, so that few groups save no register. */
+static __attribute__((noinline)) int any_groups(const char *p, size_t n, redw_decimal *out)
 {
     struct groups g;
     *out = (redw_decimal){0};
@@ -271,6 +312,11 @@ int redwi_numeric_postgres(const char *p, size_t n, redw_decimal *out)
         return REDW_ERANGE;
     v = v * pow10_64[last_digits] + last;
     return fit(v, g.sign == NEGATIVE, (uint64_t)zeros, g.scale, out);
+}
+
+int redwi_numeric_postgres(const char *p, size_t n, redw_decimal *out)
+{
+    return few_groups(p, n, out) ? REDW_OK : any_groups(p, n, out);
 }
 
 /* Four digits to p. */

@@ -220,7 +220,9 @@ void redwi_column_describe(struct redw_column *c, uint32_t oid, int32_t typmod, 
     c->oid = oid;
     c->typmod = typmod;
     c->type = redwi_type_of_oid(oid);
-    c->priv_ = (uint8_t)server;
+    /* Seconds, unlike any other of its type. */
+    c->priv_[REDWI_COLUMN_FORM] = oid == REDWI_OID_ABSTIME ? 0 : redwi_form(c->type, c->binary);
+    c->priv_[REDWI_COLUMN_SERVER] = (uint8_t)server;
     c->precision = c->scale = -1;
     switch (c->type) {
     case REDW_NUMERIC:

@@ -39,7 +39,18 @@ uint32_t redwi_oid_of_array(uint32_t element_oid);
 /* The server's own name, "int8"; NULL: not in the table. */
 const char *redwi_name_of_oid(uint32_t oid);
 
-/* Fills what follows from oid, typmod and server: type, precision, scale. The rest is left alone. */
+/* The library's own of a column: its priv_. */
+enum { REDWI_COLUMN_SERVER = 0, REDWI_COLUMN_FORM = 1 };
+
+/* What the cells of a result's column are, for the getters to see at one look: the type, and in the lowest bit
+ * whether they are text as they are. 0 says nothing: columns have it that are not of a result, or unlike others of
+ * their type. */
+static inline uint8_t redwi_form(enum redw_type type, bool binary)
+{
+    return (uint8_t)((unsigned)type << 1 | (!binary | (type == REDW_VARCHAR)));
+}
+
+/* Fills what follows from oid, typmod, server and binary: type, form, precision, scale. The rest is left alone. */
 void redwi_column_describe(struct redw_column *c, uint32_t oid, int32_t typmod,
                            enum redwi_server server);
 
@@ -53,7 +64,7 @@ char *redwi_column_type_text(const struct redw_column *c, char buf[REDWI_TYPE_CH
 
 static inline enum redwi_server redwi_column_server(const struct redw_column *c)
 {
-    return (enum redwi_server)c->priv_;
+    return (enum redwi_server)c->priv_[REDWI_COLUMN_SERVER];
 }
 
 #endif

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* C22: Arrays of the catalogue: text, vector and binary, element by element. */
+#include "data/row.h"
 #include "data/types.h"
 
 #include "data/fence.h"
@@ -37,6 +38,7 @@ static const char *walked(uint32_t oid, bool binary, const char *bytes, size_t n
     while (redw_array_next(&it, &element)) {
         redw_slice text = element.cells[0];
         ck_assert_uint_eq(element.ncells, 1);
+        ck_assert_uint_eq(redwi_row_form(&element, 0), 0); /* nothing before it may be read */
         if (count++ > 0)
             out[at++] = '|';
         if (!text.ptr)

@@ -57,6 +57,7 @@ static void assert_int64(const char *text, size_t n)
         if (at_once ? rc != REDW_OK || got != want : rc == REDW_OK && n <= 16 && text[0] != '+')
             ck_abort_msg("%.*s: at once not %d, %" PRId64, (int)n, text, rc, want);
         struct redw_column c = {.name = "x", .type = REDW_BIGINT};
+        c.priv_[REDWI_COLUMN_FORM] = redwi_form(c.type, c.binary);
         const struct redwi_rowset set = {.columns = &c, .ncolumns = 1};
         redw_slice cell = {fence_led(text, n, before), n};
         redw_row row = {.cells = &cell, .ncells = 1, .priv_ = {&c, &set}};

@@ -29,7 +29,7 @@ static const redw_row *row_of(struct row *r, enum redw_type type, bool binary, c
     return &r->row;
 }
 
-/* The same as a row of a result, which has a rowset and bytes before its cells. */
+/* The same as a row of a result, which has a rowset, bytes before its cells and columns with a form. */
 static const redw_row *result_row_of(struct row *r, enum redw_type type, bool binary, const char *bytes,
                                      size_t n)
 {
@@ -37,6 +37,7 @@ static const redw_row *result_row_of(struct row *r, enum redw_type type, bool bi
     memset(r->led, '9', REDWI_LEAD);
     memcpy(r->led + REDWI_LEAD, bytes, n);
     r->row.priv_[1] = &r->set;
+    r->column.priv_[REDWI_COLUMN_FORM] = redwi_form(type, binary);
     return &r->row;
 }
 
@@ -63,6 +64,8 @@ static const struct want wants[] = {
     {REDW_BOOLEAN, T("f"), OK, ETYPE, ETYPE, ETYPE, 0, 0},
     {REDW_BOOLEAN, T(""), EPROTO, ETYPE, ETYPE, ETYPE, 0, 0},
     {REDW_BOOLEAN, T("x"), EPROTO, ETYPE, ETYPE, ETYPE, 0, 0},
+    {REDW_BOOLEAN, T("n"), EPROTO, ETYPE, ETYPE, ETYPE, 0, 0},
+    {REDW_BOOLEAN, T("false"), OK, ETYPE, ETYPE, ETYPE, 0, 0},
     {REDW_BOOLEAN, B("\x01"), OK, ETYPE, ETYPE, ETYPE, 1, 0},
     {REDW_BOOLEAN, B("\x00"), OK, ETYPE, ETYPE, ETYPE, 0, 0},
     {REDW_BOOLEAN, B("t"), EPROTO, ETYPE, ETYPE, ETYPE, 0, 0},
@@ -192,6 +195,10 @@ START_TEST(nan_is_read_in_all_its_columns)
             redw_row_double(row_of(&r, rows[i].type, rows[i].binary, rows[i].bytes, rows[i].n), 0, &d),
             OK);
         ck_assert(isnan(d));
+        d = 0;
+        const redw_row *row = result_row_of(&r, rows[i].type, rows[i].binary, rows[i].bytes, rows[i].n);
+        ck_assert_int_eq(redw_row_double(row, 0, &d), OK);
+        ck_assert(isnan(d));
     }
 }
 END_TEST
@@ -218,13 +225,16 @@ START_TEST(text_is_every_column_in_text_and_the_strings_in_binary)
         {REDW_GEOMETRY, 3000, false},     {REDW_INTERVAL_YM, 1188, false},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        for (int binary = 0; binary < 2; binary++) {
+        for (int k = 0; k < 4; k++) {
+            bool binary = k & 1, of_result = k & 2;
             static const char bytes[] = "a\0b";
             struct row r;
             redw_slice s = {"untouched", 9};
             bool ok = !binary || rows[i].text;
             const redw_row *row = row_of(&r, rows[i].type, binary, bytes, 3);
             r.column.oid = rows[i].oid;
+            if (of_result)
+                r.column.priv_[REDWI_COLUMN_FORM] = redwi_form(rows[i].type, binary);
             ck_assert_msg(redw_row_text(row, 0, &s) == (ok ? OK : ETYPE), "oid %u", rows[i].oid);
             ck_assert_ptr_eq(s.ptr, ok ? bytes : NULL); /* a view */
             ck_assert_uint_eq(s.len, ok ? 3 : 0);
@@ -329,7 +339,7 @@ START_TEST(decimals_are_numeric_and_whole_columns)
         char text[REDW_DECIMAL_CHARS];
         redw_decimal d = {.lo = 7};
         struct row r;
-        const redw_row *row = row_of(&r, REDW_UNKNOWN_TYPE, false, rows[i].value, strlen(rows[i].value));
+        const redw_row *row = result_row_of(&r, REDW_UNKNOWN_TYPE, false, rows[i].value, strlen(rows[i].value));
         redwi_column_describe(&r.column, rows[i].oid, rows[i].typmod, REDWI_POSTGRES);
         ck_assert_msg(redw_row_decimal(row, 0, &d) == rows[i].rc, "%s", rows[i].value);
         ck_assert_uint_eq(d.precision, rows[i].precision);

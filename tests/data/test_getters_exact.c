@@ -3,6 +3,7 @@
  * C12, C17, C18, C19, C20: The typed getters of dates, times, intervals, bytes and UUIDs: which columns they
  * read, in which form.
  */
+#include "data/datetime.h"
 #include "data/types.h"
 
 #include <check.h>
@@ -233,6 +234,42 @@ START_TEST(bytes_are_a_view_or_decoded_into_the_callers_room)
 }
 END_TEST
 
+static void put(char *to, uint64_t v, size_t n)
+{
+    for (size_t i = n; i-- > 0; v >>= 8)
+        to[i] = (char)(v & 0xff);
+}
+
+/* Cells near 2000 are read at once, and any other as the reader of all does: both say what that says. */
+START_TEST(binary_moments_of_all_sizes_are_read_as_their_decoders_read_them)
+{
+    for (int shift = 0; shift < 64; shift++) {
+        for (int near = -2; near <= 2; near++) {
+            for (int sign = 0; sign < 2; sign++) {
+                char bytes[8];
+                struct row r;
+                redw_date date = {7}, want_date;
+                redw_timestamp ts = {7}, want_ts;
+                redw_timestamptz tstz = {7}, want_tstz;
+                uint64_t v = (UINT64_C(1) << shift) + (uint64_t)(int64_t)near;
+                v = sign ? 0 - v : v;
+                put(bytes, v, 4);
+                int rc = redw_row_date(row_of(&r, 1082, true, REDWI_POSTGRES, bytes, 4), 0, &date);
+                ck_assert_int_eq(rc, redwi_binary_date(bytes, 4, &want_date));
+                ck_assert_int_eq(date.days, want_date.days);
+                put(bytes, v, 8);
+                rc = redw_row_timestamp(row_of(&r, 1114, true, REDWI_POSTGRES, bytes, 8), 0, &ts);
+                ck_assert_int_eq(rc, redwi_binary_timestamp(bytes, 8, &want_ts));
+                ck_assert_int_eq(ts.us, want_ts.us);
+                rc = redw_row_timestamptz(row_of(&r, 1184, true, REDWI_POSTGRES, bytes, 8), 0, &tstz);
+                ck_assert_int_eq(rc, redwi_binary_timestamptz(bytes, 8, &want_tstz));
+                ck_assert_int_eq(tstz.us, want_tstz.us);
+            }
+        }
+    }
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("getters_exact");
@@ -241,6 +278,7 @@ int main(void)
     tcase_set_timeout(t, 60);
     tcase_add_test(t, each_is_read_by_its_own_getter_and_refused_by_the_others);
     tcase_add_test(t, uuids_in_both_forms);
+    tcase_add_test(t, binary_moments_of_all_sizes_are_read_as_their_decoders_read_them);
     tcase_add_test(t, bytes_are_a_view_or_decoded_into_the_callers_room);
     SRunner *r = srunner_create(s);
     srunner_run_all(r, CK_ENV);

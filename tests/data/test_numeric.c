@@ -140,6 +140,7 @@ static void as_a_cell(const char *text, size_t n)
 {
     redw_decimal want, got;
     struct redw_column c = {.name = "x", .type = REDW_NUMERIC, .oid = 1700, .typmod = -1};
+    c.priv_[REDWI_COLUMN_FORM] = redwi_form(c.type, c.binary);
     const struct redwi_rowset set = {.columns = &c, .ncolumns = 1};
     static const int precisions[] = {0, -1, 4, 15, 38, 39};
     static unsigned turn;
@@ -305,6 +306,41 @@ START_TEST(postgresqls_binary_form)
         ck_assert_mem_eq(s.ptr, postgres[i].bytes, compared);
         redwi_buf_free(&b);
     }
+}
+END_TEST
+
+/* One to four groups are read at once. Zero groups behind them, which change nothing, let them be read the other
+ * way: both say the same. */
+START_TEST(few_groups_are_read_as_many_are)
+{
+    static const unsigned groups[] = {0, 1, 7, 10, 500, 1000, 1234, 2500, 9990, 9999, 10000, 0xa710, 0xffff};
+    static const unsigned signs[] = {0, 0x4000, 0x4000, 0x8000, 0xc000, 0x4001};
+    enum { NGROUPS = sizeof groups / sizeof *groups, MORE = 5 };
+    uint64_t seed = 4;
+    size_t read = 0, rounds = 400000;
+    for (size_t round = 0; round < rounds; round++) {
+        uint8_t bytes[8 + 2 * (4 + MORE)] = {0};
+        redw_decimal few, many;
+        size_t n = 1 + next_random(&seed) % 4;
+        int weight = (int)(next_random(&seed) % 9) - 4;
+        unsigned scale = (unsigned)(next_random(&seed) % (round % 8 == 0 ? 45 : 12));
+        unsigned sign = signs[next_random(&seed) % (round % 8 == 0 ? 6 : 2)];
+        const unsigned words[] = {(unsigned)n, (unsigned)weight & 0xffff, sign, scale};
+        for (size_t i = 0; i < 4 + n; i++) {
+            unsigned w = i < 4 ? words[i] : groups[next_random(&seed) % (round % 4 == 0 ? NGROUPS : NGROUPS - 3)];
+            bytes[2 * i] = (uint8_t)(w >> 8);
+            bytes[2 * i + 1] = (uint8_t)w;
+        }
+        int rc = redwi_numeric_postgres(fence_behind(bytes, 8 + 2 * n), 8 + 2 * n, &few);
+        bytes[1] = (uint8_t)(n + MORE);
+        int rc_many = redwi_numeric_postgres((char *)bytes, 8 + 2 * (n + MORE), &many);
+        if (rc != rc_many || few.hi != many.hi || few.lo != many.lo || few.scale != many.scale ||
+            few.precision != 0 || few.negative != many.negative || few.special != many.special)
+            ck_abort_msg("round %zu: %d, %s, and not %d, %s", round, rc, text_of(few), rc_many, text_of(many));
+        read += rc == REDW_OK;
+    }
+    ck_assert_uint_gt(read, rounds / 5);
+    ck_assert_uint_lt(read, rounds - rounds / 5);
 }
 END_TEST
 
@@ -701,6 +737,7 @@ int main(void)
     tcase_add_test(t, a_cell_is_read_as_any_text_is);
     tcase_add_test(t, a_users_text_is_read_as_the_server_would);
     tcase_add_test(t, postgresqls_binary_form);
+    tcase_add_test(t, few_groups_are_read_as_many_are);
     tcase_add_test(t, postgresqls_binary_form_at_its_limits);
     tcase_add_test(t, redshifts_binary_form);
     tcase_add_test(t, without_a_precision_redshifts_form_is_as_wide_as_the_number);

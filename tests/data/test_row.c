@@ -276,6 +276,30 @@ START_TEST(a_row_without_columns_is_a_row)
 }
 END_TEST
 
+START_TEST(a_row_without_columns_has_nothing_else_in_it)
+{
+    for (uint8_t count = 0; count < 2; count++) {
+        for (size_t more = 0; more < 9; more++) {
+            struct bytes b = {.n = 0};
+            struct stream s;
+            redw_row row;
+            put(&b, 'D', 1);
+            put(&b, 6 + more, 4);
+            put(&b, count, 2);
+            for (size_t i = 0; i < more; i++)
+                put(&b, 0, 1);
+            bool sound = count == 0 && more == 0;
+            stream_open(&s, b.at, b.n);
+            s.set.ncolumns = 0;
+            ck_assert_int_eq(redw_rows_next(&s.it, &row), sound);
+            ck_assert_int_eq(s.set.corrupt, !sound);
+            ck_assert_uint_eq(stream_at(&s), sound ? b.n : 0);
+            ck_assert_int_eq(redwi_row_parse(b.at + 5, b.n - 5, NULL, 0), sound);
+        }
+    }
+}
+END_TEST
+
 START_TEST(a_stream_without_bytes_has_no_rows)
 {
     struct redwi_rowset set = {.columns = columns, .ncolumns = NCOLUMNS};
@@ -429,6 +453,7 @@ int main(void)
     tcase_add_test(t, a_length_that_no_row_can_have_is_left_to_the_session);
     tcase_add_test(t, a_malformed_row_is_found_and_not_passed);
     tcase_add_test(t, a_row_without_columns_is_a_row);
+    tcase_add_test(t, a_row_without_columns_has_nothing_else_in_it);
     tcase_add_test(t, a_stream_without_bytes_has_no_rows);
     tcase_add_test(t, mutated_rows_are_read_as_a_plain_reader_reads_them);
     tcase_add_test(t, kept_rows_are_walked_by_index_and_copies_of_a_cursor_are_independent);

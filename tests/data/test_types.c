@@ -189,6 +189,10 @@ START_TEST(a_columns_precision_and_scale_follow_from_its_modifier)
         ck_assert_int_eq(redwi_column_server(&c), REDWI_REDSHIFT_BINARY);
         ck_assert_str_eq(redwi_column_type_text(&c, text), rows[i].text);
         ck_assert_str_eq(c.name, "kept");
+        ck_assert_uint_eq(c.priv_[REDWI_COLUMN_FORM], redwi_form(c.type, false));
+        c.binary = true;
+        redwi_column_describe(&c, rows[i].oid, rows[i].typmod, REDWI_REDSHIFT_BINARY);
+        ck_assert_uint_eq(c.priv_[REDWI_COLUMN_FORM], redwi_form(c.type, true));
     }
 }
 END_TEST

@@ -131,7 +131,7 @@ NOINLINE int any_bool(const redw_row *row, size_t col, bool *out)
 
 /*
  * Each of the next five looks first at what it is mostly asked for, a value of its own type: one look at the form,
- * one at the length, 17 instructions in binary where the general way takes 50. That one, apart, decides all else.
+ * one at the length, 17 to 20 instructions in binary where the general way takes 50. That one, apart, decides all else.
  */
 
 int redw_row_bool(const redw_row *row, size_t col, bool *out)

@@ -28,14 +28,12 @@ struct redwi_rowset {
  * two. Cells made otherwise, of the elements of an array, are told by their column, which has no form. */
 enum { REDWI_LEAD = 7 };
 
-/* The form (data/types.h) of the cells of a column; 0 beyond the last. By bytes, as compilers then need one
- * instruction less. */
+/* The form (data/types.h) of the cells of a column; 0 beyond the last. Written so, gcc's code for each getter is
+ * one instruction shorter; a number, as a row of no columns has none to point at. */
 static inline unsigned redwi_row_form(const redw_row *row, size_t col)
 {
-    if (col >= row->ncells)
-        return 0;
-    const uint8_t *first = (const uint8_t *)row->priv_[0] + offsetof(struct redw_column, priv_);
-    return first[REDWI_COLUMN_FORM + col * sizeof(struct redw_column)];
+    uintptr_t first = (uintptr_t)row->priv_[0] + offsetof(struct redw_column, priv_[REDWI_COLUMN_FORM]);
+    return col < row->ncells ? *(const uint8_t *)(first + col * sizeof(struct redw_column)) : 0;
 }
 
 /* The cells of one DataRow body (after the length): false unless it has exactly ncells cells that end

@@ -81,15 +81,6 @@ static inline const uint8_t *walk(const uint8_t *p, const uint8_t *end, redw_sli
     return is_null(len) && (uintptr_t)p == last_word ? p + WORD : NULL;
 }
 
-bool redwi_row_parse(const uint8_t *body, size_t len, redw_slice *cells, size_t ncells)
-{
-    if (len < 2 || len > INT32_MAX || redwi_load16(body) != ncells)
-        return false;
-    if (ncells == 0 || len < 2 + WORD)
-        return ncells == 0 && len == 2;
-    return walk(body + 2, body + len, cells, ncells) != NULL;
-}
-
 redw_rows redwi_rows_streamed(struct redwi_rowset *set, const uint8_t *p, const uint8_t *end)
 {
     return (redw_rows){.priv_ = {p, end, set}};

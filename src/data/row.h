@@ -36,10 +36,6 @@ static inline unsigned redwi_row_form(const redw_row *row, size_t col)
     return col < row->ncells ? *(const uint8_t *)(first + col * sizeof(struct redw_column)) : 0;
 }
 
-/* The cells of one DataRow body (after the length): false unless it has exactly ncells cells that end
- * exactly at its end. */
-bool redwi_row_parse(const uint8_t *body, size_t len, redw_slice *cells, size_t ncells);
-
 /* A cursor over whole DataRow messages from p on; it stops before the first thing that is not one. */
 redw_rows redwi_rows_streamed(struct redwi_rowset *set, const uint8_t *p, const uint8_t *end);
 const uint8_t *redwi_rows_at(const redw_rows *it); /* how far it came */

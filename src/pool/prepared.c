@@ -162,7 +162,7 @@ static void choose_formats(struct redwi_prepared_entry *e, uint8_t *automatic, u
     memset(binary, 1, left.n);
     for (size_t i = 0; i < e->columns.n; i++) {
         struct redwi_field f;
-        struct redw_column column;
+        struct redw_column column = {0};
         redwi_be_field_next(&left, &f);
         redwi_column_describe(&column, f.type_oid, f.typmod, server);
         automatic[i] = redwi_column_in_binary(&column);

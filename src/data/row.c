@@ -53,11 +53,11 @@ static inline bool is_null(uint64_t len)
     return (len + 1) >> 32 != 0;
 }
 
-/* Fills n >= 1 cells, the first one's length word at p and at least that much before end. Where the last one ends,
- * which is the end; else NULL. A value that leaves a length word behind it within the message needs one
+/* Fills n >= 1 cells, the first one's length word at p and at least that much before end; true: the last one ends
+ * at the end. A value that leaves a length word behind it within the message needs one
  * comparison, against the last place for such a word; the last value has to end at the end. NULL, whose length leads
  * beyond any message, is looked for where that fails. */
-static inline const uint8_t *walk(const uint8_t *p, const uint8_t *end, redw_slice *cell, size_t n)
+static inline bool walk(const uint8_t *p, const uint8_t *end, redw_slice *cell, size_t n)
 {
     const uintptr_t last_word = (uintptr_t)end - WORD;
     uint64_t len;
@@ -66,7 +66,7 @@ static inline const uint8_t *walk(const uint8_t *p, const uint8_t *end, redw_sli
         p += WORD;
         if (__builtin_expect((uintptr_t)p + len > last_word, 0)) {
             if (!is_null(len) || (uintptr_t)p > last_word)
-                return NULL;
+                return false;
             *cell = (redw_slice){NULL, 0};
             continue;
         }
@@ -76,9 +76,9 @@ static inline const uint8_t *walk(const uint8_t *p, const uint8_t *end, redw_sli
     len = length_at(p);
     *cell = (redw_slice){(const char *)p + WORD, len};
     if (__builtin_expect((uintptr_t)p + len == last_word, 1))
-        return p + WORD + len;
+        return true;
     *cell = (redw_slice){NULL, 0};
-    return is_null(len) && (uintptr_t)p == last_word ? p + WORD : NULL;
+    return is_null(len) && (uintptr_t)p == last_word;
 }
 
 redw_rows redwi_rows_streamed(struct redwi_rowset *set, const uint8_t *p, const uint8_t *end)
@@ -156,11 +156,11 @@ bool redw_rows_next(redw_rows *it, redw_row *row)
     row->cells = cells;
     row->ncells = n;
     row->priv_[1] = set;
-    p = walk(p + HEADER, p + 1 + len, cells, n);
-    if (!p)
+    const uint8_t *next = p + 1 + len;
+    if (!walk(p + HEADER, next, cells, n))
         return other_row(it, row);
     row->priv_[0] = set->columns;
     set->taken++;
-    it->priv_[POSITION] = p;
+    it->priv_[POSITION] = next; /* by its length: the next row waits for no cell of this one */
     return true;
 }

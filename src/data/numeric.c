@@ -260,8 +260,8 @@ static inline bool few_groups(const char *p, size_t n, redw_decimal *out)
     uint64_t lanes = redwi_load64((const uint8_t *)p + n - 8) & UINT64_MAX >> (64 - 16 * ngroups);
     /* A lane's top bit shows 10,000 and more. */
     uint64_t fault = (lanes | (lanes + UINT64_C(0x58f058f058f058f0))) & UINT64_C(0x8000800080008000);
-    if (fault != 0 || (uint16_t)(head >> 48) != ngroups || n % 2 != 0 || scale > DIGITS || (sign | NEGATIVE) != NEGATIVE ||
-        (uint32_t)(zeros - ZEROS_MIN) > ZEROS_MAX - ZEROS_MIN)
+    if (fault != 0 || (uint16_t)(head >> 48) != ngroups || n % 2 != 0 || scale > DIGITS ||
+        (sign | NEGATIVE) != NEGATIVE || (uint32_t)(zeros - ZEROS_MIN) > ZEROS_MAX - ZEROS_MIN)
         return false;
     uint64_t pairs = (lanes & UINT64_C(0x0000ffff0000ffff)) + (lanes >> 16 & UINT64_C(0x0000ffff0000ffff)) * GROUP;
     uint64_t v = (pairs >> 32) * (GROUP * GROUP) + (pairs & UINT32_MAX);

@@ -115,8 +115,8 @@ static inline void copy_body(uint8_t *copy, const uint8_t *body, size_t len, con
         memcpy(copy + i, body + i, 8);
 }
 
-/* The copy's n cells, each with its NUL; the walk of data/row.c reads views. What is behind a value, the next length or the byte
- * behind the copy, is not needed any more when it is written; so is what is behind a NULL, or ahead of the first. */
+/* The copy's n cells, each with its NUL; the walk of data/row.c reads views. What is behind a value, the next length
+ * or the byte behind the copy, is not needed any more when it is written; so is what is behind a NULL, or ahead of the first. */
 static inline bool cut_cells(uint8_t *copy, size_t len, redw_slice *cell, size_t n)
 {
     int64_t left = (int64_t)len - 2 - 4 * (int64_t)n;

@@ -72,8 +72,9 @@ static const struct redw_request *read_request(struct redw_request *room, const 
 /* As most requests are: nothing but a text, deadlines and bounds is set. */
 static inline bool is_plain(const struct redw_request *rq)
 {
-    return rq->size == sizeof *rq && !rq->nparams && !rq->stmt && !rq->query_group && !rq->label && rq->wire == REDW_WIRE_TEXT &&
-           rq->priority == REDW_PRIORITY_NORMAL && rq->way == REDW_WAY_AUTO && rq->fetch_rows == 0;
+    return rq->size == sizeof *rq && !rq->nparams && !rq->stmt && !rq->query_group && !rq->label &&
+           rq->wire == REDW_WIRE_TEXT && rq->priority == REDW_PRIORITY_NORMAL && rq->way == REDW_WAY_AUTO &&
+           rq->fetch_rows == 0;
 }
 
 static redw_id refuse_sql(redw_client *c, const char *fault)

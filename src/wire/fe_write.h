@@ -84,8 +84,8 @@ void redwi_fe_bind_end_each(struct redwi_buf *b, size_t at, const uint8_t *resul
     "E\0\0\0\x09\0\0\0\0\0" "S\0\0\0\x04"
 
 /* A whole request without a name and without parameters: Parse, Bind, Describe of the portal, Execute without a
- * limit, Sync; binary: in which form values are asked for. In one put and in place, as the hottest request: message by message
- * it takes 317 instructions, so it takes 50. */
+ * limit, Sync; binary: in which form values are asked for. In one put and in place, as the hottest request: message
+ * by message it takes 317 instructions, so it takes 50. */
 static inline void redwi_fe_unnamed(struct redwi_buf *b, const char *sql, size_t n, bool binary)
 {
     static const char text[] = REDWI_FE_UNNAMED_REST("\0"), forms[] = REDWI_FE_UNNAMED_REST("\1");
